@@ -1,0 +1,1 @@
+"""What any service needs; knows nothing of learners."""

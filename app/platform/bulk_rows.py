@@ -1,0 +1,129 @@
+"""Many rows in one statement: how thousands of rows are inserted or updated without a round trip each.
+
+PostgreSQL takes COPY and arrays, SQLite an `executemany` inside the process; a few rows go the same
+ordinary way on both.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Values = Sequence[Any]
+
+# Below this an ordinary INSERT or UPDATE costs less than setting up COPY or arrays.
+_FEW = 20
+
+
+async def insert_rows(
+    connection: AsyncConnection, table: Table, columns: Sequence[str], rows: Sequence[Values]
+) -> None:
+    """Insert `rows`, each a sequence of values in the order of `columns`."""
+    if not rows:
+        return
+    if len(rows) < _FEW:
+        await connection.execute(insert(table), [dict(zip(columns, values, strict=True)) for values in rows])
+        return
+    converted = _convert(rows, [table.c[name] for name in columns], connection.dialect)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        names = ", ".join(columns)
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own tables
+            converted,
+        )
+        return
+    driver = await _postgresql_driver(connection)
+    await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
+
+
+async def update_rows(
+    connection: AsyncConnection,
+    table: Table,
+    keys: Sequence[str],
+    columns: Sequence[str],
+    rows: Sequence[Values],
+) -> None:
+    """Set `columns` of the rows that `keys` name; each of `rows` holds the keys first, then the new values."""
+    if not rows:
+        return
+    names = [*keys, *columns]
+    if len(rows) < _FEW:
+        statement = (
+            update(table)
+            .where(and_(*(table.c[name] == bindparam(f"key_{name}") for name in keys)))
+            .values({name: bindparam(f"new_{name}") for name in columns})
+        )
+        labels = [f"key_{name}" for name in keys] + [f"new_{name}" for name in columns]
+        await connection.execute(statement, [dict(zip(labels, values, strict=True)) for values in rows])
+        return
+    converted = _convert(rows, [table.c[name] for name in names], connection.dialect)
+    if connection.dialect.name == "sqlite":
+        assignments = ", ".join(f"{name} = ?{len(keys) + place}" for place, name in enumerate(columns, 1))
+        condition = " AND ".join(f"{name} = ?{place}" for place, name in enumerate(keys, 1))
+        await connection.exec_driver_sql(
+            f"UPDATE {table.name} SET {assignments} WHERE {condition}",  # noqa: S608
+            converted,
+        )
+        return
+    assignments = ", ".join(f"{name} = new.{name}" for name in columns)
+    condition = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
+    arrays = ", ".join(
+        f"${place}::{table.c[name].type.compile(connection.dialect)}[]" for place, name in enumerate(names, 1)
+    )
+    driver = await _postgresql_driver(connection)
+    await driver.execute(
+        f"UPDATE {table.name} SET {assignments} FROM unnest({arrays}) AS new({', '.join(names)})"  # noqa: S608
+        f" WHERE {condition}",
+        *(list(values) for values in zip(*converted, strict=True)),
+    )
+
+
+def _convert(
+    rows: Sequence[Values], columns: Sequence[Column[Any]], dialect: Dialect
+) -> list[tuple[Any, ...]]:
+    processors = [_bind_processor(column, dialect) for column in columns]
+    if not any(processors):
+        return [tuple(values) for values in rows]
+    by_column = [
+        values if processor is None else [None if value is None else processor(value) for value in values]
+        for processor, values in zip(processors, zip(*rows, strict=True), strict=True)
+    ]
+    return list(zip(*by_column, strict=True))
+
+
+def _bind_processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
+
+
+async def _postgresql_driver(connection: AsyncConnection) -> Any:
+    # COPY before the first statement would run outside SQLAlchemy's transaction, which begins lazily.
+    await connection.exec_driver_sql("SELECT 1")
+    raw = await connection.get_raw_connection()
+    return raw.driver_connection
+
+
+def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:
+    """`column IN (values)` with one parameter, however many values there are."""
+    if dialect == "postgresql":
+        return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+    listed = func.json_each(bindparam(None, orjson.dumps(list(values)).decode(), type_=Text)).table_valued(
+        "value"
+    )
+    return column.in_(select(listed.c.value))

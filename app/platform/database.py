@@ -1,0 +1,231 @@
+"""The database: engine, transactions, and the column types in which SQLite and PostgreSQL differ.
+
+Everything that must know which of the two it talks to is here or in bulk_rows.py and search SQL.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, DateTime, MetaData, Text, Uuid, event, func, type_coerce
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+T = TypeVar("T")
+
+# One convention for every constraint, so that migrations and tables agree on names.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+SQLITE_BUSY_TIMEOUT_MS = 15_000
+_SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
+_UNIQUE_VIOLATION = "23505"
+_ATTEMPTS = 8
+
+# Text that is compared byte by byte on both databases, whatever the server's locale.
+BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Id(TypeDecorator[str]):
+    """A UUID as its canonical 36 characters in Python; `uuid` on PostgreSQL, TEXT on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The native type where there is one."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(Uuid(as_uuid=False))
+        return dialect.type_descriptor(Text())
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant in UTC, to the microsecond; TEXT in RFC 3339 form on SQLite, which sorts by time."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The native type where there is one."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuse naive datetimes: an instant without a zone is a mistake of ours."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a time zone")
+        return value if dialect.name == "postgresql" else instant_text(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Back to an aware datetime."""
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def instant_text(value: datetime) -> str:
+    """RFC 3339 in UTC with `Z` and six digits: how instants stand in JSON documents and on SQLite."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def instant_as_text(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """SQL for `instant_text` of a column of the type Instant."""
+    if dialect == "postgresql":
+        return func.to_char(func.timezone("UTC", column), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    return type_coerce(column, Text)
+
+
+class Database:
+    """A pool of connections to one database, and the three ways to use one.
+
+    `read` runs single statements, `snapshot` sees one state throughout, `write` commits as a whole.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        """`url`: `sqlite:///path` or `postgresql://…`; `pool_size`: connections at the most, per process."""
+        self.url = driver_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        # SQLite lets one connection write at a time. Queueing here is fair and costs no busy-waiting,
+        # which many threads at SQLite's file lock do; other processes still meet at the file lock.
+        self._writer = asyncio.Lock() if self.is_sqlite else None
+        self.engine = _create_engine(self.url, pool_size)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in which every statement stands for itself: one round trip each."""
+        options = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        async with self.engine.connect() as connection:
+            await connection.execution_options(**options)
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose statements all see the database as it was at the first one."""
+        options = (
+            {"sqlite_begin": "BEGIN"}
+            if self.is_sqlite
+            else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        async with self.engine.connect() as connection:
+            await connection.execution_options(**options)
+            async with connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            if self.is_sqlite:
+                await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            async with connection.begin():
+                yield connection
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and commit it before returning.
+
+        Where another transaction got in the way (deadlock, serialization failure, or the same unique
+        key inserted at the same moment) all of it is rolled back and run again: `work` must not have
+        effects elsewhere, and decides anew on what it then finds.
+        """
+        attempt = 1
+        while True:
+            try:
+                return await self._write_once(work)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or not lost_a_race(error):
+                    raise
+            await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
+            attempt += 1
+
+    async def _write_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        if self._writer is None:
+            async with self._transaction() as connection:
+                return await work(connection)
+        async with self._writer, self._transaction() as connection:
+            return await work(connection)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def lost_a_race(error: DBAPIError) -> bool:
+    """Whether the same work, run again, may well succeed: PostgreSQL's 40001, 40P01 and 23505."""
+    state = getattr(error.orig, "sqlstate", None)
+    return state in _SERIALIZATION_FAILURES or state == _UNIQUE_VIOLATION
+
+
+def driver_url(url: str) -> URL:
+    """The URL with the driver that the service uses. Raises ValueError for any other kind of database."""
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ValueError("an SQLite database needs a file: sqlite:///path/to/rollcall.db")
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in ("postgresql", "postgres"):
+        # libpq's name for it; asyncpg calls the same values `ssl`.
+        query = {("ssl" if key == "sslmode" else key): value for key, value in parsed.query.items()}
+        return parsed.set(drivername="postgresql+asyncpg", query=query)
+    raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {backend}")
+
+
+def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"application_name": "rollcall"}, "timeout": 10},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    # Compiling a query costs more than any of ours takes; set here, since a pooler refuses it at start-up.
+    cursor = connection.cursor()
+    cursor.execute("SET jit = off")
+    cursor.close()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver's own transaction control would commit behind our back: BEGIN is ours alone.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # NORMAL loses acknowledged commits when the power fails
+        "foreign_keys = ON",
+        f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
+        "cache_size = -32768",  # 32 MiB a connection
+        "wal_autocheckpoint = 8000",  # pages: fewer, larger checkpoints while an import writes
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = connection.get_execution_options().get("sqlite_begin")
+    if begin:
+        connection.exec_driver_sql(begin)

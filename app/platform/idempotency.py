@@ -1,0 +1,188 @@
+"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice.
+
+A key is claimed in a transaction of its own, so that a second request sees it at once; the answer is
+stored in the same transaction as the change, so that neither exists without the other.
+"""
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Header, Request
+from fastapi.responses import Response
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.platform.clock import Clock
+from app.platform.database import Database
+from app.platform.ids import new_id
+from app.platform.problems import INVALID_REQUEST, Problem, define_problem, request_id_of
+from app.platform.tables import idempotency_keys
+
+KEPT = timedelta(hours=24)
+# A process that dies while it holds a claim leaves it; after this long another request may take it over.
+_CLAIM_LASTS = timedelta(minutes=2)
+_STORED_HEADERS = ("location", "etag", "content-type", "retry-after")
+_PURGED_AT_ONCE = 100
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+KEY_REUSED = define_problem(
+    "idempotency-key-reused",
+    422,
+    "Idempotency key used for another request",
+    "This Idempotency-Key came with another method, address or body before. A key stands for one request; "
+    "make a new one.",
+)
+KEY_IN_PROGRESS = define_problem(
+    "idempotency-key-in-progress",
+    409,
+    "The first request with this key is still running",
+    "The request that brought this Idempotency-Key first has not been answered yet; ask again after "
+    "`Retry-After` seconds.",
+)
+
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="1 to 255 printable ASCII characters. The same key with the same request gives the first "
+        "answer again, with `Idempotent-Replayed: true`. Kept 24 hours.",
+    ),
+]
+
+
+class ClaimLost(Exception):
+    """Another request took the claim over: nothing of this one may be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to carry out the request of one key; a no-op where the request brought no key."""
+
+    organization_id: int
+    key: str | None = None
+    token: str = ""
+
+    async def complete(self, connection: AsyncConnection, response: Response) -> None:
+        """Store the answer, in the transaction of the change. Raises ClaimLost."""
+        if self.key is None:
+            return
+        body = bytes(response.body).decode()
+        headers = {name: value for name, value in response.headers.items() if name in _STORED_HEADERS}
+        completed = await connection.execute(
+            update(idempotency_keys)
+            .where(self._is_mine())
+            .values(status=response.status_code, headers=headers, body=body)
+        )
+        if completed.rowcount != 1:
+            raise ClaimLost(self.key)
+
+    async def release(self, connection: AsyncConnection) -> None:
+        """Forget the key, so that the request can be tried again."""
+        await connection.execute(delete(idempotency_keys).where(self._is_mine()))
+
+    def _is_mine(self) -> Any:
+        return and_(
+            idempotency_keys.c.organization_id == self.organization_id,
+            idempotency_keys.c.key == self.key,
+            idempotency_keys.c.claim == self.token,
+        )
+
+
+async def run_once(
+    request: Request,
+    *,
+    organization_id: int,
+    key: str | None,
+    content_hash: str,
+    work: Callable[[Claim], Awaitable[Response]],
+) -> Response:
+    """Carry out `work`, or give the first answer again where this key and request came before.
+
+    `work` stores its answer with `claim.complete` in the transaction of its change. What the rules refuse
+    (4xx) is an answer too and is kept; a fault (5xx) is not, so that the request can be sent again.
+    Raises the problems `idempotency-key-reused` and `idempotency-key-in-progress`.
+    """
+    if key is None:
+        return await work(Claim(organization_id))
+    if not _KEY.fullmatch(key):
+        detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces."
+        raise Problem(
+            INVALID_REQUEST, detail, errors=[{"pointer": "header:Idempotency-Key", "detail": detail}]
+        )
+    database: Database = request.app.state.database
+    clock: Clock = request.app.state.clock
+    query = "&".join(sorted(f"{name}={value}" for name, value in request.query_params.multi_items()))
+    asked = f"{request.method}\n{request.url.path}\n{query}\n{content_hash}"
+    request_hash = hashlib.sha256(asked.encode()).hexdigest()
+    claimed = await database.write(partial(_claim, organization_id, key, request_hash, clock.now()))
+    if isinstance(claimed, Response):
+        return claimed
+    try:
+        return await work(claimed)
+    except ClaimLost:
+        raise _in_progress() from None
+    except Exception as error:
+        problem: Problem = request.app.state.translate_problem(error)
+        is_final = problem.type.status < 500  # noqa: PLR2004
+        answer = problem.response(request_id_of(request))
+
+        async def settle(connection: AsyncConnection) -> None:
+            await (claimed.complete(connection, answer) if is_final else claimed.release(connection))
+
+        await database.write(settle)
+        raise
+
+
+async def _claim(
+    organization_id: int, key: str, request_hash: str, now: datetime, connection: AsyncConnection
+) -> Claim | Response:
+    expired = (
+        select(idempotency_keys.c.organization_id, idempotency_keys.c.key)
+        .where(idempotency_keys.c.created_at < now - KEPT)
+        .limit(_PURGED_AT_ONCE)
+    )
+    for stale in (await connection.execute(expired)).all():
+        await connection.execute(
+            delete(idempotency_keys).where(
+                idempotency_keys.c.organization_id == stale.organization_id,
+                idempotency_keys.c.key == stale.key,
+                idempotency_keys.c.created_at < now - KEPT,
+            )
+        )
+    mine = and_(idempotency_keys.c.organization_id == organization_id, idempotency_keys.c.key == key)
+    known = (await connection.execute(select(idempotency_keys).where(mine).with_for_update())).one_or_none()
+    claim = Claim(organization_id, key, new_id(now))
+    fresh = {"claim": claim.token, "claimed_until": now + _CLAIM_LASTS, "created_at": now}
+    if known is None or known.created_at < now - KEPT:
+        await connection.execute(delete(idempotency_keys).where(mine))
+        await connection.execute(
+            insert(idempotency_keys).values(
+                organization_id=organization_id, key=key, request_hash=request_hash, **fresh
+            )
+        )
+        return claim
+    if known.request_hash != request_hash:
+        raise Problem(
+            KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
+        )
+    if known.status is not None:
+        return Response(
+            known.body, known.status, headers={**(known.headers or {}), "Idempotent-Replayed": "true"}
+        )
+    if known.claimed_until > now:
+        raise _in_progress()
+    await connection.execute(update(idempotency_keys).where(mine).values(**fresh))
+    return claim
+
+
+def _in_progress() -> Problem:
+    return Problem(
+        KEY_IN_PROGRESS,
+        "The first request with this Idempotency-Key is still running.",
+        headers={"Retry-After": "2"},
+    )

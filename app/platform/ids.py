@@ -1,0 +1,67 @@
+"""UUIDv7 (RFC 9562 section 5.7): made here, in Python or by the database, and read as an instant."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, cast, literal
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from uuid_utils import uuid7
+
+from app.platform.database import Id
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def new_id(now: datetime) -> str:
+    """A new UUIDv7 whose timestamp is the aware instant `now`, in canonical lower-case form."""
+    since_epoch = now - _EPOCH
+    seconds = since_epoch.days * 86_400 + since_epoch.seconds
+    return str(uuid7(nanoseconds=seconds * 1_000_000_000 + since_epoch.microseconds * 1_000))
+
+
+def parse_id(text: str) -> str | None:
+    """The canonical form of an id that somebody sent, or None where it is no UUID at all."""
+    lowered = text.lower()
+    return lowered if _CANONICAL.fullmatch(lowered) else None
+
+
+def instant_of(identifier: str) -> datetime:
+    """The instant, to the millisecond, that a UUIDv7 carries."""
+    return _EPOCH + timedelta(milliseconds=int(identifier[:8] + identifier[9:13], 16))
+
+
+class _NewIds(GenericFunction[str]):
+    """A fresh UUIDv7 for each row of an INSERT ... SELECT; its argument is the timestamp as 12 hex digits."""
+
+    type = Id()
+    inherit_cache = True
+    name = "rollcall_new_ids"
+
+
+def new_ids(now: datetime) -> ColumnElement[str]:
+    """SQL that makes a new UUIDv7, with the timestamp `now`, for each row it is evaluated for."""
+    timestamp = new_id(now).replace("-", "")[:12]
+    return _NewIds(cast(literal(timestamp), Text))
+
+
+@compiles(_NewIds, "postgresql")
+def _new_ids_postgresql(element: _NewIds, compiler: SQLCompiler, **options: Any) -> str:
+    timestamp = compiler.process(element.clauses, **options)
+    random = "replace(gen_random_uuid()::text, '-', '')"
+    # gen_random_uuid() carries version 4 in digit 13 and the variant in digit 17: the version alone changes.
+    return f"({timestamp} || '7' || substr({random}, 14))::uuid"
+
+
+@compiles(_NewIds, "sqlite")
+def _new_ids_sqlite(element: _NewIds, compiler: SQLCompiler, **options: Any) -> str:
+    timestamp = compiler.process(element.clauses, **options)
+    return (
+        f"(substr({timestamp}, 1, 8) || '-' || substr({timestamp}, 9, 4) || '-7' "
+        "|| substr(lower(hex(randomblob(2))), 2) || '-' "
+        "|| substr('89ab', 1 + (abs(random()) % 4), 1) || substr(lower(hex(randomblob(2))), 2) || '-' "
+        "|| lower(hex(randomblob(6))))"
+    )

@@ -1,0 +1,47 @@
+"""What `GET /metrics` shows, in the Prometheus text format; with several workers, of all of them."""
+
+import os
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter("rollcall_http_requests", "Requests answered.", ["method", "route", "status"])
+DURATION = Histogram(
+    "rollcall_http_request_duration_seconds",
+    "Time from the request's first byte to the end of the answer.",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+IN_FLIGHT = Gauge("rollcall_http_requests_in_flight", "Requests being handled.", multiprocess_mode="livesum")
+ROWS = Counter("rollcall_operation_rows", "Learners or rows handled by operations.", ["kind", "outcome"])
+OPERATIONS = Counter("rollcall_operations_finished", "Operations that have ended.", ["kind", "state"])
+ACCESS_CHECKS = Counter("rollcall_access_checks", "Access checks answered.", ["allowed", "reason"])
+
+router = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"example": 'rollcall_http_requests_total{method="GET"} 42.0\n'}}}
+    },
+)
+async def read_metrics() -> Response:
+    """Counters and histograms of this service, with no personal data in them. Needs no credential."""
+    registry = PROCESS_REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # set by `rollcall serve --workers`
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,137 @@
+"""What surrounds every request: its id, its log line and metrics, and the limits on size and number.
+
+Pure ASGI, one layer: a BaseHTTPMiddleware costs a task and two queues a request.
+"""
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.clock import Clock
+from app.platform.ids import new_id
+from app.platform.logging import get_logger
+from app.platform.metrics import DURATION, IN_FLIGHT, REQUESTS
+from app.platform.problems import INTERNAL_ERROR, OVERLOADED, PAYLOAD_TOO_LARGE, Problem
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+logger = get_logger("rollcall.http")
+
+
+class RequestContext:
+    """Gives each request its id, bounds how many run at once, and reports how each went."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, max_in_flight: int) -> None:
+        """`max_in_flight`: requests at once in this process; beyond it 503, health probes excepted."""
+        self.app = app
+        self.clock = clock
+        self.max_in_flight = max_in_flight
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        sent_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else new_id(self.clock.now())
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["answer_headers"] = {}
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in state["answer_headers"].items():
+                    headers[name] = value
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        self.in_flight += 1
+        IN_FLIGHT.inc()
+        try:
+            if self.in_flight > self.max_in_flight and scope["path"] not in _PROBES:
+                problem = Problem(
+                    OVERLOADED, "Too many requests at once; try again shortly.", headers={"Retry-After": "1"}
+                )
+                await problem.response(request_id)(scope, receive, send_with_headers)
+            else:
+                await self.app(scope, receive, send_with_headers)
+        except Exception:
+            logger.exception("request failed", route=_route(scope))
+            if status:
+                raise  # the answer has begun: all that is left is to break it off
+            problem = Problem(
+                INTERNAL_ERROR, "The service failed to handle this request; nothing was changed."
+            )
+            await problem.response(request_id)(scope, receive, send_with_headers)
+        finally:
+            self.in_flight -= 1
+            IN_FLIGHT.dec()
+            self._report(scope, status, time.perf_counter() - started)
+
+    def _report(self, scope: Scope, status: int, seconds: float) -> None:
+        route = _route(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        REQUESTS.labels(method, route, str(status)).inc()
+        DURATION.labels(method, route).observe(seconds)
+        say = logger.debug if scope["path"] in _PROBES else logger.info
+        say("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _route(scope: Scope) -> str:
+    """The path as its template, which holds nobody's name; what no route matched is one bucket."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+class BodyLimit:
+    """Refuses a body beyond a number of bytes while it streams in, whatever Content-Length says."""
+
+    def __init__(self, app: ASGIApp, *, limits: dict[str, int], default: int) -> None:
+        """`limits`: bytes by path; `default`: bytes for every other path."""
+        self.app = app
+        self.limits = limits
+        self.default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limit = self.limits.get(scope["path"], self.default)
+        too_large = Problem(
+            PAYLOAD_TOO_LARGE,
+            f"The body is too large: this address takes at most {limit:,} bytes.",
+            headers={"Connection": "close"},
+        )
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdigit() and int(announced) > limit:
+            request = Request(scope)
+            await too_large.response(request.state.request_id)(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise too_large
+            return message
+
+        await self.app(scope, receive_within_limit, send)

@@ -1,0 +1,47 @@
+"""Content negotiation (RFC 9110 section 12.5.1): which of the media types at hand a client prefers."""
+
+from collections.abc import Sequence
+
+from fastapi import Request
+
+from app.platform.problems import NOT_ACCEPTABLE, Problem
+
+JSON = "application/json"
+CSV = "text/csv"
+
+
+def choose_media_type(request: Request, offered: Sequence[str]) -> str:
+    """The offered type that `Accept` prefers; the first one where it has no preference.
+
+    Raises the problem `not-acceptable`.
+    """
+    header = request.headers.get("accept", "").strip()
+    if not header:
+        return offered[0]
+    ranges = [_parse_range(part) for part in header.split(",") if part.strip()]
+    best = max(offered, key=lambda media_type: (_quality(media_type, ranges), -offered.index(media_type)))
+    if _quality(best, ranges) <= 0:
+        raise Problem(NOT_ACCEPTABLE, f"This address has {' or '.join(offered)}, not {header}.")
+    return best
+
+
+def _parse_range(text: str) -> tuple[str, float]:
+    media_range, *parameters = (part.strip().lower() for part in text.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                quality = 0.0
+    return media_range, quality
+
+
+def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+    by_specificity = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+    for candidate in by_specificity:
+        for media_range, quality in ranges:
+            if media_range == candidate:
+                return quality
+    return 0.0

@@ -1,0 +1,272 @@
+"""Errors on the wire: RFC 9457 problem details, the catalogue of their types, and the page of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One kind of problem: its code, HTTP status, title, and what its page says."""
+
+    code: str
+    status: int
+    title: str
+    explanation: str
+
+    @property
+    def uri(self) -> str:
+        """The problem's `type` (RFC 9457 section 3.1.1), a page that GET serves."""
+        return f"/problems/{self.code}"
+
+
+CATALOGUE: dict[str, ProblemType] = {}
+
+
+def define_problem(code: str, status: int, title: str, explanation: str) -> ProblemType:
+    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made."""
+    if code in CATALOGUE:
+        raise ValueError(f"the problem {code} is defined twice")
+    CATALOGUE[code] = ProblemType(code, status, title, explanation)
+    return CATALOGUE[code]
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """A problem to answer with: `detail` is a sentence a person can act on."""
+
+    type: ProblemType
+    detail: str
+    errors: Sequence[Mapping[str, str]] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self, instance: str | None = None) -> dict[str, Any]:
+        """The members of the problem document; `instance` is the id of the request."""
+        document: dict[str, Any] = {
+            "type": self.type.uri,
+            "code": self.type.code,
+            "title": self.type.title,
+            "status": self.type.status,
+            "detail": self.detail,
+        }
+        if instance is not None:
+            document["instance"] = instance
+        if self.errors:
+            document["errors"] = list(self.errors)
+        return document | dict(self.members)
+
+    def response(self, instance: str | None) -> Response:
+        """The answer on the wire."""
+        return Response(
+            orjson.dumps(self.document(instance), default=str),
+            status_code=self.type.status,
+            media_type=MEDIA_TYPE,
+            headers=dict(self.headers),
+        )
+
+
+class FieldError(BaseModel):
+    """One field that is wrong."""
+
+    pointer: Annotated[
+        str, Field(description="JSON Pointer (RFC 6901) to the field, or `?name` of a parameter.")
+    ]
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow", title="Problem")
+
+    type: Annotated[
+        str, Field(description="A page that explains the problem.", examples=["/problems/not-found"])
+    ]
+    code: str
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="A sentence that a person can act on.")]
+    instance: Annotated[str | None, Field(description="The id of the request.")] = None
+    errors: list[FieldError] | None = None
+
+
+NOT_AUTHENTICATED = define_problem(
+    "not-authenticated",
+    401,
+    "Not authenticated",
+    "The request carries no credential, or one that is unknown, expired or revoked. Send "
+    "`Authorization: Bearer <API key>`.",
+)
+NOT_PERMITTED = define_problem(
+    "not-permitted",
+    403,
+    "Not permitted",
+    "The credential is good but lacks the scope that `required_scope` names. An administrator can make a key "
+    "that has it.",
+)
+NOT_FOUND = define_problem(
+    "not-found",
+    404,
+    "Not found",
+    "There is nothing at this address, or nothing that belongs to your organization.",
+)
+METHOD_NOT_ALLOWED = define_problem(
+    "method-not-allowed",
+    405,
+    "Method not allowed",
+    "The address exists; the `Allow` header names its methods.",
+)
+NOT_ACCEPTABLE = define_problem(
+    "not-acceptable",
+    406,
+    "Not acceptable",
+    "The `Accept` header asks for a media type that this address does not have.",
+)
+PAYLOAD_TOO_LARGE = define_problem(
+    "payload-too-large",
+    413,
+    "Payload too large",
+    "The body is larger than this address takes; the detail says how much that is.",
+)
+UNSUPPORTED_MEDIA_TYPE = define_problem(
+    "unsupported-media-type",
+    415,
+    "Unsupported media type",
+    "The body's `Content-Type` is not one that this address reads.",
+)
+INVALID_REQUEST = define_problem(
+    "invalid-request",
+    422,
+    "Invalid request",
+    "Something in the request is missing, unknown or malformed; `errors` points to each. Unknown members and "
+    "unknown query parameters are refused too, so that a mistyped filter never selects everyone.",
+)
+RATE_LIMITED = define_problem(
+    "rate-limited",
+    429,
+    "Too many requests",
+    "This credential has used up its requests for now; `Retry-After` says when to go on.",
+)
+INTERNAL_ERROR = define_problem(
+    "internal-error",
+    500,
+    "Internal error",
+    "A fault of the service. Nothing was changed; the log has it under the request id.",
+)
+OVERLOADED = define_problem(
+    "overloaded",
+    503,
+    "Overloaded",
+    "The service has more to do than it can hold; try again after `Retry-After` seconds.",
+)
+DATABASE_UNAVAILABLE = define_problem(
+    "database-unavailable",
+    503,
+    "Database unavailable",
+    "The database did not answer; try again after `Retry-After` seconds.",
+)
+
+# How a slice puts its own exceptions into words: by the exception's exact class.
+Translations = Mapping[type[Exception], Callable[[Any], Problem]]
+
+
+def request_id_of(request: Request) -> str | None:
+    """The id of this request, as it stands in log lines and in the answer's `X-Request-ID`."""
+    return getattr(request.state, "request_id", None)
+
+
+def install_problem_handlers(app: FastAPI, translations: Translations) -> None:
+    """Answer every exception with a problem; `translations` put the slices' own exceptions into words."""
+
+    def translate(error: Exception) -> Problem:
+        own = translations.get(type(error))
+        problem = own(error) if own else _translate_framework(error) or _translate_database(error)
+        return problem or Problem(INTERNAL_ERROR, "The service failed to handle this request.")
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return translate(error).response(request_id_of(request))
+
+    app.state.translate_problem = translate
+    for kind in (Problem, HTTPException, RequestValidationError, *_UNAVAILABLE, *translations):
+        app.add_exception_handler(kind, answer)
+
+
+# The pool is exhausted; the server refuses, is gone, is locked, or its disk is full.
+_UNAVAILABLE = (PoolTimeout, OperationalError, InterfaceError, ConnectionError, TimeoutError)
+
+
+def _translate_framework(error: Exception) -> Problem | None:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid_request(error)
+    if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, Problem):
+            return error.__cause__  # raised while the framework was reading the body
+        if error.status_code == NOT_FOUND.status:
+            return Problem(NOT_FOUND, "There is nothing at this address.")
+        if error.status_code == METHOD_NOT_ALLOWED.status:
+            allowed = (error.headers or {}).get("Allow", "")
+            return Problem(
+                METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers=dict(error.headers or {})
+            )
+        if error.status_code == PAYLOAD_TOO_LARGE.status:
+            return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
+        return Problem(INVALID_REQUEST, str(error.detail))
+    return None
+
+
+def _translate_database(error: Exception) -> Problem | None:
+    retry = {"Retry-After": "2"}
+    if isinstance(error, PoolTimeout):
+        return Problem(OVERLOADED, "All database connections are busy; try again shortly.", headers=retry)
+    if isinstance(error, _UNAVAILABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return Problem(
+            DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=retry
+        )
+    return None
+
+
+def _invalid_request(error: RequestValidationError) -> Problem:
+    errors = []
+    for entry in error.errors():
+        location = list(entry["loc"])
+        place, path = (location[0], location[1:]) if location else ("body", [])
+        if entry["type"] == "json_invalid":
+            pointer, detail = "", "The body is not valid JSON."
+        else:
+            pointer = _pointer(str(place), path)
+            detail = _field_detail(entry)
+        errors.append({"pointer": pointer, "detail": detail})
+    what = "; ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
+    more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004
+    return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
+
+
+def _pointer(place: str, path: Sequence[str | int]) -> str:
+    if place == "query":
+        return "?" + ".".join(map(str, path))
+    if place in ("header", "cookie", "path"):
+        return f"{place}:" + ".".join(map(str, path))
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+
+
+def _field_detail(entry: Mapping[str, Any]) -> str:
+    if entry["type"] == "extra_forbidden":
+        return "There is no such member or parameter."
+    if entry["type"] == "missing":
+        return "This is required."
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    return message if message.endswith(".") else message + "."

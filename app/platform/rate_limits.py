@@ -1,0 +1,40 @@
+"""How many requests one credential may make a minute, and the header fields that say so.
+
+`RateLimit` and `RateLimit-Policy` as in the IETF draft draft-ietf-httpapi-ratelimit-headers. Counted
+per process, in memory: a limit against runaway scripts, not a quota.
+"""
+
+import math
+import time
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from starlette.requests import Request
+
+from app.platform.problems import RATE_LIMITED, Problem
+
+
+class RateLimiter:
+    """A sliding window of one minute for each credential."""
+
+    def __init__(self, per_minute: int) -> None:
+        """`per_minute`: requests; 0 = no limit and no header fields."""
+        self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def count(self, request: Request, credential: str) -> None:
+        """Count one request. Raises the problem `rate-limited` beyond the limit."""
+        if self._item is None:
+            return
+        accepted = await self._limiter.hit(self._item, credential)
+        window = await self._limiter.get_window_stats(self._item, credential)
+        seconds = max(1, math.ceil(window.reset_time - time.time()))
+        request.state.answer_headers["RateLimit-Policy"] = f'"minute";q={self._item.amount};w=60'
+        request.state.answer_headers["RateLimit"] = f'"minute";r={window.remaining};t={seconds}'
+        if not accepted:
+            raise Problem(
+                RATE_LIMITED,
+                f"This credential may make {self._item.amount} requests a minute; go on in {seconds} s.",
+                headers={"Retry-After": str(seconds)},
+            )
