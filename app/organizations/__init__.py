@@ -1,0 +1,1 @@
+"""Organizations (the tenants), their API keys, and who may do what."""
