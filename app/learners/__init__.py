@@ -1,0 +1,1 @@
+"""Learners and their history: the one slice through which every door reads and changes accounts."""

@@ -1,0 +1,131 @@
+"""Activating or deactivating thousands of learners with a few statements, by the rules in status_sql."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Select,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.events import EventType
+from app.learners import status_sql
+from app.learners.learner import Cause
+from app.learners.tables import events, learners
+from app.platform.bulk_rows import is_one_of
+from app.platform.database import instant_as_text, instant_text
+from app.platform.ids import new_ids
+
+
+class Action(StrEnum):
+    """What can be asked for many learners at once."""
+
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+
+
+async def lock_many(connection: AsyncConnection, organization_id: int, ids: Collection[str]) -> set[str]:
+    """Keep these learners from changing until the transaction ends, in id order; answers which exist."""
+    statement = (
+        select(learners.c.id)
+        .where(
+            learners.c.organization_id == organization_id,
+            is_one_of(learners.c.id, ids, connection.dialect.name),
+        )
+        .order_by(learners.c.id)
+        .with_for_update()
+    )
+    return set((await connection.execute(statement)).scalars())
+
+
+def decide(
+    action: Action, organization_id: int, ids: Collection[str], cause: Cause, dialect: str
+) -> Select[Any]:
+    """A query for what the action does to each of these learners, in id order.
+
+    Columns: id, username, outcome (`changed`, `unchanged`, `refused`), expires_on, restores_to.
+    """
+    return (
+        select(
+            learners.c.id,
+            learners.c.username,
+            _outcome(action, cause).label("outcome"),
+            learners.c.expires_on,
+            learners.c.status_unless_expired.label("restores_to"),
+        )
+        .where(learners.c.organization_id == organization_id, is_one_of(learners.c.id, ids, dialect))
+        .order_by(learners.c.id)
+    )
+
+
+async def apply(
+    connection: AsyncConnection, action: Action, organization_id: int, ids: Collection[str], cause: Cause
+) -> None:
+    """Change those of the (locked) learners that the action changes, and append their events."""
+    dialect = connection.dialect.name
+    changed = and_(
+        learners.c.organization_id == organization_id,
+        is_one_of(learners.c.id, ids, dialect),
+        _outcome(action, cause) == "changed",
+    )
+    await connection.execute(_insert_events(action, changed, cause, dialect))
+    facts: dict[str, Any] = {"deactivated_at": None}
+    if action is Action.DEACTIVATE:
+        facts = {"deactivated_at": cause.at, "sessions_valid_from": cause.at}
+    await connection.execute(
+        update(learners).where(changed).values(**facts, updated_at=cause.at, version=learners.c.version + 1)
+    )
+
+
+def _outcome(action: Action, cause: Cause) -> ColumnElement[str]:
+    if action is Action.DEACTIVATE:
+        return status_sql.deactivate_outcome()
+    return status_sql.activate_outcome(cause.today)
+
+
+def _insert_events(action: Action, changed: ColumnElement[bool], cause: Cause, dialect: str) -> Any:
+    was_at: ColumnElement[Any]
+    if action is Action.DEACTIVATE:
+        event_type, status_after = EventType.DEACTIVATED, status_sql.status_after_deactivation()
+        was_at, is_at = literal("null", Text), literal(f'"{instant_text(cause.at)}"', Text)
+    else:
+        event_type, status_after = EventType.ACTIVATED, status_sql.status_after_activation()
+        was_at = literal('"', Text) + instant_as_text(learners.c.deactivated_at, dialect) + literal('"', Text)
+        is_at = literal("null", Text)
+    columns = {
+        "organization_id": learners.c.organization_id,
+        "id": new_ids(cause.at),
+        "type": literal(event_type.value, String),
+        "learner_id": learners.c.id,
+        "version": learners.c.version + 1,
+        "occurred_at": bindparam("occurred_at", cause.at, type_=events.c.occurred_at.type),
+        "actor": bindparam("actor", dict(cause.actor), type_=JSON),
+        "operation_id": bindparam("operation_id", cause.operation_id, type_=events.c.operation_id.type),
+        "reason": bindparam("reason", cause.reason, type_=Text),
+        "before": _document(was_at, status_sql.resolve_status(cause.today), dialect),
+        "after": _document(is_at, status_sql.resolve_status(cause.today, status_after), dialect),
+    }
+    chosen = select(*(column.label(f"new_{name}") for name, column in columns.items())).where(changed)
+    return insert(events).from_select(list(columns), chosen.order_by(learners.c.id))
+
+
+def _document(
+    deactivated_at: ColumnElement[Any], status: ColumnElement[str], dialect: str
+) -> ColumnElement[Any]:
+    # Nothing in it needs escaping: an instant of ours and the name of a status.
+    opening, middle, closing = (literal(part, Text) for part in ('{"deactivated_at":', ',"status":"', '"}'))
+    document = opening + deactivated_at + middle + cast(status, Text) + closing
+    # On SQLite, CAST AS JSON would make a number of it.
+    return cast(document, JSON) if dialect == "postgresql" else document

@@ -1,0 +1,399 @@
+"""All SQL on learners and their events."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.events import EventType
+from app.domain.status import Account, Status
+from app.learners import status_sql
+from app.learners.filters import LearnerFilter
+from app.learners.filters_sql import counting, criteria, matching, narrowest
+from app.learners.learner import (
+    Cause,
+    Change,
+    Learner,
+    event_documents,
+    last_name_key,
+    search_text,
+    username_key,
+)
+from app.learners.tables import events, learner_search, learners
+from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
+from app.platform.ids import new_id
+
+_COLUMNS = [
+    learners.c[name]
+    for name in (
+        "id",
+        "username",
+        "deactivated_at",
+        "first_accessed_at",
+        "expires_on",
+        "sessions_valid_from",
+        "updated_at",
+        "version",
+        "email",
+        "first_name",
+        "last_name",
+        "external_id",
+        "last_accessed_at",
+    )
+]
+_EVENT_COLUMNS = [
+    events.c[name]
+    for name in (
+        "id",
+        "type",
+        "learner_id",
+        "version",
+        "occurred_at",
+        "actor",
+        "operation_id",
+        "reason",
+        "before",
+        "after",
+    )
+]
+_EXPORTED_AT_ONCE = 2000
+
+# What a list can be sorted by: the columns of the index that holds that order.
+SORT_COLUMNS: dict[str, tuple[ColumnElement[Any], ...]] = {
+    "username": (learners.c.username_key,),
+    "last_name": (learners.c.last_name_key, learners.c.id),
+    "created_at": (learners.c.id,),
+    "updated_at": (learners.c.updated_at, learners.c.id),
+    "expires_on": (learners.c.expires_key, learners.c.id),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """An order of learners: a key of SORT_COLUMNS, ascending or descending."""
+
+    key: str
+    descending: bool = False
+
+    @property
+    def columns(self) -> tuple[ColumnElement[Any], ...]:
+        """The columns that make the order, the last of them unique in an organization."""
+        return SORT_COLUMNS[self.key]
+
+    def ordering(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
+        """ORDER BY."""
+        return [column.desc() if self.descending else column.asc() for column in columns]
+
+    def beyond(self, columns: Sequence[ColumnElement[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
+        """What comes after `position` in this order."""
+        here: ColumnElement[Any] = columns[0] if len(columns) == 1 else tuple_(*columns)
+        there = position[0] if len(columns) == 1 else tuple(position)
+        return here < there if self.descending else here > there
+
+
+def _learner(row: Sequence[Any]) -> Learner:
+    return Learner(row[0], row[1], Account(*row[2:6]), *row[6 : len(_COLUMNS)])
+
+
+async def find(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
+    """The organization's learner with this id."""
+    return await _find(connection, organization_id, learners.c.id == learner_id)
+
+
+async def find_by_username(
+    connection: AsyncConnection, organization_id: int, username: str
+) -> Learner | None:
+    """The organization's learner with this username, without regard to case."""
+    return await _find(connection, organization_id, learners.c.username_key == username_key(username))
+
+
+async def find_by_external_id(
+    connection: AsyncConnection, organization_id: int, external_id: str
+) -> Learner | None:
+    """The organization's learner with exactly this external id."""
+    return await _find(connection, organization_id, learners.c.external_id == external_id)
+
+
+async def lock(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
+    """The learner, kept from changing until this transaction ends."""
+    return await _find(connection, organization_id, learners.c.id == learner_id, locked=True)
+
+
+async def _find(
+    connection: AsyncConnection, organization_id: int, condition: ColumnElement[bool], *, locked: bool = False
+) -> Learner | None:
+    statement = select(*_COLUMNS).where(learners.c.organization_id == organization_id, condition)
+    if locked:
+        statement = statement.with_for_update()
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _learner(row)
+
+
+async def lock_by_keys(
+    connection: AsyncConnection,
+    organization_id: int,
+    *,
+    usernames: Collection[str] = (),
+    external_ids: Collection[str] = (),
+) -> list[Learner]:
+    """The learners that any of these keys (usernames folded) names, locked in id order.
+
+    In id order everywhere, so that two transactions cannot wait for each other.
+    """
+    dialect = connection.dialect.name
+    named = [
+        select(learners.c.id).where(
+            learners.c.organization_id == organization_id, is_one_of(column, values, dialect)
+        )
+        for column, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
+        if values
+    ]
+    if not named:
+        return []
+    statement = (
+        select(*_COLUMNS)
+        .where(
+            learners.c.organization_id == organization_id,
+            or_(*(learners.c.id.in_(ids) for ids in named))
+            if len(named) == 1
+            else learners.c.id.in_(named[0].union(named[1])),
+        )
+        .order_by(learners.c.id)
+        .with_for_update()
+    )
+    return [_learner(row) for row in await connection.execute(statement)]
+
+
+async def find_ids_by_username(
+    connection: AsyncConnection, organization_id: int, usernames: Collection[str]
+) -> dict[str, str]:
+    """The ids of the learners with these usernames, by folded username."""
+    statement = select(learners.c.username_key, learners.c.id).where(
+        learners.c.organization_id == organization_id,
+        is_one_of(
+            learners.c.username_key, {username_key(name) for name in usernames}, connection.dialect.name
+        ),
+    )
+    return {row.username_key: row.id for row in await connection.execute(statement)}
+
+
+async def page(
+    connection: AsyncConnection,
+    organization_id: int,
+    wanted: LearnerFilter,
+    today: date,
+    *,
+    sort: Sort,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[tuple[Learner, list[Any]]]:
+    """Up to `limit` learners beyond the position `after`, each with its own position in the order."""
+    found = criteria(wanted, organization_id, today, connection.dialect.name)
+    sought = await narrowest(connection, organization_id, found)
+    wide = matching(
+        [*_COLUMNS, *(column.label(f"sort_{i}") for i, column in enumerate(sort.columns))],
+        organization_id,
+        found,
+        sought,
+    )
+    if sought is None:
+        order: list[ColumnElement[Any]] = list(sort.columns)
+        statement = wide
+    else:
+        # Materialized, so that the planner fetches the few and sorts them.
+        few = wide.cte("few").prefix_with("MATERIALIZED")
+        order = [few.c[f"sort_{i}"] for i in range(len(sort.columns))]
+        statement = select(few)
+    if after is not None:
+        statement = statement.where(sort.beyond(order, after))
+    statement = statement.order_by(*sort.ordering(order)).limit(limit)
+    rows = (await connection.execute(statement)).all()
+    return [(_learner(row), list(row[len(_COLUMNS) :])) for row in rows]
+
+
+async def count(connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date) -> int:
+    """How many learners the filter matches."""
+    found = criteria(wanted, organization_id, today, connection.dialect.name)
+    return int((await connection.execute(counting([func.count()], organization_id, found))).scalar_one())
+
+
+async def status_counts(
+    connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date
+) -> dict[Status, int]:
+    """How many of the learners that the filter matches have each status."""
+    found = criteria(wanted, organization_id, today, connection.dialect.name)
+    status = status_sql.resolve_status(today).label("status")
+    statement = counting([status, func.count()], organization_id, found).group_by("status")
+    counted = {Status(row[0]): row[1] for row in await connection.execute(statement)}
+    return {each: counted.get(each, 0) for each in Status}
+
+
+def select_ids(organization_id: int, wanted: LearnerFilter, today: date, dialect: str) -> Select[Any]:
+    """A query for the ids of the learners that the filter matches, in id order."""
+    found = criteria(wanted, organization_id, today, dialect)
+    return counting([learners.c.id], organization_id, found).order_by(learners.c.id)
+
+
+async def stream(
+    connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date, sort: Sort
+) -> AsyncIterator[list[Learner]]:
+    """Every learner that the filter matches, in order, some thousands at a time."""
+    found = criteria(wanted, organization_id, today, connection.dialect.name)
+    sought = await narrowest(connection, organization_id, found)
+    statement = matching(_COLUMNS, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
+    async with connection.stream(statement, execution_options={"yield_per": _EXPORTED_AT_ONCE}) as result:
+        async for rows in result.partitions():
+            yield [_learner(row) for row in rows]
+
+
+async def record_access_time(
+    connection: AsyncConnection, organization_id: int, learner_id: str, now: datetime
+) -> None:
+    """Note the last access. Not a change of the account: no event, no new version."""
+    await connection.execute(
+        update(learners)
+        .where(learners.c.organization_id == organization_id, learners.c.id == learner_id)
+        .values(last_accessed_at=now)
+    )
+
+
+async def record(
+    connection: AsyncConnection, organization_id: int, changes: Sequence[Change], cause: Cause
+) -> None:
+    """Store these changes and append one event for each, in the caller's transaction."""
+    created = [change.after for change in changes if change.before is None]
+    # In key order, so that two imports of the same new learners meet in the same order.
+    created.sort(key=lambda learner: username_key(learner.username))
+    await insert_rows(
+        connection,
+        learners,
+        _INSERTED,
+        [(organization_id, *_stored(learner).values()) for learner in created],
+    )
+    await insert_rows(
+        connection,
+        learner_search,
+        ("organization_id", "learner_id", "text"),
+        [(organization_id, learner.id, search_text(learner)) for learner in created],
+    )
+    await _update(connection, organization_id, [change for change in changes if change.before is not None])
+    await insert_rows(
+        connection, events, _EVENT_INSERTED, [_event(organization_id, change, cause) for change in changes]
+    )
+
+
+async def _update(connection: AsyncConnection, organization_id: int, changes: Sequence[Change]) -> None:
+    # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
+    rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    texts = []
+    for change in sorted(changes, key=lambda change: change.after.id):
+        if change.before is None:
+            continue
+        before, after = _stored(change.before), _stored(change.after)
+        names = tuple(name for name, value in after.items() if value != before[name])
+        rows[names].append((organization_id, change.after.id, *(after[name] for name in names)))
+        text = search_text(change.after)
+        if text != search_text(change.before):
+            texts.append((change.after.id, text))
+    for names, values in rows.items():
+        await update_rows(connection, learners, ("organization_id", "id"), names, values)
+    await update_rows(connection, learner_search, ("learner_id",), ("text",), texts)
+
+
+def _stored(learner: Learner) -> dict[str, Any]:
+    account = learner.account
+    return {
+        "id": learner.id,
+        "username": learner.username,
+        "username_key": username_key(learner.username),
+        "external_id": learner.external_id,
+        "email": learner.email,
+        "first_name": learner.first_name,
+        "last_name": learner.last_name,
+        "last_name_key": last_name_key(learner.last_name),
+        "deactivated_at": account.deactivated_at,
+        "first_accessed_at": account.first_accessed_at,
+        "expires_on": account.expires_on,
+        "sessions_valid_from": account.sessions_valid_from,
+        "last_accessed_at": learner.last_accessed_at,
+        "updated_at": learner.updated_at,
+        "version": learner.version,
+    }
+
+
+_INSERTED = (
+    "organization_id",
+    "id",
+    "username",
+    "username_key",
+    "external_id",
+    "email",
+    "first_name",
+    "last_name",
+    "last_name_key",
+    "deactivated_at",
+    "first_accessed_at",
+    "expires_on",
+    "sessions_valid_from",
+    "last_accessed_at",
+    "updated_at",
+    "version",
+)
+_EVENT_INSERTED = ("organization_id", *(column.name for column in _EVENT_COLUMNS))
+
+
+def _event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
+    before, after = event_documents(change, cause.today)
+    return (
+        organization_id,
+        new_id(cause.at),
+        change.type.value,
+        change.after.id,
+        change.after.version,
+        cause.at,
+        cause.actor,
+        cause.operation_id,
+        cause.reason,
+        before,
+        after,
+    )
+
+
+async def history(
+    connection: AsyncConnection,
+    organization_id: int,
+    learner_id: str,
+    *,
+    before_version: int | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Up to `limit` events of a learner, newest first, older than the event of `before_version`."""
+    statement = (
+        select(*_EVENT_COLUMNS)
+        .where(events.c.organization_id == organization_id, events.c.learner_id == learner_id)
+        .order_by(events.c.version.desc())
+        .limit(limit)
+    )
+    if before_version is not None:
+        statement = statement.where(events.c.version < before_version)
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def last_deactivations(
+    connection: AsyncConnection, organization_id: int, learner_ids: Collection[str]
+) -> dict[str, str | None]:
+    """The operation (None = a single call) that deactivated each of these learners last."""
+    statement = (
+        select(events.c.learner_id, events.c.operation_id)
+        .where(
+            events.c.organization_id == organization_id,
+            is_one_of(events.c.learner_id, learner_ids, connection.dialect.name),
+            events.c.type.in_((EventType.DEACTIVATED, EventType.CREATED)),
+        )
+        .order_by(events.c.learner_id, events.c.version)
+    )
+    return {row.learner_id: row.operation_id for row in await connection.execute(statement)}

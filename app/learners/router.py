@@ -1,0 +1,355 @@
+"""`/learners`: the JSON door to one learner, and the lists and exports of many."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import date, datetime
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.learners import export, problems, repository, service
+from app.learners.etags import etag_of, expected_versions, is_current
+from app.learners.filters import LearnerFilter
+from app.learners.learner import Cause, Learner
+from app.learners.repository import Sort
+from app.learners.schemas import (
+    ActionBody,
+    EventDocument,
+    LearnerDocument,
+    LearnerPage,
+    LearnerPatch,
+    LearnerQuery,
+    NewLearner,
+    StatusCounts,
+    present,
+)
+from app.organizations.authentication import AuthenticatedRoute, Principal, Reader, Writer
+from app.platform.database import instant_text
+from app.platform.dependencies import Db, Now
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
+from app.platform.ids import parse_id
+from app.platform.negotiation import CSV, JSON, choose_media_type
+from app.platform.openapi import CSV_CONTENT, answers
+from app.platform.paging import (
+    INVALID_CURSOR,
+    CursorText,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    link_next,
+)
+from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, OVERLOADED, Problem
+
+_EXPORTS_AT_ONCE = 4
+_PROFILE = ("username", "email", "first_name", "last_name", "external_id")
+
+router = APIRouter(prefix="/learners", tags=["learners"], route_class=AuthenticatedRoute)
+
+LearnerIdPath = Annotated[
+    str, Path(description="The learner's id.", examples=["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"])
+]
+
+
+def cause_of(principal: Principal, now: datetime, reason: str | None = None) -> Cause:
+    """The cause of a change that this principal makes now."""
+    return Cause(principal.actor.document(), now, principal.organization.today(now), reason)
+
+
+def learner_id_of(sent: str) -> str:
+    """The id in canonical form. Raises the problem `not-found`: what is no UUID is nobody's id."""
+    parsed = parse_id(sent)
+    if parsed is None:
+        raise Problem(NOT_FOUND, "There is no such learner in your organization.")
+    return parsed
+
+
+@router.get(
+    "",
+    summary="List or export learners",
+    response_model=LearnerPage,
+    response_model_exclude_unset=True,
+    responses=answers(INVALID_CURSOR, NOT_ACCEPTABLE, ok=CSV_CONTENT),
+)
+async def list_learners(
+    request: Request,
+    response: Response,
+    principal: Reader,
+    database: Db,
+    now: Now,
+    query: Annotated[LearnerQuery, Query()],
+) -> Any:
+    """A page of the learners that match every given filter.
+
+    With `Accept: text/csv` all matches are streamed, in the columns of an import; the paging parameters
+    do not apply then.
+    """
+    today = principal.organization.today(now)
+    sort = Sort(query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
+    if choose_media_type(request, (JSON, CSV)) == CSV:
+        return await _export(request, principal, query, today, sort)
+    cursor_of = [principal.organization.public_id, "learners", query.filter_document()]
+    after = _position(sort, decode_cursor(cursor_of, query.cursor, (str,) * len(sort.columns)))
+    organization_id = principal.organization.id
+    async with database.read() as connection:
+        rows = await repository.page(
+            connection, organization_id, query, today, sort=sort, after=after, limit=query.limit + 1
+        )
+        total = (
+            {"total": await repository.count(connection, organization_id, query, today)}
+            if query.include
+            else {}
+        )
+    shown = rows[: query.limit]
+    next_cursor = (
+        encode_cursor(cursor_of, list(map(_cursor_text, shown[-1][1]))) if len(rows) > len(shown) else None
+    )
+    link_next(request, response, next_cursor)
+    return {"items": [present(learner, today) for learner, _ in shown], "next_cursor": next_cursor, **total}
+
+
+def _cursor_text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
+    if texts is None:
+        return None
+    readers: dict[type, Callable[[str], Any]] = {
+        date: date.fromisoformat,
+        datetime: datetime.fromisoformat,
+        str: str,
+    }
+    try:
+        return [
+            readers[column.type.python_type](text) for column, text in zip(sort.columns, texts, strict=True)
+        ]
+    except ValueError:
+        raise Problem(INVALID_CURSOR, "This cursor is damaged; begin without it.") from None
+
+
+async def _export(
+    request: Request, principal: Principal, wanted: LearnerFilter, today: date, sort: Sort
+) -> StreamingResponse:
+    exports: asyncio.Semaphore = request.app.state.exports
+    if exports.locked():
+        raise Problem(
+            OVERLOADED,
+            f"{_EXPORTS_AT_ONCE} exports are running already; try again shortly.",
+            headers={"Retry-After": "5"},
+        )
+
+    async def lines() -> AsyncIterator[str]:
+        async with exports, request.app.state.database.snapshot() as connection:
+            yield export.header_line()
+            batches = repository.stream(connection, principal.organization.id, wanted, today, sort)
+            async for learners in batches:
+                yield await asyncio.to_thread(export.learner_lines, learners, today)
+
+    return StreamingResponse(
+        lines(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="learners.csv"'},
+    )
+
+
+def new_export_limit() -> asyncio.Semaphore:
+    """How many exports may run at once in a process: each keeps a database connection while it streams."""
+    return asyncio.Semaphore(_EXPORTS_AT_ONCE)
+
+
+@router.get("/status-counts", summary="Count learners by status", response_model=StatusCounts)
+async def count_by_status(
+    principal: Reader, database: Db, now: Now, wanted: Annotated[LearnerFilter, Query()]
+) -> Any:
+    """How many of the matching learners have each status today; takes the filter of `GET /learners`."""
+    today = principal.organization.today(now)
+    async with database.read() as connection:
+        counts = await repository.status_counts(connection, principal.organization.id, wanted, today)
+    return {status.value: number for status, number in counts.items()} | {"total": sum(counts.values())}
+
+
+@router.post(
+    "",
+    summary="Create a learner",
+    status_code=201,
+    response_model=LearnerDocument,
+    responses=answers(problems.USERNAME_TAKEN, problems.EXTERNAL_ID_TAKEN, KEY_IN_PROGRESS, KEY_REUSED),
+)
+async def create_learner(
+    request: Request,
+    principal: Writer,
+    database: Db,
+    now: Now,
+    body: NewLearner,
+    idempotency_key: KeyHeader = None,
+) -> Response:
+    """A new learner is activated: has access, and has not used it yet."""
+    organization = principal.organization
+    cause = cause_of(principal, now)
+    profile = {name: getattr(body, name) for name in _PROFILE}
+
+    async def work(claim: Claim) -> Response:
+        async def transaction(connection: AsyncConnection) -> Response:
+            learner = await service.create_learner(
+                connection, organization.id, profile, body.expires_on, cause
+            )
+            response = _answer(learner, cause.today, status_code=201)
+            response.headers["Location"] = f"{request.scope.get('root_path', '')}/learners/{learner.id}"
+            await claim.complete(connection, response)
+            return response
+
+        return await database.write(transaction)
+
+    content_hash = hashlib.sha256(await request.body()).hexdigest()
+    return await run_once(
+        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+    )
+
+
+def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
+    document = LearnerDocument.model_validate(present(learner, today))
+    return Response(
+        document.model_dump_json(),
+        status_code,
+        {"ETag": etag_of(learner, today)},
+        media_type="application/json",
+    )
+
+
+@router.get(
+    "/{learner_id}",
+    summary="Get a learner",
+    response_model=LearnerDocument,
+    responses=answers(NOT_FOUND)
+    | {304: {"description": "`If-None-Match` names the current representation."}},
+)
+async def get_learner(
+    request: Request, principal: Reader, database: Db, now: Now, learner_id: LearnerIdPath
+) -> Response:
+    """One learner, with an `ETag`; `If-None-Match` answers 304 while nothing has changed."""
+    async with database.read() as connection:
+        learner = await service.get_learner(connection, principal.organization.id, learner_id_of(learner_id))
+    today = principal.organization.today(now)
+    etag = etag_of(learner, today)
+    if is_current(request, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    return _answer(learner, today)
+
+
+@router.patch(
+    "/{learner_id}",
+    summary="Change a learner",
+    response_model=LearnerDocument,
+    responses=answers(
+        NOT_FOUND, problems.USERNAME_TAKEN, problems.EXTERNAL_ID_TAKEN, problems.VERSION_MISMATCH
+    ),
+)
+async def patch_learner(
+    request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
+) -> Response:
+    """A merge patch. A past `expires_on` expires at once; today or later, or null, restores."""
+    sent = body.model_fields_set
+    change = partial(
+        service.update_learner,
+        profile={name: getattr(body, name) for name in _PROFILE if name in sent},
+        expires_on=body.expires_on if "expires_on" in sent else service.NO_CHANGE,
+    )
+    return await _change(request, principal, database, learner_id, cause_of(principal, now), change)
+
+
+_ACTION_ANSWERS = (NOT_FOUND, problems.VERSION_MISMATCH)
+
+
+@router.post(
+    "/{learner_id}/activate",
+    summary="Activate a learner",
+    response_model=LearnerDocument,
+    responses=answers(*_ACTION_ANSWERS, problems.LEARNER_EXPIRED),
+)
+async def activate_learner(
+    request: Request,
+    principal: Writer,
+    database: Db,
+    now: Now,
+    learner_id: LearnerIdPath,
+    body: ActionBody | None = None,
+) -> Response:
+    """Give access back. An expired learner is refused: move `expires_on` instead."""
+    cause = cause_of(principal, now, body.reason if body else None)
+    return await _change(request, principal, database, learner_id, cause, service.activate_learner)
+
+
+@router.post(
+    "/{learner_id}/deactivate",
+    summary="Deactivate a learner",
+    response_model=LearnerDocument,
+    responses=answers(*_ACTION_ANSWERS),
+)
+async def deactivate_learner(
+    request: Request,
+    principal: Writer,
+    database: Db,
+    now: Now,
+    learner_id: LearnerIdPath,
+    body: ActionBody | None = None,
+) -> Response:
+    """Take access away with this answer. Safe to repeat; deletes nothing."""
+    cause = cause_of(principal, now, body.reason if body else None)
+    return await _change(request, principal, database, learner_id, cause, service.deactivate_learner)
+
+
+async def _change(
+    request: Request,
+    principal: Principal,
+    database: Db,
+    learner_id: str,
+    cause: Cause,
+    change: Callable[..., Awaitable[Learner]],
+) -> Response:
+    identifier, expected = learner_id_of(learner_id), expected_versions(request)
+
+    async def transaction(connection: AsyncConnection) -> Learner:
+        return await change(connection, principal.organization.id, identifier, expected=expected, cause=cause)
+
+    return _answer(await database.write(transaction), cause.today)
+
+
+@router.get(
+    "/{learner_id}/events",
+    summary="A learner's history",
+    response_model=Page[EventDocument],
+    responses=answers(NOT_FOUND, INVALID_CURSOR),
+)
+async def list_learner_events(
+    request: Request,
+    response: Response,
+    principal: Reader,
+    database: Db,
+    learner_id: LearnerIdPath,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Any:
+    """Every change of one learner, newest first."""
+    organization = principal.organization
+    cursor_of = [organization.public_id, "history", learner_id_of(learner_id)]
+    position = decode_cursor(cursor_of, cursor, (int,))
+    async with database.read() as connection:
+        learner = await service.get_learner(connection, organization.id, learner_id_of(learner_id))
+        found = await repository.history(
+            connection,
+            organization.id,
+            learner.id,
+            before_version=position[0] if position else None,
+            limit=limit + 1,
+        )
+    shown = found[:limit]
+    next_cursor = encode_cursor(cursor_of, [shown[-1]["version"]]) if len(found) > limit else None
+    link_next(request, response, next_cursor)
+    return {"items": shown, "next_cursor": next_cursor}
