@@ -1,0 +1,168 @@
+"""Bulk actions: a selection becomes chunks of ids or usernames, and each chunk a few statements."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Select, Subquery, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.errors import LearnerExpired
+from app.domain.status import Status
+from app.learners import bulk_sql
+from app.learners.bulk_sql import Action
+from app.learners.learner import username_key
+from app.learners.problems import expired_problem
+from app.learners.repository import find_ids_by_username, select_ids
+from app.operations import repository
+from app.operations.operation import Chunk, Operation, Outcome, OutcomeName
+from app.operations.runner import Runner
+from app.operations.schemas import Selection
+from app.organizations.organization import Organization
+from app.platform.problems import NOT_FOUND, Problem
+
+CHUNK_LEARNERS = 5000
+_NOT_FOUND = Problem(NOT_FOUND, "There is no such learner in your organization.").document()
+
+
+async def select_chunks(
+    runner: Runner, organization: Organization, selection: Selection, now: datetime
+) -> AsyncGenerator[Chunk]:
+    """The learners of the selection, each once, as chunks; they are what the selection means from now on."""
+    number = first_item = 0
+    async with aclosing(_batches(runner, organization, selection, now)) as batches:
+        async for key, values in batches:
+            yield Chunk(number, first_item, len(values), orjson.dumps({key: values}))
+            number, first_item = number + 1, first_item + len(values)
+
+
+async def _batches(
+    runner: Runner, organization: Organization, selection: Selection, now: datetime
+) -> AsyncGenerator[tuple[str, list[str]]]:
+    excepted = set(selection.except_ids)
+    if selection.ids is not None:
+        for batch in _split(sorted(set(selection.ids) - excepted)):
+            yield "ids", batch
+    elif selection.usernames is not None:
+        for batch in _split(await _usernames(runner, organization, selection.usernames, excepted)):
+            yield "usernames", batch
+    elif selection.filter is not None:
+        pending: list[str] = []
+        today = organization.today(now)
+        async with runner.selecting, runner.database.snapshot() as connection:
+            statement = select_ids(organization.id, selection.filter, today, connection.dialect.name)
+            async with connection.stream_scalars(
+                statement, execution_options={"yield_per": CHUNK_LEARNERS}
+            ) as selected:
+                async for ids in selected.partitions():
+                    pending += (learner_id for learner_id in ids if learner_id not in excepted)
+                    while len(pending) >= CHUNK_LEARNERS:
+                        yield "ids", pending[:CHUNK_LEARNERS]
+                        del pending[:CHUNK_LEARNERS]
+        if pending:
+            yield "ids", pending
+
+
+async def _usernames(
+    runner: Runner, organization: Organization, usernames: Sequence[str], excepted: set[str]
+) -> list[str]:
+    # The first spelling of each counts.
+    by_key = {username_key(username): username for username in reversed(usernames)}
+    if excepted:
+        async with runner.database.read() as connection:
+            ids = await find_ids_by_username(connection, organization.id, by_key)
+        for key, learner_id in ids.items():
+            if learner_id in excepted:
+                del by_key[key]
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _split(values: list[str]) -> list[list[str]]:
+    return [values[start : start + CHUNK_LEARNERS] for start in range(0, len(values), CHUNK_LEARNERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class BulkActionWorker:
+    """Activates or deactivates the learners of a chunk."""
+
+    async def run_chunk(
+        self,
+        connection: AsyncConnection,
+        operation: Operation,
+        chunk: Chunk,
+        organization: Organization,
+        now: datetime,
+    ) -> Counter[str]:
+        """See Worker.run_chunk."""
+        content = orjson.loads(chunk.content)
+        missing: list[Outcome] = []
+        ids: list[str]
+        if "ids" in content:
+            ids = content["ids"]
+            existing = await bulk_sql.lock_many(connection, organization.id, ids)
+            missing = [_missing(learner_id=learner_id) for learner_id in ids if learner_id not in existing]
+        else:
+            known = await find_ids_by_username(connection, organization.id, content["usernames"])
+            ids = list(known.values())
+            existing = await bulk_sql.lock_many(connection, organization.id, ids)
+            missing = [
+                _missing(username=name) for name in content["usernames"] if username_key(name) not in known
+            ]
+        action = Action(str(operation.action))
+        cause = operation.cause(organization, now)
+        numbered = _numbered(
+            bulk_sql.decide(action, organization.id, ids, cause, connection.dialect.name), chunk.first_item
+        )
+        await _record_outcomes(connection, operation, numbered)
+        first_missing = chunk.first_item + len(existing)
+        outcomes = [replace(outcome, item=first_missing + place) for place, outcome in enumerate(missing)]
+        await repository.insert_outcomes(connection, operation, outcomes)
+        if not operation.dry_run:
+            await bulk_sql.apply(connection, action, organization.id, ids, cause)
+        return await repository.count_outcomes(connection, operation, chunk)
+
+    def report_header(self, operation: Operation) -> Sequence[str]:
+        """The columns by which an import would find the learner."""
+        return ("Username",)
+
+    def report_cells(
+        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
+    ) -> list[Sequence[str]]:
+        """See Worker.report_cells."""
+        return [(outcome.username or "",) for outcome in outcomes]
+
+
+def _missing(learner_id: str | None = None, username: str | None = None) -> Outcome:
+    return Outcome(0, OutcomeName.NOT_FOUND, learner_id, username, problem=_NOT_FOUND)
+
+
+def _numbered(decided: Select[Any], first_item: int) -> Subquery:
+    each = decided.order_by(None).subquery()
+    item = (func.row_number().over(order_by=each.c.id) - 1 + first_item).label("item")
+    return select(item, each).subquery()
+
+
+async def _record_outcomes(connection: AsyncConnection, operation: Operation, numbered: Subquery) -> None:
+    each, refused = numbered.c, OutcomeName.REFUSED.value
+    await repository.insert_outcomes_from(
+        connection,
+        select(literal(operation.number), each.item, each.outcome, each.id, each.username).where(
+            each.outcome != refused
+        ),
+    )
+    rows = await connection.execute(select(numbered).where(each.outcome == refused))
+    outcomes = [
+        Outcome(
+            row.item,
+            OutcomeName.REFUSED,
+            row.id,
+            row.username,
+            problem=expired_problem(LearnerExpired(row.expires_on, Status(row.restores_to))).document(),
+        )
+        for row in rows
+    ]
+    await repository.insert_outcomes(connection, operation, outcomes)

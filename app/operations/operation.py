@@ -1,0 +1,141 @@
+"""One operation: its kind, its state, how far it is, and what a kind of operation has to supply."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.learners.learner import Cause
+from app.organizations.organization import Organization
+
+
+class Kind(StrEnum):
+    """What an operation does."""
+
+    BULK_ACTION = "bulk-action"
+    CSV_IMPORT = "csv-import"
+
+
+class State(StrEnum):
+    """Where an operation is: pending, running, then one of the final ones."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OutcomeName(StrEnum):
+    """What became of one learner or row."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    NOT_FOUND = "not_found"
+
+
+# The outcomes that each kind counts, nought included.
+OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
+    Kind.BULK_ACTION: (
+        OutcomeName.CHANGED,
+        OutcomeName.UNCHANGED,
+        OutcomeName.REFUSED,
+        OutcomeName.NOT_FOUND,
+    ),
+    Kind.CSV_IMPORT: tuple(OutcomeName),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation as stored; `number` is its internal key, 0 before it is stored."""
+
+    id: str
+    organization_id: int
+    kind: Kind
+    dry_run: bool
+    created_by: Mapping[str, Any]
+    created_at: datetime
+    chunks: int
+    total: int
+    action: str | None = None
+    reason: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[Mapping[str, str]] = ()
+    state: State = State.PENDING
+    cursor: int = 0
+    done: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    problem: Mapping[str, Any] | None = None
+    reverts: str | None = None
+    reverted_by: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    number: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has reached a final state."""
+        return self.finished_at is not None
+
+    def cause(self, organization: Organization, now: datetime) -> Cause:
+        """The cause of the changes that a chunk, run at the instant `now`, makes."""
+        return Cause(self.created_by, now, organization.today(now), self.reason, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of an operation that one transaction does: `items` learners or rows from `first_item` on."""
+
+    number: int
+    first_item: int
+    items: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the learner or row number `item` of an operation."""
+
+    item: int
+    outcome: OutcomeName
+    learner_id: str | None = None
+    username: str | None = None
+    line: int | None = None
+    problem: Mapping[str, Any] | None = None
+
+
+class Worker(Protocol):
+    """How one kind of operation does its work and shows it."""
+
+    async def run_chunk(
+        self,
+        connection: AsyncConnection,
+        operation: Operation,
+        chunk: Chunk,
+        organization: Organization,
+        now: datetime,
+    ) -> Counter[str]:
+        """Do all of the chunk, record its outcomes, and count them, in the caller's transaction.
+
+        Of a dry run only the outcomes are stored.
+        """
+        ...
+
+    def report_header(self, operation: Operation) -> Sequence[str]:
+        """The columns of the outcomes as CSV that stand before Line, Outcome and Problem."""
+        ...
+
+    def report_cells(
+        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
+    ) -> list[Sequence[str]]:
+        """What stands in those columns for each of these outcomes of the chunk."""
+        ...

@@ -1,0 +1,32 @@
+"""The problems of operations."""
+
+from app.platform.problems import Problem, Translations, define_problem
+
+SELECTION_CHANGED = define_problem(
+    "selection-changed",
+    409,
+    "The selection has changed",
+    "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
+    "then send the number that you see.",
+)
+OPERATION_NOT_FOUND = "There is no such operation in your organization."
+
+
+class SelectionChanged(Exception):
+    """Another number of learners is selected than the person saw."""
+
+    def __init__(self, expected: int, matched: int) -> None:
+        super().__init__(f"{expected} expected, {matched} matched")
+        self.expected = expected
+        self.matched = matched
+
+
+def _selection_changed(error: SelectionChanged) -> Problem:
+    return Problem(
+        SELECTION_CHANGED,
+        f"You expected {error.expected} learners, but {error.matched} are selected now; nothing was done.",
+        members={"expected_count": error.expected, "matched_count": error.matched},
+    )
+
+
+TRANSLATIONS: Translations = {SelectionChanged: _selection_changed}

@@ -1,0 +1,55 @@
+"""The outcomes of an operation as CSV: the rows as they were sent, plus Line, Outcome and Problem.
+
+Mended, that file can be sent back: an import ignores the three columns.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+
+from app.operations import repository
+from app.operations.operation import Operation, Outcome, OutcomeName, Worker
+from app.platform.csv_cells import guard_formula, unguard_formula
+from app.platform.database import Database
+
+ADDED_COLUMNS = ("Line", "Outcome", "Problem")
+
+
+async def stream_report(
+    database: Database, operation: Operation, worker: Worker, outcomes: Collection[OutcomeName]
+) -> AsyncIterator[str]:
+    """The report chunk by chunk, each read on its own, so that a slow client holds no connection."""
+    delimiter = str(operation.parameters.get("delimiter", ","))
+    # Excel takes a file without this mark for its own old encoding; one that came as plain UTF-8 goes as it came.
+    mark = "" if operation.parameters.get("encoding", "utf-8") == "utf-8" else "\ufeff"
+    yield mark + _lines([[*worker.report_header(operation), *ADDED_COLUMNS]], delimiter)
+    for number in range(operation.cursor):
+        async with database.read() as connection:
+            chunk = await repository.get_chunk(connection, operation.id, number)
+            found = await repository.list_outcomes(
+                connection,
+                operation,
+                outcomes=outcomes,
+                first_item=chunk.first_item,
+                before_item=chunk.first_item + chunk.items,
+            )
+        if found:
+            cells = worker.report_cells(operation, chunk, found)
+            yield _lines(map(_row, cells, found), delimiter)
+
+
+def _row(cells: Sequence[str], outcome: Outcome) -> list[str]:
+    line = "" if outcome.line is None else str(outcome.line)
+    problem = "" if outcome.problem is None else str(outcome.problem["detail"])
+    return [*map(_harmless, cells), line, outcome.outcome.value, problem]
+
+
+def _harmless(cell: str) -> str:
+    # A cell that was sent with its guard keeps just that one: an import must find what was meant.
+    return guard_formula(unguard_formula(cell))
+
+
+def _lines(rows: Iterable[Sequence[str]], delimiter: str) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n").writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,182 @@
+"""All SQL on operations, their staged chunks and their outcomes."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.expression import Executable
+
+from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State
+from app.operations.tables import operation_chunks, operation_outcomes, operations
+from app.platform.bulk_rows import insert_rows, is_one_of
+
+_FIELDS = [field.name for field in fields(Operation)]
+_COLUMNS = [operations.c[name] for name in _FIELDS]
+_CHUNK_COLUMNS = [operation_chunks.c[field.name] for field in fields(Chunk)]
+_OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
+_OUTCOME_COLUMNS = [operation_outcomes.c[name] for name in _OUTCOME_FIELDS]
+# What changes while an operation runs.
+_PROGRESS = ("state", "cursor", "done", "counts", "problem", "started_at", "finished_at")
+
+
+def _operation(row: Row[Any]) -> Operation:
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Operation(**{**values, "kind": Kind(values["kind"]), "state": State(values["state"])})
+
+
+async def insert_operation(connection: AsyncConnection, operation: Operation) -> Operation:
+    """Store a new operation, whose staged chunks begin to count with it."""
+    values = {name: getattr(operation, name) for name in _FIELDS if name != "number"}
+    statement = insert(operations).values(**values).returning(operations.c.number)
+    number = (await connection.execute(statement)).scalar_one()
+    return Operation(**{**values, "number": number})
+
+
+async def find(connection: AsyncConnection, organization_id: int, operation_id: str) -> Operation | None:
+    """The organization's operation with this id."""
+    statement = select(*_COLUMNS).where(
+        operations.c.organization_id == organization_id, operations.c.id == operation_id
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _operation(row)
+
+
+async def lock(connection: AsyncConnection, number: int) -> Operation:
+    """The operation, kept by this transaction, so that no two run the same chunk."""
+    statement = select(*_COLUMNS).where(operations.c.number == number).with_for_update()
+    return _operation((await connection.execute(statement)).one())
+
+
+async def list_operations(
+    connection: AsyncConnection,
+    organization_id: int,
+    *,
+    kind: Kind | None,
+    state: State | None,
+    after: str | None,
+    limit: int,
+) -> list[Operation]:
+    """Up to `limit` operations, newest first, older than the one with the id `after`."""
+    statement = (
+        select(*_COLUMNS)
+        .where(operations.c.organization_id == organization_id)
+        .order_by(operations.c.id.desc())
+        .limit(limit)
+    )
+    if kind is not None:
+        statement = statement.where(operations.c.kind == kind)
+    if state is not None:
+        statement = statement.where(operations.c.state == state)
+    if after is not None:
+        statement = statement.where(operations.c.id < after)
+    return [_operation(row) for row in await connection.execute(statement)]
+
+
+async def list_unfinished(connection: AsyncConnection) -> list[Operation]:
+    """Every operation of every organization that has not ended, oldest first."""
+    statement = select(*_COLUMNS).where(operations.c.finished_at.is_(None)).order_by(operations.c.id)
+    return [_operation(row) for row in await connection.execute(statement)]
+
+
+async def find_kinds(connection: AsyncConnection, operation_ids: Collection[str]) -> dict[str, Kind]:
+    """The kinds of these operations."""
+    statement = select(operations.c.id, operations.c.kind).where(
+        is_one_of(operations.c.id, operation_ids, connection.dialect.name)
+    )
+    return {row.id: Kind(row.kind) for row in await connection.execute(statement)}
+
+
+async def store_progress(connection: AsyncConnection, operation: Operation) -> None:
+    """Store how far the operation is."""
+    await connection.execute(
+        update(operations)
+        .where(operations.c.number == operation.number)
+        .values({name: getattr(operation, name) for name in _PROGRESS})
+    )
+
+
+async def insert_chunk(connection: AsyncConnection, operation_id: str, chunk: Chunk) -> None:
+    """Stage one chunk."""
+    values = {field.name: getattr(chunk, field.name) for field in fields(Chunk)}
+    await connection.execute(insert(operation_chunks).values(operation_id=operation_id, **values))
+
+
+async def get_chunk(connection: AsyncConnection, operation_id: str, number: int) -> Chunk:
+    """One staged chunk. Raises NoResultFound."""
+    statement = select(*_CHUNK_COLUMNS).where(
+        operation_chunks.c.operation_id == operation_id, operation_chunks.c.number == number
+    )
+    return Chunk(*(await connection.execute(statement)).one())
+
+
+async def delete_stage(connection: AsyncConnection, operation_id: str) -> None:
+    """Remove the staged chunks of an operation that will not come to be."""
+    await connection.execute(delete(operation_chunks).where(operation_chunks.c.operation_id == operation_id))
+
+
+async def delete_abandoned_stages(connection: AsyncConnection, before_id: str) -> int:
+    """Remove stages whose operation never came, with ids (which carry the time) below `before_id`."""
+    known = select(operations.c.id).where(operations.c.id == operation_chunks.c.operation_id)
+    statement = delete(operation_chunks).where(operation_chunks.c.operation_id < before_id, ~known.exists())
+    return (await connection.execute(statement)).rowcount
+
+
+async def insert_outcomes(
+    connection: AsyncConnection, operation: Operation, outcomes: Sequence[Outcome]
+) -> None:
+    """Record what became of these learners or rows."""
+    rows = [(operation.number, *(getattr(outcome, name) for name in _OUTCOME_FIELDS)) for outcome in outcomes]
+    await insert_rows(connection, operation_outcomes, ("operation_number", *_OUTCOME_FIELDS), rows)
+
+
+async def insert_outcomes_from(connection: AsyncConnection, decided: Executable) -> None:
+    """Record the outcomes that a query decides: columns operation_number, item, outcome, learner_id, username."""
+    columns = ["operation_number", "item", "outcome", "learner_id", "username"]
+    await connection.execute(insert(operation_outcomes).from_select(columns, decided))  # type: ignore[arg-type]
+
+
+async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:
+    """How many learners or rows of this chunk had which outcome."""
+    statement = (
+        select(operation_outcomes.c.outcome, func.count())
+        .where(
+            operation_outcomes.c.operation_number == operation.number,
+            operation_outcomes.c.item >= chunk.first_item,
+            operation_outcomes.c.item < chunk.first_item + chunk.items,
+        )
+        .group_by(operation_outcomes.c.outcome)
+    )
+    return Counter({row[0]: row[1] for row in await connection.execute(statement)})
+
+
+async def list_outcomes(
+    connection: AsyncConnection,
+    operation: Operation,
+    *,
+    outcomes: Collection[OutcomeName],
+    first_item: int,
+    before_item: int | None = None,
+    limit: int | None = None,
+) -> list[Outcome]:
+    """Outcomes in order, from item `first_item` on, below `before_item`, up to `limit` of them.
+
+    `outcomes`: only these; none = all.
+    """
+    statement = (
+        select(*_OUTCOME_COLUMNS)
+        .where(
+            operation_outcomes.c.operation_number == operation.number,
+            operation_outcomes.c.item >= first_item,
+        )
+        .order_by(operation_outcomes.c.item)
+        .limit(limit)
+    )
+    if before_item is not None:
+        statement = statement.where(operation_outcomes.c.item < before_item)
+    if outcomes:
+        statement = statement.where(operation_outcomes.c.outcome.in_([each.value for each in outcomes]))
+    return [Outcome(row[0], OutcomeName(row[1]), *row[2:]) for row in await connection.execute(statement)]

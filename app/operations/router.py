@@ -1,0 +1,221 @@
+"""`/operations`, and the bulk actions that make some of them."""
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.operations import bulk_actions, report, repository, service, waiting
+from app.operations.operation import Kind, Operation, OutcomeName, State
+from app.operations.problems import OPERATION_NOT_FOUND, SELECTION_CHANGED, SelectionChanged
+from app.operations.runner import Runner
+from app.operations.schemas import (
+    BulkActionRequest,
+    OperationDocument,
+    OutcomeDocument,
+    OutcomeFilter,
+    present,
+    present_outcome,
+)
+from app.operations.service import OnStored
+from app.operations.waiting import PreferHeader
+from app.organizations.authentication import AuthenticatedRoute, BulkWriter, OperationReader, Principal
+from app.platform.dependencies import Db, Now
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
+from app.platform.ids import new_id, parse_id
+from app.platform.negotiation import CSV, JSON, choose_media_type
+from app.platform.openapi import answers
+from app.platform.paging import (
+    INVALID_CURSOR,
+    CursorText,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    link_next,
+)
+from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, Problem
+
+router = APIRouter(route_class=AuthenticatedRoute)
+
+
+async def get_runner(request: Request) -> Runner:
+    """The runner of this process."""
+    runner: Runner = request.app.state.runner
+    return runner
+
+
+CurrentRunner = Annotated[Runner, Depends(get_runner)]
+OperationIdPath = Annotated[
+    str, Path(description="The operation's id.", examples=["019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"])
+]
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": OperationDocument,
+        "description": "It goes on: look again at `Location` after `Retry-After` seconds.",
+    }
+}
+_REPORT: dict[str, Any] = {
+    "text/csv": {
+        "schema": {"type": "string"},
+        "example": "Username,Active,Line,Outcome,Problem\r\n"
+        "b.lindqvist,Maybe,17,invalid,\"Active must be Yes, No or empty, not 'Maybe'.\"\r\n",
+    }
+}
+
+
+@router.post(
+    "/learners/bulk-actions",
+    tags=["operations"],
+    summary="Activate or deactivate many learners",
+    response_model=OperationDocument,
+    responses=ACCEPTED | answers(SELECTION_CHANGED, KEY_IN_PROGRESS, KEY_REUSED),
+)
+async def start_bulk_action(
+    request: Request,
+    principal: BulkWriter,
+    runner: CurrentRunner,
+    now: Now,
+    body: BulkActionRequest,
+    idempotency_key: KeyHeader = None,
+    prefer: PreferHeader = None,
+) -> Response:
+    """The selection is fixed when the action begins: who is created later is not in it.
+
+    Up to 5,000 learners are done at once; more are done in the background, chunk by chunk.
+    """
+    organization = principal.organization
+
+    def check_total(matched: int) -> None:
+        if body.expected_count is not None and body.expected_count != matched:
+            raise SelectionChanged(body.expected_count, matched)
+
+    async def submit(on_stored: OnStored) -> Operation:
+        draft = Operation(
+            id=new_id(now),
+            organization_id=organization.id,
+            kind=Kind.BULK_ACTION,
+            action=body.action.value,
+            dry_run=body.dry_run,
+            reason=body.reason,
+            parameters={
+                "selection": body.selection.model_dump(mode="json", include={"filter"}, exclude_unset=True)
+            },
+            created_by=principal.actor.document(),
+            created_at=now,
+            chunks=0,
+            total=0,
+        )
+        chunks = bulk_actions.select_chunks(runner, organization, body.selection, now)
+        return await service.submit(
+            runner, draft, organization, chunks, on_stored=on_stored, check_total=check_total
+        )
+
+    async def work(claim: Claim) -> Response:
+        return await waiting.submit_and_wait(request, runner, claim, prefer, submit)
+
+    content_hash = hashlib.sha256(await request.body()).hexdigest()
+    return await run_once(
+        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+    )
+
+
+@router.get(
+    "/operations",
+    tags=["operations"],
+    summary="List operations",
+    response_model=Page[OperationDocument],
+    responses=answers(INVALID_CURSOR),
+)
+async def list_operations(
+    request: Request,
+    response: Response,
+    principal: OperationReader,
+    database: Db,
+    kind: Annotated[Kind | None, Query(description="Only of this kind.")] = None,
+    state: Annotated[State | None, Query(description="Only in this state.")] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Any:
+    """The organization's operations, newest first."""
+    organization = principal.organization
+    cursor_of = [organization.public_id, "operations", kind, state]
+    position = decode_cursor(cursor_of, cursor, (str,))
+    after = parse_id(position[0]) if position else None
+    async with database.read() as connection:
+        found = await repository.list_operations(
+            connection, organization.id, kind=kind, state=state, after=after, limit=limit + 1
+        )
+    shown = found[:limit]
+    next_cursor = encode_cursor(cursor_of, [shown[-1].id]) if len(found) > limit else None
+    link_next(request, response, next_cursor)
+    return {"items": list(map(present, shown)), "next_cursor": next_cursor}
+
+
+@router.get(
+    "/operations/{operation_id}",
+    tags=["operations"],
+    summary="Get an operation",
+    response_model=OperationDocument,
+    responses=answers(NOT_FOUND),
+)
+async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
+    """What an operation is, how far it is, and its counts."""
+    return present(await _get(database, principal, operation_id))
+
+
+@router.get(
+    "/operations/{operation_id}/outcomes",
+    tags=["operations"],
+    summary="List what became of each learner or row",
+    response_model=Page[OutcomeDocument],
+    responses=answers(NOT_FOUND, INVALID_CURSOR, NOT_ACCEPTABLE, ok=_REPORT),
+)
+async def list_outcomes(
+    request: Request,
+    response: Response,
+    principal: OperationReader,
+    runner: CurrentRunner,
+    operation_id: OperationIdPath,
+    outcome: Annotated[OutcomeFilter, Query()] = None,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Any:
+    """Outcomes in the order of the file, or of the learners' ids, as far as the operation is.
+
+    `Accept: text/csv` streams all of them: an import's rows as they were sent, plus Line, Outcome and
+    Problem. Mend the rows and send that file back.
+    """
+    operation = await _get(runner.database, principal, operation_id)
+    wanted = () if outcome is None else (OutcomeName(outcome),)
+    if choose_media_type(request, (JSON, CSV)) == CSV:
+        return StreamingResponse(
+            report.stream_report(runner.database, operation, runner.workers[operation.kind], wanted),
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="outcomes.csv"'},
+        )
+    cursor_of = [operation.id, "outcomes", outcome]
+    position = decode_cursor(cursor_of, cursor, (int,))
+    async with runner.database.read() as connection:
+        found = await repository.list_outcomes(
+            connection,
+            operation,
+            outcomes=wanted,
+            first_item=position[0] + 1 if position else 0,
+            limit=limit + 1,
+        )
+    shown = found[:limit]
+    next_cursor = encode_cursor(cursor_of, [shown[-1].item]) if len(found) > limit else None
+    link_next(request, response, next_cursor)
+    return {"items": list(map(present_outcome, shown)), "next_cursor": next_cursor}
+
+
+async def _get(database: Db, principal: Principal, operation_id: str) -> Operation:
+    parsed = parse_id(operation_id)
+    if parsed is not None:
+        async with database.read() as connection:
+            operation = await repository.find(connection, principal.organization.id, parsed)
+        if operation is not None:
+            return operation
+    raise Problem(NOT_FOUND, OPERATION_NOT_FOUND)

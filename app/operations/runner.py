@@ -1,0 +1,183 @@
+"""Runs operations: one chunk, one transaction, until all are done, whoever runs the next one.
+
+A chunk's transaction changes the learners, appends their events, records the outcomes and advances the
+operation's cursor together; so a crash at any point loses nothing and doubles nothing.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.operations import repository
+from app.operations.operation import Chunk, Kind, Operation, State, Worker
+from app.organizations.organization import Organization
+from app.organizations.repository import get_organization
+from app.platform.clock import Clock
+from app.platform.database import Database
+from app.platform.ids import new_id
+from app.platform.logging import get_logger
+from app.platform.metrics import OPERATIONS, ROWS
+from app.platform.problems import INTERNAL_ERROR, Problem
+
+# A stage this old, whose operation never came, belongs to an upload that was cut off.
+_STAGE_ABANDONED = timedelta(hours=24)
+_SELECTING_AT_ONCE = 3
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
+
+logger = get_logger("rollcall.operations")
+
+
+class Runner:
+    """Carries operations out in this process, those of one organization one after the other."""
+
+    def __init__(self, database: Database, clock: Clock, workers: Mapping[Kind, Worker]) -> None:
+        """`workers`: how each kind of operation does its work."""
+        self.database = database
+        self.clock = clock
+        self.workers = workers
+        # Selecting by filter holds one connection while it stages with another: never with all of them.
+        self.selecting = asyncio.Semaphore(_SELECTING_AT_ONCE)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stopping = asyncio.Event()
+
+    async def run_at_once(
+        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
+    ) -> Operation:
+        """Do all of an operation of one chunk in the caller's transaction, together with its row."""
+        stored = await repository.insert_operation(connection, operation)
+        return await self._do_chunk(connection, stored, chunk, organization)
+
+    def start(self, operation: Operation) -> None:
+        """Run a stored operation in the background, unless this process runs it already."""
+        if operation.number not in self._tasks:
+            task = asyncio.create_task(self._run(operation), name=f"operation {operation.id}")
+            self._tasks[operation.number] = task
+            task.add_done_callback(lambda _: self._tasks.pop(operation.number, None))
+
+    async def wait(self, operation: Operation, seconds: float) -> Operation:
+        """Give the operation up to `seconds` to end, and answer how it stands then."""
+        task = self._tasks.get(operation.number)
+        if task is not None and seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), seconds)
+        async with self.database.read() as connection:
+            return await repository.find(connection, operation.organization_id, operation.id) or operation
+
+    async def take_up_unfinished(self) -> None:
+        """Go on with what an earlier process left, and clean up the stages of uploads that were cut off."""
+        async with self.database.read() as connection:
+            unfinished = await repository.list_unfinished(connection)
+        for operation in unfinished:
+            self.start(operation)
+        before_id = new_id(self.clock.now() - _STAGE_ABANDONED)
+        await self.database.write(
+            lambda connection: repository.delete_abandoned_stages(connection, before_id)
+        )
+
+    async def stop(self) -> None:
+        """Let every running chunk end, and leave the rest for the next process."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _run(self, operation: Operation) -> None:
+        async with self._turns[operation.organization_id]:
+            pause = _FIRST_PAUSE_SECONDS
+            while not operation.is_finished and not self._stopping.is_set():
+                try:
+                    operation = await self.run_next_chunk(operation)
+                    pause = _FIRST_PAUSE_SECONDS
+                except (SQLAlchemyError, OSError):
+                    # The database is away or full: the cursor stands where it stood, so try again.
+                    logger.exception(
+                        "chunk failed, trying again", operation=operation.id, pause_seconds=pause
+                    )
+                    await self._pause(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                except Exception:
+                    logger.exception("operation failed", operation=operation.id)
+                    operation = await self._fail(operation)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def run_next_chunk(self, operation: Operation) -> Operation:
+        """Do the next chunk in one transaction, whoever did the ones before."""
+
+        async def transaction(connection: AsyncConnection) -> Operation:
+            current = await repository.lock(connection, operation.number)
+            if current.is_finished:
+                return current
+            chunk = await repository.get_chunk(connection, current.id, current.cursor)
+            organization = await get_organization(connection, current.organization_id)
+            return await self._do_chunk(connection, current, chunk, organization)
+
+        return await self.database.write(transaction)
+
+    async def _do_chunk(
+        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
+    ) -> Operation:
+        now = self.clock.now()
+        counted: Counter[str] = Counter()
+        if chunk.items:
+            worker = self.workers[operation.kind]
+            counted = await worker.run_chunk(connection, operation, chunk, organization, now)
+        is_last = operation.cursor + 1 >= operation.chunks
+        advanced = replace(
+            operation,
+            state=State.SUCCEEDED if is_last else State.RUNNING,
+            cursor=operation.cursor + 1,
+            done=operation.done + chunk.items,
+            counts=dict(Counter(operation.counts) + counted),
+            started_at=operation.started_at or now,
+            finished_at=self.clock.now() if is_last else None,
+        )
+        await repository.store_progress(connection, advanced)
+        for outcome, number in counted.items():
+            ROWS.labels(operation.kind, outcome).inc(number)
+        if is_last:
+            _report_end(advanced)
+        return advanced
+
+    async def _fail(self, operation: Operation) -> Operation:
+        problem = Problem(
+            INTERNAL_ERROR, "A fault of the service ended this operation; what is done stays done."
+        )
+
+        async def transaction(connection: AsyncConnection) -> Operation:
+            current = await repository.lock(connection, operation.number)
+            now = self.clock.now()
+            failed = replace(
+                current,
+                state=State.FAILED,
+                problem=problem.document(),
+                started_at=current.started_at or now,
+                finished_at=now,
+            )
+            await repository.store_progress(connection, failed)
+            return failed
+
+        failed = await self.database.write(transaction)
+        _report_end(failed)
+        return failed
+
+
+def _report_end(operation: Operation) -> None:
+    OPERATIONS.labels(operation.kind, operation.state).inc()
+    logger.info(
+        "operation ended",
+        operation=operation.id,
+        kind=operation.kind.value,
+        state=operation.state.value,
+        total=operation.total,
+        dry_run=operation.dry_run,
+        **operation.counts,
+    )
