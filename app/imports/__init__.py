@@ -1,0 +1,1 @@
+"""The CSV door: rosters in, learners changed, a report out."""

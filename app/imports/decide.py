@@ -1,0 +1,211 @@
+"""What one row of a roster does to one learner, by the rules. Pure: no database, no clock.
+
+Rows are decided in the order of the file, and each sees what the rows before it have done.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.domain.errors import LearnerExpired
+from app.domain.status import Account
+from app.domain.transitions import Refused, activate, change_expiration, deactivate
+from app.imports import problems
+from app.imports.rows import RosterRow, RowProblem
+from app.learners.learner import Cause, Change, Learner, change_of, creation_of, username_key
+from app.learners.problems import expired_problem
+from app.operations.operation import OutcomeName
+from app.platform.ids import new_id
+from app.platform.problems import CATALOGUE, NOT_FOUND, Problem
+
+_PROFILE = ("username", "external_id", "email", "first_name", "last_name")
+_NOT_FOUND = Problem(NOT_FOUND, "There is no such learner, and the import creates none.").document()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one row; `change` is what there is to store, if anything."""
+
+    line: int
+    outcome: OutcomeName
+    username: str | None
+    learner_id: str | None = None
+    change: Change | None = None
+    problem: Mapping[str, Any] | None = None
+
+
+def name_keys(row: RosterRow | RowProblem) -> Iterator[str]:
+    """Keys, in the form of ids, that stand for the username and the external id of a row."""
+    if row.username is not None:
+        yield _name_key("username", username_key(row.username))
+    if row.external_id is not None:
+        yield _name_key("external-id", row.external_id)
+
+
+def _name_key(kind: str, value: str) -> str:
+    digest = hashlib.blake2b(f"{kind}\n{value}".encode(), digest_size=16).hexdigest()
+    return "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
+
+
+@dataclass(slots=True)
+class Roll:
+    """The learners that a chunk's rows name, as the rows before have left them, and the lines they had."""
+
+    learners: Iterable[Learner]
+    cause: Cause
+    creates: bool
+    is_dry_run: bool
+    # Ids that were deactivated by a person, and are to stay so.
+    protected: Collection[str] = ()
+    # The line on which each learner (by id) and each name of nobody (by name key) came first, in earlier
+    # chunks; and those that this chunk adds.
+    learner_lines: dict[str, int] = field(default_factory=dict)
+    name_lines: dict[str, int] = field(default_factory=dict)
+    new_learner_lines: dict[str, int] = field(default_factory=dict)
+    new_name_lines: dict[str, int] = field(default_factory=dict)
+    by_username: dict[str, Learner] = field(init=False)
+    by_external_id: dict[str, Learner] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the learners by both keys."""
+        self.by_username = {username_key(learner.username): learner for learner in self.learners}
+        self.by_external_id = {
+            learner.external_id: learner for learner in self.learners if learner.external_id is not None
+        }
+
+    def decide(self, line: int, row: RosterRow | RowProblem) -> Decision:
+        """Decide one row; the roll then shows what it did."""
+        named = self.by_external_id.get(row.external_id) if row.external_id is not None else None
+        titled = self.by_username.get(username_key(row.username)) if row.username is not None else None
+        learner = named or titled
+        first_line = self._first_line(learner, row)
+        if first_line is not None:
+            detail = f"This learner stands on line {first_line} already; the first row counts."
+            return self._refuse(
+                line,
+                row,
+                learner,
+                Problem(problems.DUPLICATE_ROW, detail, members={"first_line": first_line}),
+            )
+        if named is not None and titled is not None and named.id != titled.id:
+            detail = f"External ID {row.external_id!r} and Username {row.username!r} belong to two learners."
+            return self._refuse(line, row, None, Problem(problems.IDENTITY_CONFLICT, detail))
+        decision = self._decide(line, row, learner)
+        self._remember(line, row, decision)
+        return decision
+
+    def _first_line(self, learner: Learner | None, row: RosterRow | RowProblem) -> int | None:
+        if learner is not None:
+            return self.learner_lines.get(learner.id)
+        if not self.name_lines:
+            return None
+        return next((self.name_lines[key] for key in name_keys(row) if key in self.name_lines), None)
+
+    def _remember(self, line: int, row: RosterRow | RowProblem, decision: Decision) -> None:
+        learner_id = decision.learner_id
+        if learner_id is not None:
+            self.learner_lines[learner_id] = self.new_learner_lines[learner_id] = line
+        if learner_id is None or (self.is_dry_run and decision.outcome is OutcomeName.CREATED):
+            # Nobody in the database has these names, so the next chunk must be told.
+            for key in name_keys(row):
+                self.name_lines[key] = self.new_name_lines[key] = line
+        if decision.change is not None:
+            before, after = decision.change.before, decision.change.after
+            if before is not None:
+                del self.by_username[username_key(before.username)]
+                if before.external_id is not None:
+                    del self.by_external_id[before.external_id]
+            self.by_username[username_key(after.username)] = after
+            if after.external_id is not None:
+                self.by_external_id[after.external_id] = after
+
+    def _decide(self, line: int, row: RosterRow | RowProblem, learner: Learner | None) -> Decision:
+        if isinstance(row, RowProblem):
+            members = {} if row.column is None else {"column": row.column}
+            return self._refuse(line, row, learner, Problem(CATALOGUE[row.code], row.detail, members=members))
+        if learner is None:
+            return self._create(line, row)
+        if row.active and learner.id in self.protected and learner.account.deactivated_at is not None:
+            detail = "A person deactivated this learner, and the import protects that."
+            problem = Problem(problems.DEACTIVATED_BY_HAND, detail, members={"column": "Active"})
+            return self._refuse(line, row, learner, problem, OutcomeName.REFUSED)
+        account = self._account(row, learner.account)
+        if isinstance(account, LearnerExpired):
+            return self._refuse(line, row, learner, expired_problem(account), OutcomeName.REFUSED)
+        profile = {name: value for name in _PROFILE if (value := getattr(row, name)) is not None}
+        change = change_of(learner, self.cause, account, profile)
+        outcome = OutcomeName.UNCHANGED if change is None else OutcomeName.CHANGED
+        username = learner.username if change is None else change.after.username
+        return Decision(line, outcome, username, learner.id, change)
+
+    def _create(self, line: int, row: RosterRow) -> Decision:
+        if not self.creates:
+            return Decision(line, OutcomeName.NOT_FOUND, row.username, problem=_NOT_FOUND)
+        if row.username is None:
+            detail = f"No learner has the External ID {row.external_id!r}, and a new one needs a Username."
+            return self._refuse(line, row, None, Problem(problems.MISSING_USERNAME, detail))
+        account = self._account(row, Account())
+        if isinstance(account, LearnerExpired):
+            return self._refuse(line, row, None, expired_problem(account), OutcomeName.REFUSED)
+        learner = Learner(
+            id=new_id(self.cause.at),
+            username=row.username,
+            account=account,
+            updated_at=self.cause.at,
+            email=row.email,
+            first_name=row.first_name,
+            last_name=row.last_name,
+            external_id=row.external_id,
+        )
+        return Decision(line, OutcomeName.CREATED, row.username, learner.id, creation_of(learner))
+
+    def _account(self, row: RosterRow, account: Account) -> Account | LearnerExpired:
+        """The date first, then Active."""
+        if row.clears_expiration or row.expires_on is not None:
+            account = change_expiration(account, row.expires_on).account
+        if row.active is None:
+            return account
+        if not row.active:
+            return deactivate(account, self.cause.at).account
+        decision = activate(account, self.cause.today)
+        return decision.reason if isinstance(decision, Refused) else decision.account
+
+    def _refuse(
+        self,
+        line: int,
+        row: RosterRow | RowProblem,
+        learner: Learner | None,
+        problem: Problem,
+        outcome: OutcomeName = OutcomeName.INVALID,
+    ) -> Decision:
+        learner_id, username = (None, row.username) if learner is None else (learner.id, learner.username)
+        return Decision(line, outcome, username, learner_id, problem=problem.document())
+
+
+def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """The changes in batches, none of which takes a username or external id that the same batch gives up.
+
+    Stored in one statement, such a pair could meet in the wrong order and break a unique index.
+    """
+    batch: list[Change] = []
+    given_up: set[tuple[str, str]] = set()
+    for change in changes:
+        before = _unique_keys(change.before)
+        after = _unique_keys(change.after)
+        if given_up and not given_up.isdisjoint(after - before):
+            yield batch
+            batch, given_up = [], set()
+        batch.append(change)
+        given_up |= before - after
+    if batch:
+        yield batch
+
+
+def _unique_keys(learner: Learner | None) -> set[tuple[str, str]]:
+    if learner is None:
+        return set()
+    keys = {("username", username_key(learner.username))}
+    if learner.external_id is not None:
+        keys.add(("external-id", learner.external_id))
+    return keys

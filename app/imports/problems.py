@@ -1,0 +1,76 @@
+"""The problems of imports: of the file as a whole, and of single rows."""
+
+from app.imports.reader import UnreadableCsv
+from app.platform.problems import Problem, ProblemType, Translations, define_problem
+
+UNREADABLE_CSV = define_problem(
+    "unreadable-csv",
+    422,
+    "The file cannot be read as a roster",
+    "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
+    "line names its columns, Username or External ID among them.",
+)
+
+
+def _row_problem(code: str, title: str, explanation: str, status: int = 422) -> ProblemType:
+    return define_problem(code, status, title, f"{explanation} Nothing of this row was applied.")
+
+
+_ACTIVE = "Active takes Yes (activate), No (deactivate), or nothing (leave as it is); anything else is never guessed."
+WRONG_NUMBER_OF_CELLS = _row_problem(
+    "wrong-number-of-cells",
+    "The row has more or fewer cells than the header",
+    "Often a comma inside a cell that is not in quotes.",
+)
+MISSING_KEY = _row_problem("missing-key", "The row names nobody", "A row needs a Username or an External ID.")
+MISSING_USERNAME = _row_problem(
+    "missing-username",
+    "A new learner needs a username",
+    "The External ID is not known, so the row would create a learner, who needs a Username.",
+)
+INVALID_ACTIVE = _row_problem("invalid-active", "Active is neither Yes nor No", _ACTIVE)
+INVALID_DATE = _row_problem(
+    "invalid-date",
+    "The expiration date is no date",
+    "Dates are YYYY-MM-DD, or as the import's `date_format` says; the word `never` clears the date.",
+)
+INVALID_USERNAME = _row_problem(
+    "invalid-username",
+    "The username cannot be one",
+    "A username is 1 to 255 characters without control characters.",
+)
+INVALID_EXTERNAL_ID = _row_problem(
+    "invalid-external-id",
+    "The external id cannot be one",
+    "An external id is 1 to 255 characters without control characters.",
+)
+INVALID_EMAIL = _row_problem(
+    "invalid-email", "The email address cannot be one", "It looks like name@example.org."
+)
+INVALID_NAME = _row_problem(
+    "invalid-name", "The name cannot be one", "A name is 1 to 255 characters without control characters."
+)
+IDENTITY_CONFLICT = _row_problem(
+    "identity-conflict",
+    "Username and External ID name two learners",
+    "The External ID finds one learner and the Username another.",
+)
+DUPLICATE_ROW = _row_problem(
+    "duplicate-row",
+    "The learner stands in the file already",
+    "The first row of a learner counts; this one is a later one.",
+)
+DEACTIVATED_BY_HAND = _row_problem(
+    "deactivated-by-hand",
+    "A person deactivated this learner",
+    "The import has `protect_manual=true`, so that a feed does not undo what a person did.",
+    status=409,
+)
+
+
+def _unreadable(error: UnreadableCsv) -> Problem:
+    place = "" if error.line is None else f"Line {error.line}: "
+    return Problem(UNREADABLE_CSV, place + error.detail, members={"line": error.line})
+
+
+TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}

@@ -1,0 +1,417 @@
+"""Finds out how a roster is written and reads its rows, each with the line it begins on.
+
+Pure: bytes in, cells out. A roster of any size passes through a bounded part of memory; what the
+cells mean is for `rows` to say.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+from typing import BinaryIO, NamedTuple
+
+from app.domain.errors import InvalidValue
+
+DELIMITERS = (",", ";", "\t", "|")
+# In characters. Far more than any roster needs; without it one endless row would fill the memory.
+LONGEST_ROW = 1_048_576
+_BLOCK = 262_144
+_HEAD = 4_096
+# How much of what was found a sentence shows.
+_MOST_NAMES = 20
+_LONGEST_NAME = 40
+
+
+class Column(StrEnum):
+    """The columns that a roster may have."""
+
+    USERNAME = "username"
+    EXTERNAL_ID = "external_id"
+    EMAIL = "email"
+    FIRST_NAME = "first_name"
+    LAST_NAME = "last_name"
+    ACTIVE = "active"
+    EXPIRATION_DATE = "expiration_date"
+
+
+_TITLES = {column: column.replace("_", " ").title().replace(" Id", " ID") for column in Column}
+_COLUMNS = {column.replace("_", ""): column for column in Column}
+# What the report of an import adds: a report that was mended and sent back is a roster.
+_REPORT_COLUMNS = {"line", "outcome", "problem"}
+
+# The longer marks come first: that of UTF-32 begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# Python counts these among its text encodings, but no roster is written in them.
+_NOT_FOR_ROSTERS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"}
+_ENCODING_TITLES = {"cp1252": "Windows-1252", "iso8859-1": "ISO-8859-1"}
+
+_SAVE_AS_CSV = "Open it in the spreadsheet program and save it as CSV (UTF-8)."
+_SEND_CSV = "Send the roster as a CSV file."
+_OTHER_FORMATS = tuple(
+    (re.compile(signature, re.DOTALL | re.IGNORECASE), name, advice)
+    for signature, name, advice in (
+        (rb"PK\x03\x04.*(?:\[Content_Types\]|xl/)", "an Excel workbook (XLSX)", _SAVE_AS_CSV),
+        (rb"PK\x03\x04.*opendocument", "an OpenDocument spreadsheet (ODS)", _SAVE_AS_CSV),
+        (rb"PK(?:\x03\x04|\x05\x06|\x07\x08)", "a ZIP archive", _SEND_CSV),
+        (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (XLS)", _SAVE_AS_CSV),
+        (rb"\x1f\x8b", "compressed with gzip", "Unpack it first."),
+        (rb"%PDF-", "a PDF document", _SEND_CSV),
+        (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP", "a picture", _SEND_CSV),
+        (rb"<(?:.*<)?html|<!doctype html", "a web page (HTML)", _SEND_CSV),
+        (rb"<[?!a-z]", "an XML document", _SEND_CSV),
+        (rb'\{\s*["}]|\[\s*["{\[\]]', "JSON", _SEND_CSV),
+    )
+)
+# Stands for what is no text in the encoding. No text has it: a NUL that is truly there is no better.
+_NO_TEXT = "\0"
+_MARK_NO_TEXT = "rollcall.no-text"
+
+
+def _mark_no_text(error: UnicodeError) -> tuple[str, int]:
+    if isinstance(error, UnicodeDecodeError):
+        return _NO_TEXT, error.end
+    raise error
+
+
+codecs.register_error(_MARK_NO_TEXT, _mark_no_text)
+
+
+class UnreadableCsv(Exception):
+    """The file as a whole is no roster.
+
+    `detail` is a sentence that tells what was found and what to do; `line` is where, counted from 1,
+    or None where it is no matter of one line.
+    """
+
+    def __init__(self, detail: str, line: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class RosterWarning:
+    """What a person must know but did not ask; `code` is `guessed-encoding` or `ignored-column`."""
+
+    code: str
+    detail: str
+
+
+class Row(NamedTuple):
+    """The cells as they are written, and the line, counted from 1, on which the row begins."""
+
+    line: int
+    cells: list[str]
+
+
+class _Text(NamedTuple):
+    """A file as text in `encoding`, from the byte `start` on."""
+
+    file: BinaryIO
+    start: int
+    encoding: str
+
+    @contextmanager
+    def lines(self) -> Iterator[io.TextIOWrapper]:
+        """The text from its beginning; LF, CR LF and a lone CR each end a line, as editors have it."""
+        self.file.seek(self.start)
+        wrapper = io.TextIOWrapper(self.file, self.encoding, newline="")
+        try:
+            yield wrapper
+        finally:
+            # Otherwise the wrapper would close the caller's file when it goes.
+            if not self.file.closed:
+                wrapper.detach()
+
+    def rows(self, delimiter: str) -> Generator[Row]:
+        """All rows in which any cell has text, the header among them. Raises UnreadableCsv."""
+        with self.lines() as wrapper:
+            feed = _Feed(wrapper)
+            reader = csv.reader(feed, delimiter=delimiter, strict=True)
+            line = 1
+            try:
+                for cells in reader:
+                    if any(map(str.strip, cells)):
+                        yield Row(line, cells)
+                    line = reader.line_num + 1
+                    feed.room = LONGEST_ROW
+            except csv.Error as error:
+                raise UnreadableCsv(
+                    f"The row that begins on line {line} cannot be read: {error}. Most likely a cell in it "
+                    "opens with a quote that is never closed, or holds a quote that is not doubled.",
+                    line,
+                ) from error
+
+
+class _Feed:
+    """Lines for csv.reader, until they have filled `room` characters; with each row it is set anew."""
+
+    def __init__(self, wrapper: io.TextIOWrapper) -> None:
+        self.room = LONGEST_ROW
+        self._readline = partial(wrapper.readline, LONGEST_ROW + 1)
+
+    def __iter__(self) -> Iterator[str]:
+        for line in iter(self._readline, ""):
+            self.room -= len(line)
+            if self.room < 0:
+                raise csv.Error(f"longer than {LONGEST_ROW:,} characters")
+            yield line
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """A roster whose header has been read.
+
+    `header` holds the column names as written, less outer spaces and unnamed columns at the end;
+    `header_line` is the line on which it begins. `columns` says at which index of it the known ones
+    are, Username or External ID among them. `encoding` is Python's name for it.
+    """
+
+    header: tuple[str, ...]
+    header_line: int
+    columns: Mapping[Column, int]
+    encoding: str
+    delimiter: str
+    warnings: tuple[RosterWarning, ...]
+    _text: _Text = field(repr=False)
+    _rows_before: int = field(repr=False)
+
+    def rows(self) -> Iterator[Row]:
+        """The data rows from the first on, lazily; rows whose cells are all empty are left out.
+
+        Every call begins anew and moves the one file, so use one iterator at a time. Raises
+        UnreadableCsv where a row breaks the rules of CSV, once the rows before it have been given.
+        """
+        return islice(self._text.rows(self.delimiter), self._rows_before, None)
+
+
+def open_roster(file: BinaryIO, *, encoding: str | None = None, delimiter: str | None = None) -> Roster:
+    """Find out how a complete, seekable file is written; it stays open, and the caller's to close.
+
+    `encoding` is any name that Python knows for a character set, `delimiter` one of , ; | a tab or the
+    word `tab`; None has it found out. Reads the whole file once, in blocks, for its encoding. Raises
+    InvalidValue for a wrong argument and UnreadableCsv where the file is no roster.
+    """
+    asked = None if encoding is None else _find_codec(encoding)
+    delimiters = DELIMITERS if delimiter is None else (_find_delimiter(delimiter),)
+    file.seek(0)
+    head = file.read(_HEAD)
+    _refuse_other_formats(head)
+    text = _find_text(file, head, asked)
+    separator = _find_separator(text)
+    if separator is not None and delimiter is None:
+        if separator not in DELIMITERS:
+            raise UnreadableCsv(f"Line 1 names {separator!r} as delimiter; use one of , ; | or tab.", line=1)
+        delimiters = (separator,)
+    before = 0 if separator is None else 1
+    found, (line, cells) = _find_header(text, before, delimiters)
+    header = [cell.strip() for cell in cells]
+    while not header[-1]:
+        header.pop()
+    return Roster(
+        header=tuple(header),
+        header_line=line,
+        columns=_find_columns(header, line),
+        encoding=text.encoding,
+        delimiter=found,
+        warnings=tuple(_warn(text, header, guessed=asked is None)),
+        _text=text,
+        _rows_before=before + 1,
+    )
+
+
+def _find_codec(name: str) -> str:
+    # Python keeps every unknown name that it was ever asked for, hence the bound.
+    if len(name) <= _LONGEST_NAME:
+        try:
+            codec = codecs.lookup(name).name.removesuffix("-sig")
+            b" ".decode(codec, "replace")  # refuses what makes no text of bytes, such as base64
+        except (LookupError, ValueError):
+            pass
+        else:
+            if codec not in _NOT_FOR_ROSTERS:
+                return codec
+    raise InvalidValue(
+        f"The encoding {_quote(name)} is not known. Name one such as utf-8, utf-16, windows-1252 or "
+        "iso-8859-1, or none to have it found out."
+    )
+
+
+def _find_delimiter(name: str) -> str:
+    delimiter = "\t" if name.lower() == "tab" else name
+    if delimiter not in DELIMITERS:
+        raise InvalidValue(f"The delimiter is one of , ; | or tab, not {_quote(name)}.")
+    return delimiter
+
+
+def _refuse_other_formats(head: bytes) -> None:
+    # Without its mark and its NULs, UTF-16 reads as ASCII wherever it is.
+    text = re.sub(rb"^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*", b"", head.replace(b"\0", b""))
+    for signature, name, advice in _OTHER_FORMATS:
+        if signature.match(head) or signature.match(text):
+            raise UnreadableCsv(f"The file is {name}, not a CSV roster. {advice}")
+
+
+def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
+    marked = next((pair for pair in _BYTE_ORDER_MARKS if head.startswith(pair[0])), None)
+    if marked is not None:
+        mark, encoding = marked
+        if asked is not None and not encoding.startswith(asked):
+            raise UnreadableCsv(
+                f"The file begins with the mark of {_title(encoding)}, but was to be read as "
+                f"{_title(asked)}. Name the other encoding, or none.",
+                line=1,
+            )
+        candidates = [_Text(file, len(mark), encoding)]
+    else:
+        candidates = [_Text(file, 0, encoding) for encoding in _guess_encodings(head, asked)]
+
+    line = None
+    for text in candidates:
+        line = _find_undecodable_line(text)
+        if line is None:
+            return text
+    titles = " or ".join(_title(text.encoding) for text in candidates)
+    raise UnreadableCsv(
+        f"Line {line} holds bytes that are not text in {titles}. Save the file as CSV (UTF-8), or name the "
+        "encoding that it has.",
+        line,
+    )
+
+
+def _guess_encodings(head: bytes, asked: str | None) -> list[str]:
+    """What a file without a mark may be written in, the likelier first."""
+    if asked not in (None, "utf-16"):
+        return [asked]
+    # ASCII in UTF-16 is every other byte a NUL, and the key column's name alone is eight letters of it.
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    most, least = max(even, odd), min(even, odd)
+    if most > 3 * least and 8 * most >= len(head) // 2:
+        return ["utf-16-le" if odd > even else "utf-16-be"]
+    if asked is not None:
+        return ["utf-16-le"]
+    if most:
+        raise UnreadableCsv(f"The file is binary data, not a CSV roster. {_SEND_CSV}")
+    return ["utf-8", "cp1252"]
+
+
+def _find_undecodable_line(text: _Text) -> int | None:
+    decode = codecs.getincrementaldecoder(text.encoding)(_MARK_NO_TEXT).decode
+    text.file.seek(text.start)
+    line, before = 1, ""
+    while True:
+        block = text.file.read(_BLOCK)
+        decoded, no_text, _ = decode(block, not block).partition(_NO_TEXT)
+        line += decoded.count("\n") + decoded.count("\r") - decoded.count("\r\n")
+        if before.endswith("\r") and decoded.startswith("\n"):
+            line -= 1
+        if no_text:
+            return line
+        if not block:
+            return None
+        before = decoded or before
+
+
+def _find_separator(text: _Text) -> str | None:
+    """What Excel's own first line says, such as `sep=;`."""
+    with text.lines() as wrapper:
+        line = re.fullmatch(r"sep=([^\r\n])\s*", wrapper.readline(_LONGEST_NAME), re.IGNORECASE)
+    return line and line[1]
+
+
+def _find_header(text: _Text, before: int, delimiters: Sequence[str]) -> tuple[str, Row]:
+    """The header, which comes after `before` other rows, and the delimiter that it shows best under."""
+    readings: list[tuple[str, Row]] = []
+    fault = None
+    for delimiter in delimiters:
+        try:
+            with closing(text.rows(delimiter)) as rows:
+                readings.extend((delimiter, row) for row in islice(rows, before, before + 1))
+        except UnreadableCsv as error:
+            fault = fault or error
+
+    def count_known(reading: tuple[str, Row]) -> int:
+        return len({*map(_recognize, reading[1].cells)} - {None})
+
+    if not any(map(count_known, readings)):
+        if fault is not None:
+            raise fault
+        if len(readings) < len(delimiters):  # to one of them, all cells are empty
+            raise UnreadableCsv("The file is empty. Its first row must name the columns.")
+    # Where no delimiter shows a known column, the one with the most cells tells best what is there.
+    return max(readings, key=lambda reading: (count_known(reading), len(reading[1].cells)))
+
+
+def _recognize(name: str) -> Column | None:
+    return _COLUMNS.get(_simplify(name))
+
+
+def is_report_column(name: str) -> bool:
+    """Whether the report of an earlier import added this column."""
+    return _simplify(name) in _REPORT_COLUMNS
+
+
+def _simplify(name: str) -> str:
+    return "".join(name.split()).replace("_", "").replace("-", "").lower()
+
+
+def _find_columns(header: Sequence[str], line: int) -> dict[Column, int]:
+    columns: dict[Column, int] = {}
+    for index, name in enumerate(header):
+        column = _recognize(name)
+        if column is None:
+            continue
+        if column in columns:
+            raise UnreadableCsv(
+                f"The header on line {line} has the column {_TITLES[column]} twice, as "
+                f"{_quote(header[columns[column]])} and as {_quote(name)}. Keep one of them.",
+                line,
+            )
+        columns[column] = index
+    if not columns.keys() & {Column.USERNAME, Column.EXTERNAL_ID}:
+        raise UnreadableCsv(
+            f"The header on line {line} has neither a column Username nor a column External ID. It has: "
+            f"{_list(header)}.",
+            line,
+        )
+    return columns
+
+
+def _warn(text: _Text, header: Sequence[str], *, guessed: bool) -> Iterator[RosterWarning]:
+    if guessed and not text.start and text.encoding != "utf-8":
+        title = _title(text.encoding)
+        yield RosterWarning(
+            "guessed-encoding",
+            f"The file does not say its encoding and was read as {title}. Check the names that have accents, "
+            "or name the encoding.",
+        )
+    ignored = [name for name in header if _recognize(name) is None and not is_report_column(name)]
+    if ignored:
+        yield RosterWarning(
+            "ignored-column", f"These columns are none of a roster's and were ignored: {_list(ignored)}."
+        )
+
+
+def _title(encoding: str) -> str:
+    return _ENCODING_TITLES.get(encoding, encoding.upper())
+
+
+def _list(names: Sequence[str]) -> str:
+    listed = ", ".join(map(_quote, names[:_MOST_NAMES]))
+    return listed if len(names) <= _MOST_NAMES else f"{listed} and {len(names) - _MOST_NAMES} more"
+
+
+def _quote(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")

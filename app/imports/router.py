@@ -1,0 +1,139 @@
+"""`POST /imports/csv`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.domain.errors import InvalidValue
+from app.imports.problems import UNREADABLE_CSV
+from app.imports.rows import DateFormat
+from app.imports.service import ImportOptions, submit_import
+from app.imports.uploads import Upload, receive_upload
+from app.operations.operation import Operation
+from app.operations.router import ACCEPTED, CurrentRunner
+from app.operations.schemas import OperationDocument
+from app.operations.service import OnStored
+from app.operations.waiting import PreferHeader, submit_and_wait
+from app.organizations.authentication import AuthenticatedRoute, BulkWriter, Principal
+from app.platform.dependencies import Now
+from app.platform.fields import PlainText, Reason
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
+from app.platform.openapi import answers
+from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
+
+router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
+
+_CSV_EXAMPLE = (
+    "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\n"
+    "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,Yes,2027-12-31\n"
+    "b.lindqvist,HR-1004,b.lindqvist@example.org,Björn,Lindqvist,No,\n"
+)
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": _CSV_EXAMPLE},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "string", "contentMediaType": "text/csv"}},
+                    "required": ["file"],
+                    "additionalProperties": False,
+                }
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/csv",
+    summary="Import a roster",
+    response_model=OperationDocument,
+    openapi_extra=_BODY,
+    responses=ACCEPTED | answers(UNREADABLE_CSV, UNSUPPORTED_MEDIA_TYPE, KEY_IN_PROGRESS, KEY_REUSED),
+)
+async def import_csv(
+    request: Request,
+    principal: BulkWriter,
+    runner: CurrentRunner,
+    now: Now,
+    dry_run: Annotated[bool, Query(description="The same counts and outcomes; changes nothing.")] = False,
+    create: Annotated[
+        bool, Query(description="Whether a row whose learner does not exist creates one.")
+    ] = True,
+    date_format: Annotated[
+        DateFormat,
+        Query(description="`iso` YYYY-MM-DD, `mdy` MM/DD/YYYY, `dmy` DD/MM/YYYY (also with . or -)."),
+    ] = DateFormat.ISO,
+    delimiter: Annotated[
+        str | None,
+        Query(max_length=3, description="One of `,` `;` `|` or `tab`; else found out from the header."),
+    ] = None,
+    encoding: Annotated[
+        PlainText | None,
+        Query(
+            max_length=40,
+            description="Such as utf-8, utf-16 or windows-1252; else Content-Type's charset, else found out.",
+        ),
+    ] = None,
+    protect_manual: Annotated[
+        bool,
+        Query(
+            description="Refuse, as `deactivated-by-hand`, to activate a learner whom a person deactivated (by a "
+            "single call or a bulk action, not by an import), so that a nightly feed does not undo it."
+        ),
+    ] = False,
+    reason: Annotated[Reason | None, Query()] = None,
+    idempotency_key: KeyHeader = None,
+    prefer: PreferHeader = None,
+) -> Response:
+    """One row, one learner; a row applies whole or not at all.
+
+    Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (or the
+    word `never`), in any order, case and spacing. An empty cell, or a column that is not there, leaves that
+    field as it is. Up to 5,000 rows are done at once; more are done in the background, chunk by chunk.
+    """
+    organization = principal.organization
+    async with receive_upload(request) as upload:
+        options = ImportOptions(
+            dry_run=dry_run,
+            create=create,
+            protect_manual=protect_manual,
+            date_format=date_format,
+            delimiter=delimiter,
+            encoding=encoding or upload.charset,
+            reason=reason,
+        )
+
+        async def submit(on_stored: OnStored) -> Operation:
+            return await _submit(runner, upload, options, principal, now, on_stored)
+
+        async def work(claim: Claim) -> Response:
+            return await submit_and_wait(request, runner, claim, prefer, submit)
+
+        return await run_once(
+            request,
+            organization_id=organization.id,
+            key=idempotency_key,
+            content_hash=upload.content_hash,
+            work=work,
+        )
+
+
+async def _submit(
+    runner: CurrentRunner,
+    upload: Upload,
+    options: ImportOptions,
+    principal: Principal,
+    now: Now,
+    on_stored: OnStored,
+) -> Operation:
+    try:
+        return await submit_import(
+            runner, upload.file, options, principal.organization, principal.actor, now, on_stored
+        )
+    except InvalidValue as error:
+        pointers = [f"?{name}" for name in ("encoding", "delimiter") if getattr(options, name) is not None]
+        errors = [{"pointer": pointer, "detail": str(error)} for pointer in pointers]
+        raise Problem(INVALID_REQUEST, str(error), errors=errors) from None

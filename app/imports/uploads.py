@@ -1,0 +1,76 @@
+"""A CSV as it comes in: a plain body or a multipart form, spooled to disk, never whole in memory."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.message import Message
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
+
+_IN_MEMORY_BYTES = 1024 * 1024
+_CSV_TYPES = frozenset({"text/csv", "application/csv", "text/plain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A complete file, what its Content-Type says of its encoding, and the SHA-256 of its bytes."""
+
+    file: BinaryIO
+    charset: str | None
+    content_hash: str
+
+
+@asynccontextmanager
+async def receive_upload(request: Request) -> AsyncIterator[Upload]:
+    """The file that the request carries. Raises `unsupported-media-type` and `invalid-request`."""
+    content_type, charset = _parse_content_type(request.headers.get("content-type", ""))
+    if content_type == "multipart/form-data":
+        async with request.form(max_files=2, max_fields=10) as form:
+            names = [name for name, _ in form.multi_items()]
+            part = form.get("file")
+            if names != ["file"] or not isinstance(part, UploadFile):
+                raise _wrong_parts(names)
+            part_charset = _parse_content_type(part.content_type or "")[1]
+            yield Upload(part.file, part_charset, await asyncio.to_thread(_hash, part.file))
+        return
+    if content_type not in _CSV_TYPES:
+        sent = content_type or "no Content-Type"
+        raise Problem(
+            UNSUPPORTED_MEDIA_TYPE,
+            f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, not as {sent}.",
+            headers={"Accept": "text/csv, multipart/form-data"},
+        )
+    digest = hashlib.sha256()
+    with SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
+        async for block in request.stream():
+            digest.update(block)
+            spool.write(block)
+        yield Upload(cast("BinaryIO", spool), charset, digest.hexdigest())
+
+
+def _hash(file: BinaryIO) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(_IN_MEMORY_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _parse_content_type(header: str) -> tuple[str, str | None]:
+    message = Message()
+    message["Content-Type"] = header
+    charset = message.get_param("charset")
+    return message.get_content_type() if header else "", charset if isinstance(charset, str) else None
+
+
+def _wrong_parts(names: list[str]) -> Problem:
+    found = ", ".join(map(repr, names)) or "none"
+    detail = f"The form has exactly one part, a file named 'file'; found: {found}. Options go into the query."
+    return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])

@@ -1,0 +1,544 @@
+import codecs
+import csv
+import gzip
+import io
+import re
+import tempfile
+import tracemalloc
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.errors import InvalidValue
+from app.imports import reader
+from app.imports.reader import Column, Row, UnreadableCsv, open_roster
+
+HEADER = "Username,Email,First Name\n"
+XLSX_PARTS = ("[Content_Types].xml", "xl/workbook.xml")
+
+
+def read(content, **options):
+    data = content if isinstance(content, bytes) else content.encode()
+    return open_roster(io.BytesIO(data), **options)
+
+
+def rows(content, **options):
+    return list(read(content, **options).rows())
+
+
+def refusal(content, **options):
+    with pytest.raises(UnreadableCsv) as caught:
+        rows(content, **options)
+    assert str(caught.value) == caught.value.detail
+    return caught.value
+
+
+def codes(roster):
+    return [warning.code for warning in roster.warnings]
+
+
+def make_zip(*names):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "application/vnd.oasis.opendocument.spreadsheet")
+    return file.getvalue()
+
+
+# What is a roster, and what is none
+
+
+def test_a_plain_roster_gives_its_rows_with_their_lines():
+    roster = read("Username,Active\na,Yes\nb,No\n")
+
+    assert roster.header == ("Username", "Active")
+    assert roster.header_line == 1
+    assert roster.columns == {Column.USERNAME: 0, Column.ACTIVE: 1}
+    assert (roster.encoding, roster.delimiter, roster.warnings) == ("utf-8", ",", ())
+    assert list(roster.rows()) == [Row(2, ["a", "Yes"]), Row(3, ["b", "No"])]
+
+
+def test_a_header_alone_is_a_roster_without_rows():
+    assert rows("Username") == []
+    assert rows("Username,Email\r\n") == []
+
+
+def test_rows_can_be_read_again_and_an_abandoned_reading_does_no_harm():
+    roster = read(f"{HEADER}a,,\nb,,\n")
+
+    assert next(roster.rows()).line == 2
+    assert [row.line for row in roster.rows()] == [2, 3]
+    assert [row.line for row in roster.rows()] == [2, 3]
+
+
+def test_the_file_stays_open_whatever_becomes_of_the_reading():
+    file = io.BytesIO(f"{HEADER}a,,\nb,,\n".encode())
+    unfinished = open_roster(file).rows()
+    next(unfinished)
+    del unfinished
+    assert not file.closed
+
+    broken = io.BytesIO(f'{HEADER}"a'.encode())
+    with pytest.raises(UnreadableCsv):
+        list(open_roster(broken).rows())
+    assert not broken.closed
+
+
+def test_closing_the_file_first_does_no_harm():
+    file = io.BytesIO(f"{HEADER}a,,\nb,,\n".encode())
+    unfinished = open_roster(file).rows()
+    next(unfinished)
+    file.close()
+    del unfinished  # would warn, and so fail, if the reader touched the file
+
+
+def test_files_on_disk_and_spooled_uploads_can_be_read(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_bytes(f"{HEADER}a,,\n".encode())
+    with path.open("rb") as file:
+        assert list(open_roster(file).rows()) == [Row(2, ["a", "", ""])]
+    with tempfile.SpooledTemporaryFile(max_size=8) as spooled:
+        spooled.write(f"{HEADER}a,,\n".encode())
+        assert list(open_roster(spooled).rows()) == [Row(2, ["a", "", ""])]
+
+
+@pytest.mark.parametrize("content", [b"", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b",,\n, ,\n"])
+def test_an_empty_file_is_called_empty(content):
+    assert "is empty" in refusal(content).detail
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"<!DOCTYPE html><html><body>Username,Email</body></html>", "a web page"),
+        (b"\n\n  <HTML lang=en>\nUsername\n", "a web page"),
+        (b'<?xml version="1.0"?><!-- x --><html xmlns="a">', "a web page"),
+        ("\ufeff<html>".encode("utf-16-le"), "a web page"),
+        ("<html>".encode("utf-16-be"), "a web page"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?><Workbook>', "an XML document"),
+        (b"<users><user>a</user></users>", "an XML document"),
+        (b'{"username": "a"}', "JSON"),
+        (b'\xef\xbb\xbf [\n {"username": "a"}]', "JSON"),
+        (b"[]", "JSON"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture"),
+        (b"GIF89a\x01\0", "a picture"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a picture"),
+        (b"%PDF-1.7\n%\xe2\xe3", "a PDF"),
+        (make_zip(*XLSX_PARTS), "an Excel workbook (XLSX)"),
+        (make_zip("mimetype", "content.xml"), "an OpenDocument spreadsheet"),
+        (make_zip("roster.csv.txt")[:4] + b"roster", "a ZIP archive"),
+        (make_zip(), "a ZIP archive"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an old Excel workbook (XLS)"),
+        (gzip.compress(HEADER.encode()), "compressed with gzip"),
+        (b"\x7fELF\x02\x01\x01" + bytes(60), "binary data"),
+        (bytes(100), "binary data"),
+        (b"Username,Email\na\0\0b,\n", "binary data"),
+    ],
+)
+def test_what_is_no_csv_is_named(content, found):
+    assert found in refusal(content).detail
+
+
+@pytest.mark.parametrize("content", [make_zip(*XLSX_PARTS), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
+def test_a_workbook_comes_with_the_advice_to_save_it_as_csv(content):
+    assert "save it as CSV" in refusal(content).detail
+
+
+def test_a_nul_far_into_the_file_is_refused_with_its_line():
+    problem = refusal(HEADER + "a,b,c\n" * 100_000 + "a,\0,c\n")
+
+    assert problem.line == 100_002
+    assert "Line 100002" in problem.detail
+
+
+# Encoding
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "warnings"),
+    [
+        ("Username,Löwe\nJosé,ł\n".encode(), "utf-8", []),
+        (codecs.BOM_UTF8 + "Username,Löwe\nJosé,ł\n".encode(), "utf-8", []),
+        (codecs.BOM_UTF16_LE + "Username,Löwe\nJosé,ł\n".encode("utf-16-le"), "utf-16-le", []),
+        (codecs.BOM_UTF16_BE + "Username,Löwe\nJosé,ł\n".encode("utf-16-be"), "utf-16-be", []),
+        (codecs.BOM_UTF32_LE + "Username,Löwe\nJosé,ł\n".encode("utf-32-le"), "utf-32-le", []),
+        ("Username,Löwe\nJosé,ł\n".encode("utf-16-le"), "utf-16-le", ["guessed-encoding"]),
+        ("Username,Löwe\nJosé,ł\n".encode("utf-16-be"), "utf-16-be", ["guessed-encoding"]),
+        ("Username,Löwe\nJosé,€\n".encode("cp1252"), "cp1252", ["guessed-encoding"]),
+    ],
+)
+def test_the_encoding_is_found_out(data, encoding, warnings):
+    roster = read(data)
+
+    assert roster.encoding == encoding
+    assert codes(roster) == [*warnings, "ignored-column"]
+    assert roster.header == ("Username", "Löwe")
+    assert [row.cells[0] for row in roster.rows()] == ["José"]
+
+
+def test_a_guessed_encoding_is_named_in_the_warning():
+    assert "Windows-1252" in read("Username\nJosé\n".encode("cp1252")).warnings[0].detail
+
+
+def test_utf_16_without_a_mark_is_found_though_most_names_are_not_latin():
+    text = "Username,First Name\n" + "".join(f"u{i},一郎Āria\n" for i in range(1000))
+
+    roster = read(text.encode("utf-16-le"))
+
+    assert roster.encoding == "utf-16-le"
+    assert next(roster.rows()).cells == ["u0", "一郎Āria"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "data"),
+    [
+        ("utf-8", "Username\nJosé\n".encode()),
+        ("UTF8", "\ufeffUsername\nJosé\n".encode()),
+        ("utf-8-sig", "Username\nJosé\n".encode()),
+        ("utf-8-sig", "\ufeffUsername\nJosé\n".encode()),
+        ("utf-16", "\ufeffUsername\nJosé\n".encode("utf-16-be")),
+        ("utf-16", "Username\nJosé\n".encode("utf-16-le")),
+        ("utf-16", "Username\nJosé\n".encode("utf-16-be")),
+        ("utf-16", "Username\nJosé\n字字字字字字字字".encode("utf-16-le")),
+        ("UTF-16LE", "Username\nJosé\n".encode("utf-16-le")),
+        ("utf-16-le", "\ufeffUsername\nJosé\n".encode("utf-16-le")),
+        ("utf-16-be", "\ufeffUsername\nJosé\n".encode("utf-16-be")),
+        ("windows-1252", "Username\nJosé\n".encode("cp1252")),
+        ("iso-8859-1", "Username\nJosé\n".encode("latin-1")),
+        ("latin-1", "Username\nJosé\n".encode("latin-1")),
+        ("mac-roman", "Username\nJosé\n".encode("mac-roman")),
+        ("cp037", "Username\nJosé\n".encode("cp037")),
+    ],
+)
+def test_a_named_encoding_is_used_without_a_warning(asked, data):
+    roster = read(data, encoding=asked)
+
+    assert roster.warnings == ()
+    assert roster.header == ("Username",)
+    assert next(roster.rows()) == Row(2, ["José"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "klingon",
+        "utf-8\0",
+        "base64",
+        "rot13",
+        "idna",
+        "punycode",
+        "unicode_escape",
+        "utf-7",
+        "undefined",
+        "x" * 999,
+    ],
+)
+def test_an_unknown_encoding_is_an_invalid_value(name):
+    with pytest.raises(InvalidValue, match="encoding"):
+        read("Username\n", encoding=name)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 262_144])
+def test_bytes_that_are_no_text_are_refused_with_their_line(monkeypatch, line_end, block):
+    monkeypatch.setattr(reader, "_BLOCK", block)
+    data = line_end.join(["Username", "José", "b", "J?", "d"]).encode().replace(b"?", b"\xe9")
+
+    problem = refusal(data, encoding="utf-8")
+
+    assert problem.line == 4
+    assert "Line 4" in problem.detail
+    assert "UTF-8" in problem.detail
+
+
+@pytest.mark.parametrize("byte", [0x81, 0x8D, 0x8F, 0x90, 0x9D])
+def test_what_is_neither_utf_8_nor_windows_1252_is_refused_with_its_line(byte):
+    problem = refusal(b"Username\r\na\r\nb" + bytes([byte]) + b"\r\n")
+
+    assert problem.line == 3
+    assert "UTF-8 or Windows-1252" in problem.detail
+
+
+def test_a_character_cut_off_at_the_end_of_the_file_is_refused():
+    assert refusal("Username\nJosé".encode()[:-1], encoding="utf-8").line == 2
+    assert refusal("\ufeffUsername\nJ".encode("utf-16-le") + b"\0").line == 2
+
+
+@pytest.mark.parametrize("block", range(1, 12))
+def test_a_character_may_lie_across_two_blocks(monkeypatch, block):
+    monkeypatch.setattr(reader, "_BLOCK", block)
+    roster = read("Username\nJosé 🎓 €\r\nÖzil\r\n".encode())
+
+    assert roster.encoding == "utf-8"
+    assert [row.cells for row in roster.rows()] == [["José 🎓 €"], ["Özil"]]
+
+
+def test_a_long_utf_8_file_with_its_first_accent_late_is_not_guessed():
+    roster = read("Username\n" + "a\n" * 300_000 + "é\n")
+
+    assert roster.encoding == "utf-8"
+    assert roster.warnings == ()
+
+
+@pytest.mark.parametrize(("mark", "asked"), [("utf-8-sig", "windows-1252"), ("utf-16", "utf-8")])
+def test_an_encoding_that_the_files_mark_contradicts_is_refused(mark, asked):
+    assert "begins with the mark" in refusal("Username\n".encode(mark), encoding=asked).detail
+
+
+# Delimiter
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_in_the_header(delimiter):
+    roster = read(f'Username{delimiter}Email{delimiter}"Teams, each; with\tits | mark"\n')
+
+    assert roster.delimiter == delimiter
+    assert roster.columns == {Column.USERNAME: 0, Column.EMAIL: 1}
+
+
+def test_a_delimiter_within_quotes_does_not_count():
+    assert read('"Username";"a,b,c";"Email"\n').delimiter == ";"
+
+
+def test_a_header_of_one_column_reads_with_any_delimiter():
+    assert read("Username\na\n").delimiter == ","
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"), [(",", ","), (";", ";"), ("|", "|"), ("\t", "\t"), ("tab", "\t"), ("TAB", "\t")]
+)
+def test_a_named_delimiter_is_used(asked, used):
+    roster = read(f"Username{used}Email\na{used}b\n", delimiter=asked)
+
+    assert roster.delimiter == used
+    assert next(roster.rows()).cells == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["", ":", " ", "comma", ",,", "\n", '"'])
+def test_any_other_delimiter_is_an_invalid_value(name):
+    with pytest.raises(InvalidValue, match="delimiter"):
+        read("Username\n", delimiter=name)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_excels_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter, mark):
+    roster = read(f"{mark}sep={delimiter}\r\nUsername{delimiter}Email\r\na{delimiter}b\r\n")
+
+    assert roster.delimiter == delimiter
+    assert roster.header_line == 2
+    assert list(roster.rows()) == [Row(3, ["a", "b"])]
+
+
+def test_a_named_delimiter_wins_over_the_sep_line():
+    assert rows("sep=;\nUsername,Email\na,b\n", delimiter=",") == [Row(3, ["a", "b"])]
+
+
+def test_a_sep_line_with_an_unusual_delimiter_is_refused():
+    problem = refusal("sep=#\nUsername#Email\n")
+
+    assert problem.line == 1
+    assert "'#'" in problem.detail
+
+
+# Header
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("Username", Column.USERNAME),
+        ("user_name", Column.USERNAME),
+        (" USER NAME ", Column.USERNAME),
+        ("External-ID", Column.EXTERNAL_ID),
+        ("externalid", Column.EXTERNAL_ID),
+    ],
+)
+def test_case_spaces_underscores_and_hyphens_of_a_column_do_not_matter(name, column):
+    assert read(f"{name}\n").columns == {column: 0}
+
+
+def test_every_column_is_known_in_any_order():
+    roster = read("Expiration Date,active,LAST_NAME,first-name,E-Mail,External ID,Username\n")
+
+    assert roster.columns == {column: 6 - index for index, column in enumerate(Column)}
+    assert roster.warnings == ()
+
+
+def test_a_header_cell_may_have_quotes_and_line_breaks():
+    roster = read('Username,"Expiration\nDate","Say ""when"""\na,2026-10-31,\n')
+
+    assert roster.columns == {Column.USERNAME: 0, Column.EXPIRATION_DATE: 1}
+    assert roster.header[2] == 'Say "when"'
+    assert [row.line for row in roster.rows()] == [3]
+
+
+def test_blank_lines_before_the_header_are_skipped_and_counted():
+    roster = read("\n  \r\n,,\nUsername,Email,\na,b,\n")
+
+    assert roster.header_line == 4
+    assert roster.header == ("Username", "Email")
+    assert [row.line for row in roster.rows()] == [5]
+
+
+def test_a_column_that_is_there_twice_is_refused_with_both_names():
+    problem = refusal("\nUsername,Email,user_name\n")
+
+    assert problem.line == 2
+    assert "'Username'" in problem.detail
+    assert "'user_name'" in problem.detail
+
+
+def test_a_header_without_a_key_is_refused_with_what_was_found():
+    problem = refusal("Name;Email;Phone\n")
+
+    assert problem.line == 1
+    assert "neither" in problem.detail
+    assert "'Name', 'Email', 'Phone'" in problem.detail
+
+
+def test_only_so_much_of_a_wrong_header_is_shown():
+    detail = refusal(",".join(["x" * 1000] * 100)).detail
+
+    assert len(detail) < 1200
+    assert "and 80 more" in detail
+
+
+def test_unknown_columns_are_ignored_with_a_warning_that_lists_them():
+    roster = read("Username,Department,Email,,Cost Center\n")
+
+    assert codes(roster) == ["ignored-column"]
+    assert "'Department', '', 'Cost Center'" in roster.warnings[0].detail
+
+
+def test_the_reports_own_columns_are_ignored_silently():
+    assert read("Username,Email,Line,Outcome,Problem\n").warnings == ()
+
+
+def test_unnamed_columns_at_the_end_of_the_header_are_none():
+    roster = read("Username,Email" + ", " * 100_000)
+
+    assert roster.header == ("Username", "Email")
+    assert roster.warnings == ()
+
+
+# Rows and lines
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_any_line_ending_ends_a_line(line_end):
+    text = line_end.join(["Username,Email", "a,b", "", '"c', 'd",e', " , ", "f,g"])
+
+    assert rows(text) == [Row(2, ["a", "b"]), Row(4, [f"c{line_end}d", "e"]), Row(7, ["f", "g"])]
+
+
+def test_line_endings_may_be_mixed_as_an_editor_takes_them():
+    assert [row.line for row in rows("Username\na\r\nb\rc\n\rd\r\r\ne")] == [2, 3, 4, 6, 8]
+
+
+def test_other_separators_of_unicode_end_no_line():
+    cell = "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g"
+
+    assert rows(f"Username\n{cell}\nz\n") == [Row(2, [cell]), Row(3, ["z"])]
+
+
+def test_rows_whose_cells_are_all_empty_are_left_out_but_counted():
+    assert [row.line for row in rows(f'{HEADER}\n,,\n  ,\t,""\n"",\n,,c\n')] == [6]
+
+
+def test_cells_come_as_they_are_written():
+    assert rows(f'{HEADER} a ,"b ""c""",d"e\n') == [Row(2, [" a ", 'b "c"', 'd"e'])]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f'{HEADER}a,b,c\n"d,e,f\ng,h,i\n', 3),
+        (f'{HEADER}a,b,c\n"d\n\n\ne"x,f\ng,h,i\n', 3),
+        (f'{HEADER}"a\nb",c,d\ne,"f" ,g\n', 4),
+        (f"{HEADER}\n\na,b,{'c' * 200_000}\n", 4),
+        (f'{HEADER}a,"{"b" * 70_000}\n{"c" * 70_000}\n', 2),
+        (f"{HEADER}a,b,c\n{',' * 2_000_000}\n", 3),
+        (f"{HEADER}a,b,c\n" + '"d\n",' * 500_000, 3),
+        ('\n\n"Username,Email\na,b\n', 3),
+        ('"Username","Email" ,"Active"\n', 1),
+        ('Username,"Email"x\n', 1),
+    ],
+)
+def test_a_row_that_breaks_the_rules_of_csv_is_refused_with_the_line_it_begins_on(text, line):
+    problem = refusal(text)
+
+    assert problem.line == line
+    assert f"line {line} " in problem.detail
+    assert "quote" in problem.detail
+
+
+def test_the_rows_before_a_broken_one_are_given():
+    read_rows = read(f'{HEADER}a,b,c\n"d').rows()
+
+    assert next(read_rows).line == 2
+    with pytest.raises(UnreadableCsv):
+        next(read_rows)
+
+
+def test_the_limit_of_the_csv_module_stays_as_it_is():
+    limit = csv.field_size_limit()
+    rows(f"{HEADER}a,b,c\n")
+
+    assert csv.field_size_limit() == limit
+
+
+def test_memory_does_not_grow_with_the_file():
+    file = io.BytesIO(HEADER.encode() + 40_000 * (b"a,b@example.org," + b"c" * 100 + b"\n"))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in open_roster(file).rows()) == 40_000
+        assert tracemalloc.get_traced_memory()[1] < len(file.getvalue()) // 2
+    finally:
+        tracemalloc.stop()
+
+
+CELLS = st.text(
+    alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    | st.sampled_from("\"'\r\n,;\t| "),
+    max_size=12,
+)
+ENCODINGS = [
+    (None, "utf-8"),
+    (None, "utf-8-sig"),
+    (None, "utf-16"),
+    ("utf-16-be", "utf-16-be"),
+    ("cp1252", "cp1252"),
+]
+
+
+@given(
+    table=st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8),
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+    line_end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encodings=st.sampled_from(ENCODINGS),
+    quote_all=st.booleans(),
+)
+def test_what_a_writer_wrote_comes_back_with_the_lines_that_an_editor_shows(
+    table, delimiter, line_end, encodings, quote_all
+):
+    asked, written = encodings
+    text, expected = f"Username{delimiter}Email{line_end}", []
+    for row in table:
+        cells = [cell.encode(written, "ignore").decode(written) for cell in row]
+        if any(map(str.strip, cells)):
+            expected.append(Row(1 + len(re.findall(r"\r\n|\r|\n", text)), cells))
+        needs_quotes = re.compile(f'[{re.escape(delimiter)}"\r\n]').search
+        text += delimiter.join(
+            '"' + cell.replace('"', '""') + '"' if quote_all or needs_quotes(cell) else cell for cell in cells
+        )
+        text += line_end
+
+    roster = read(text.encode(written), encoding=asked)
+
+    assert roster.delimiter == delimiter
+    assert list(roster.rows()) == expected

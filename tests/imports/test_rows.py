@@ -1,0 +1,254 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.imports.reader import Column
+from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
+from app.platform.csv_cells import guard_formula
+
+HEADER = ("User_Name", "External ID", "Email", "First Name", "Last Name", "ACTIVE", "Expiration Date")
+COLUMNS = {column: index for index, column in enumerate(Column)}
+NOTHING = RosterRow(None, None, None, None, None, active=None, expires_on=None, clears_expiration=False)
+parse_row = compile_parser(HEADER, COLUMNS, DateFormat.ISO)
+
+
+def parse(date_format=DateFormat.ISO, **cells):
+    parse_cells = compile_parser(HEADER, COLUMNS, date_format)
+    return parse_cells([{"username": "a", **cells}.get(column, "") for column in Column])
+
+
+def test_a_full_row_becomes_typed_values():
+    row = parse_row(["a.okafor", "HR-1", "a@example.org", "Ada", "Okafor", "Yes", "2026-10-31"])
+
+    assert row == RosterRow(
+        username="a.okafor",
+        external_id="HR-1",
+        email="a@example.org",
+        first_name="Ada",
+        last_name="Okafor",
+        active=True,
+        expires_on=date(2026, 10, 31),
+        clears_expiration=False,
+    )
+
+
+def test_an_empty_cell_leaves_its_field_as_it_is():
+    assert parse_row(["a", "", "  ", "\t", "", " ", ""]) == NOTHING._replace(username="a")
+
+
+def test_an_absent_column_leaves_its_field_as_it_is():
+    parse_cells = compile_parser(
+        ("Email", "Team", "External ID"), {Column.EMAIL: 0, Column.EXTERNAL_ID: 2}, DateFormat.ISO
+    )
+
+    assert parse_cells(["a@b", "=x", "HR-1"]) == NOTHING._replace(external_id="HR-1", email="a@b")
+
+
+def test_outer_spaces_do_not_count():
+    row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada  Grace ", " O ", " No ", " 2026-10-31 "])
+
+    assert row == RosterRow(
+        "a",
+        "HR-1",
+        "a@b",
+        "Ada  Grace",
+        "O",
+        active=False,
+        expires_on=date(2026, 10, 31),
+        clears_expiration=False,
+    )
+
+
+# Number of cells
+
+
+@pytest.mark.parametrize(
+    "cells", [["a"], ["a"] * 6, ["a", "", "", "", "", "", "", "x"], ["a"] + [""] * 8 + ["x"]]
+)
+def test_a_row_of_another_width_than_the_header_is_invalid(cells):
+    problem = parse_row(cells)
+
+    assert isinstance(problem, RowProblem)
+    assert (problem.code, problem.column) == ("wrong-number-of-cells", None)
+    assert f"row: {len(cells)}; " in problem.detail
+    assert "header: 7" in problem.detail
+
+
+@pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
+def test_empty_cells_too_many_at_the_end_are_tolerated(extra):
+    assert parse_row(["a", "", "", "", "", "", "", *extra]) == NOTHING._replace(username="a")
+
+
+# Keys
+
+
+def test_either_key_is_enough():
+    assert parse(username="a").username == "a"
+    assert parse(username="", external_id="HR-1").external_id == "HR-1"
+
+
+def test_a_row_without_a_key_is_invalid():
+    problem = parse(username=" ", email="a@b")
+
+    assert (problem.code, problem.column) == ("missing-key", None)
+
+
+# Active
+
+
+@pytest.mark.parametrize(
+    ("cell", "active"),
+    [("Yes", True), ("yes", True), ("YES", True), (" No ", False), ("nO", False), ("", None)],
+)
+def test_active_is_yes_or_no_in_any_case(cell, active):
+    assert parse(active=cell).active is active
+
+
+@pytest.mark.parametrize("cell", ["Y", "true", "1", "0", "ja", "yes!", "ye s", "active", "'Yes", "x" * 500])
+def test_active_is_never_guessed(cell):
+    problem = parse(active=cell)
+
+    assert (problem.code, problem.column) == ("invalid-active", "ACTIVE")
+    assert cell[:40] in problem.detail
+    assert len(problem.detail) < 150
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    ("date_format", "cell"),
+    [
+        ("iso", "2026-03-04"),
+        ("mdy", "03/04/2026"),
+        ("mdy", "3/4/2026"),
+        ("mdy", "3.4.2026"),
+        ("mdy", "03-4-2026"),
+        ("dmy", "04/03/2026"),
+        ("dmy", "4/3/2026"),
+        ("dmy", "4.3.2026"),
+        ("dmy", "4-03-2026"),
+    ],
+)
+def test_a_date_is_read_in_the_format_that_was_named(date_format, cell):
+    row = parse(DateFormat(date_format), expiration_date=cell)
+
+    assert (row.expires_on, row.clears_expiration) == (date(2026, 3, 4), False)
+
+
+@pytest.mark.parametrize("date_format", DateFormat)
+@pytest.mark.parametrize("cell", ["never", "Never", " NEVER "])
+def test_never_clears_the_date(date_format, cell):
+    row = parse(date_format, expiration_date=cell)
+
+    assert (row.expires_on, row.clears_expiration) == (None, True)
+
+
+def test_the_last_day_of_the_calendar_is_a_date_and_not_never():
+    row = parse(expiration_date="9999-12-31")
+
+    assert (row.expires_on, row.clears_expiration) == (date.max, False)
+
+
+@pytest.mark.parametrize(
+    ("date_format", "cell"),
+    [
+        ("iso", "2026-02-30"),
+        ("iso", "2025-02-29"),
+        ("iso", "0000-01-01"),
+        ("iso", "20260304"),
+        ("iso", "2026-3-4"),
+        ("iso", "2026-W01-1"),
+        ("iso", "2026/03/04"),
+        ("iso", "03/04/2026"),
+        ("iso", "2026-03-04T00:00:00"),
+        ("iso", "٢٠٢٦-٠٣-٠٤"),
+        ("iso", "46000"),
+        ("iso", "none"),
+        ("iso", "x" * 500),
+        ("mdy", "13/01/2026"),
+        ("mdy", "02/30/2026"),
+        ("mdy", "03/04/26"),
+        ("mdy", "03/04-2026"),
+        ("mdy", "2026-03-04"),
+        ("dmy", "01/13/2026"),
+        ("dmy", "31.4.2026"),
+        ("dmy", "003/04/2026"),
+        ("dmy", "4 3 2026"),
+        ("dmy", "4.3.2026 12:00"),
+    ],
+)
+def test_any_other_date_is_invalid_and_the_format_is_named(date_format, cell):
+    problem = parse(DateFormat(date_format), expiration_date=cell)
+
+    assert (problem.code, problem.column) == ("invalid-date", "Expiration Date")
+    assert {"iso": "YYYY-MM-DD", "mdy": "MM/DD/YYYY", "dmy": "DD/MM/YYYY"}[date_format] in problem.detail
+    assert cell[:40] in problem.detail
+    assert len(problem.detail) < 150
+
+
+@given(day=st.dates(), separator=st.sampled_from("/.-"))
+def test_every_day_reads_back_in_every_format(day, separator):
+    year = f"{day.year:04}"
+
+    assert parse(DateFormat.ISO, expiration_date=day.isoformat()).expires_on == day
+    mdy, dmy = (day.month, day.day, year), (day.day, day.month, year)
+    assert parse(DateFormat.MDY, expiration_date=separator.join(map(str, mdy))).expires_on == day
+    assert parse(DateFormat.DMY, expiration_date=separator.join(map(str, dmy))).expires_on == day
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "code", "name"),
+    [
+        (Column.USERNAME, "x" * 256, "invalid-username", "User_Name"),
+        (Column.EXTERNAL_ID, "a\nb", "invalid-external-id", "External ID"),
+        (Column.EMAIL, "nobody", "invalid-email", "Email"),
+        (Column.FIRST_NAME, "A\x07da", "invalid-name", "First Name"),
+        (Column.LAST_NAME, "x" * 256, "invalid-name", "Last Name"),
+    ],
+)
+def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(column, cell, code, name):
+    problem = parse(**{column: cell})
+
+    assert (problem.code, problem.column) == (code, name)
+    assert problem.detail.endswith(".")
+
+
+def test_the_first_problem_of_a_row_is_the_one_reported():
+    assert parse(username="", email="nobody", active="maybe").code == "invalid-email"
+
+
+def test_a_decomposed_name_is_composed():
+    assert parse(first_name="Jose\u0301").first_name == "José"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"), [("'=1", "=1"), ("''=1", "'=1"), ("=1", "=1"), ("'t Hooft", "'t Hooft")]
+)
+def test_a_guarded_formula_comes_back_as_it_was(cell, text):
+    assert parse(last_name=cell).last_name == text
+
+
+@given(st.text(alphabet="'=+-@ab", min_size=1, max_size=9))
+def test_what_an_export_guards_imports_as_it_was(text):
+    assert parse_row([guard_formula(text)] * 2 + [""] * 5) == NOTHING._replace(
+        username=text, external_id=text
+    )
+
+
+@given(st.lists(st.text(max_size=9), max_size=9))
+def test_whatever_a_row_holds_it_is_values_or_a_problem(cells):
+    assert isinstance(parse_row(cells), RosterRow | RowProblem)
+
+
+@given(st.lists(st.text(max_size=9), min_size=7, max_size=7))
+def test_a_row_is_never_changed_by_parsing(cells):
+    before = cells[:]
+    parse_row(cells)
+
+    assert cells == before
