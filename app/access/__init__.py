@@ -1,0 +1,1 @@
+"""The portal's door: whether a learner may enter."""

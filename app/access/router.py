@@ -1,0 +1,156 @@
+"""Access checks, by id and by username, and the one that records that training was accessed."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.access import Access, DenialReason, decide_access
+from app.domain.status import Status
+from app.learners import repository, service
+from app.learners.errors import LearnerNotFound
+from app.learners.learner import Learner
+from app.learners.router import LearnerIdPath, cause_of, learner_id_of
+from app.learners.schemas import SessionStartedAt
+from app.organizations.authentication import AccessChecker, AuthenticatedRoute
+from app.platform.database import instant_text
+from app.platform.dependencies import Db, Now
+from app.platform.fields import PlainText
+from app.platform.metrics import ACCESS_CHECKS
+from app.platform.openapi import answers
+from app.platform.problems import NOT_FOUND, Problem, define_problem
+
+ACCESS_DENIED = define_problem(
+    "access-denied",
+    403,
+    "Access denied",
+    "The learner, or this portal session, may not enter; `reason` says why. Nothing was recorded.",
+)
+
+router = APIRouter(tags=["access"], route_class=AuthenticatedRoute)
+
+
+class AccessDocument(BaseModel):
+    """Whether a learner may enter now."""
+
+    model_config = ConfigDict(
+        title="Access",
+        json_schema_extra={
+            "examples": [
+                {
+                    "learner_id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
+                    "allowed": False,
+                    "status": "deactivated",
+                    "reason": "deactivated",
+                    "sessions_valid_from": "2026-11-02T10:00:00Z",
+                    "checked_at": "2026-11-02T10:00:05Z",
+                }
+            ]
+        },
+    )
+
+    learner_id: str
+    allowed: bool
+    status: Status
+    reason: Annotated[DenialReason | None, Field(description="Why not; null exactly where allowed.")]
+    sessions_valid_from: Annotated[
+        datetime | None, Field(description="Portal sessions that began before are refused. Null = no limit.")
+    ]
+    checked_at: datetime
+
+
+def _present(learner: Learner, access: Access, now: datetime) -> dict[str, Any]:
+    ACCESS_CHECKS.labels(str(access.allowed).lower(), access.reason or "").inc()
+    return {
+        "learner_id": learner.id,
+        "allowed": access.allowed,
+        "status": access.status,
+        "reason": access.reason,
+        "sessions_valid_from": learner.account.sessions_valid_from,
+        "checked_at": now,
+    }
+
+
+@router.get(
+    "/learners/{learner_id}/access",
+    summary="May this learner enter?",
+    response_model=AccessDocument,
+    responses=answers(NOT_FOUND),
+)
+async def check_access(
+    principal: AccessChecker,
+    database: Db,
+    now: Now,
+    learner_id: LearnerIdPath,
+    session_started_at: Annotated[SessionStartedAt, Query()] = None,
+) -> Any:
+    """The answer at this moment; a deactivation that has been answered counts, in every process."""
+    async with database.read() as connection:
+        learner = await service.get_learner(connection, principal.organization.id, learner_id_of(learner_id))
+    return _present(
+        learner, decide_access(learner.account, principal.organization.today(now), session_started_at), now
+    )
+
+
+@router.get(
+    "/access",
+    summary="May the learner with this username enter?",
+    response_model=AccessDocument,
+    responses=answers(NOT_FOUND),
+)
+async def check_access_by_username(
+    principal: AccessChecker,
+    database: Db,
+    now: Now,
+    username: Annotated[PlainText, Query(min_length=1, max_length=255, description="In any case.")],
+    session_started_at: Annotated[SessionStartedAt, Query()] = None,
+) -> Any:
+    """The same by username."""
+    async with database.read() as connection:
+        learner = await repository.find_by_username(connection, principal.organization.id, username)
+    if learner is None:
+        raise LearnerNotFound
+    return _present(
+        learner, decide_access(learner.account, principal.organization.today(now), session_started_at), now
+    )
+
+
+@router.post(
+    "/learners/{learner_id}/access",
+    summary="Let a learner in, and record it",
+    response_model=AccessDocument,
+    responses=answers(NOT_FOUND, ACCESS_DENIED),
+)
+async def enter(
+    principal: AccessChecker,
+    database: Db,
+    now: Now,
+    learner_id: LearnerIdPath,
+    session_started_at: Annotated[SessionStartedAt, Query()] = None,
+) -> Any:
+    """The check that also records that training was accessed: the first access makes an activated learner active.
+
+    A refusal records nothing.
+    """
+    cause = cause_of(principal, now)
+    identifier = learner_id_of(learner_id)
+
+    async def transaction(connection: AsyncConnection) -> tuple[Learner, Access]:
+        return await service.enter(
+            connection, principal.organization.id, identifier, session_started_at, cause
+        )
+
+    learner, access = await database.write(transaction)
+    document = _present(learner, access, now)
+    if not access.allowed:
+        valid_from = learner.account.sessions_valid_from
+        members = document | {
+            "checked_at": instant_text(now),
+            "sessions_valid_from": None if valid_from is None else instant_text(valid_from),
+        }
+        # `status` of a problem is the HTTP status (RFC 9457); the learner's goes by another name here.
+        members["learner_status"] = members.pop("status")
+        raise Problem(ACCESS_DENIED, f"The learner may not enter: {access.reason}.", members=members)
+    return document

@@ -1,0 +1,1 @@
+"""The migrations of the database, applied by `rollcall migrate`."""

@@ -1,0 +1,44 @@
+"""How Alembic runs: on the connection that the service hands over, in its transaction."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+
+import app.imports.tables
+import app.learners.tables
+import app.operations.tables
+import app.organizations.tables
+import app.platform.tables  # noqa: F401 - each declares its tables
+from app.platform.database import Database, metadata
+from app.settings import Settings
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_server_default=False,
+        transaction_per_migration=False,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _run_from_command_line() -> None:
+    database = Database(Settings().database_url)
+
+    async def work(connection: object) -> None:
+        await connection.run_sync(_run)  # type: ignore[attr-defined]
+
+    try:
+        await database.write(work)
+    finally:
+        await database.close()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is None:
+    asyncio.run(_run_from_command_line())
+else:
+    _run(given)
