@@ -3,6 +3,9 @@
 import asyncio
 import getpass
 import os
+import shutil
+import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -15,7 +18,8 @@ from typing import Annotated, Any, BinaryIO, TextIO
 
 import orjson
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -30,7 +34,7 @@ from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.learners import export as export_csv
 from app.learners import repository as learners
-from app.learners.filters import LearnerFilter
+from app.learners.filters import LearnerFilter, SearchText
 from app.learners.repository import Sort
 from app.main import WORKERS, create_app
 from app.operations import repository as operations
@@ -43,9 +47,12 @@ from app.organizations.api_keys import Scope
 from app.organizations.authentication import Actor
 from app.organizations.errors import ApiKeyNotFound, SlugTaken
 from app.organizations.organization import DEFAULT_SLUG, Organization
+from app.organizations.schemas import DisplayName
 from app.platform import schema
 from app.platform.clock import SystemClock
 from app.platform.database import Database
+from app.platform.fields import Reason
+from app.platform.garbage import tune_collection
 from app.platform.ids import parse_id
 from app.platform.logging import configure_logging
 from app.platform.schema import SchemaMismatch
@@ -55,6 +62,9 @@ from app.settings import Settings
 _NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
 _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
+# A worker that does not answer its supervisor for this long is replaced. On a busy machine it takes some seconds
+# before it answers at all; uvicorn's five would then replace it for ever.
+_WORKER_START_SECONDS = 60
 
 app = typer.Typer(
     name="rollcall",
@@ -89,19 +99,15 @@ class DocumentFormat(StrEnum):
 
 
 def main() -> None:
-    """Run the command line: exit status 0 = done, 1 = not (all) done, 2 = called wrongly."""
+    """Run the command line: exit status 0 = done, 1 = not (all) done, 2 = called wrongly, 130 = interrupted."""
     try:
         app()
     except (Failure, InvalidValue, SlugTaken, SchemaMismatch) as error:
         _fail(str(error))
     except UnreadableCsv as error:
         _fail(error.detail if error.line is None else f"line {error.line}: {error.detail}")
-    except ValidationError as error:
-        _fail("; ".join(f"ROLLCALL_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()))
     except (SQLAlchemyError, OSError) as error:
         _fail(f"the database or a file is out of reach: {getattr(error, 'orig', None) or error}")
-    except KeyboardInterrupt:
-        _fail("interrupted")
 
 
 def _fail(message: str) -> None:
@@ -109,9 +115,39 @@ def _fail(message: str) -> None:
     raise SystemExit(1)
 
 
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"ROLLCALL_{str(each['loc'][0]).upper()}: {_sentence(each)}" for each in error.errors()]
+        raise Failure("; ".join(wrong)) from None
+
+
+def _sentence(error: ErrorDetails) -> str:
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _checked_as(field_type: Any) -> Callable[[Any], Any]:
+    """A callback that takes and refuses for an option what the API does for the same member."""
+    adapter = TypeAdapter(field_type)
+
+    def check(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            raise typer.BadParameter(_sentence(error.errors()[0])) from None
+
+    return check
+
+
+def _examples(*lines: str) -> str:
+    """What stands below the options of `--help`; an empty line between two keeps them apart."""
+    return "\n\n".join(("For example:", *lines))
+
+
 @asynccontextmanager
 async def _database(*, prepared: bool = True) -> AsyncIterator[Database]:
-    settings = Settings()
+    settings = _settings()
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
     try:
         if prepared:
@@ -149,7 +185,12 @@ def options(
         raise typer.Exit
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "rollcall serve --port 8080",
+        "ROLLCALL_DATABASE_URL=postgresql://rollcall@db.example.org/rollcall rollcall serve --workers 4",
+    )
+)
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
@@ -161,16 +202,19 @@ def serve(
     """Start the service. The first start creates the organization `default` and prints an admin key, once."""
     import uvicorn  # noqa: PLC0415 - half of the start-up time of every other command
 
-    settings = Settings()
+    settings = _settings()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         raise Failure("with SQLite one process does everything: leave --workers at 1, or use PostgreSQL")
+    _require_free(host, port)
     secret = asyncio.run(_prepare_to_serve())
-    address = f"http://{'localhost' if host in ('127.0.0.1', '0.0.0.0') else host}:{port}"  # noqa: S104
+    address = f"http://{_shown_host(host)}:{port}"
     typer.echo(f"Rollcall {__version__}\n  API   {address}\n  docs  {address}/docs")
     if secret is not None:
         typer.echo(f"\nThe first API key (scope admin), shown only now:\n{secret}\n")
     sys.stdout.flush()
     configure_logging(settings.log_format, settings.log_level)
+    # Once everything has ended in good order uvicorn raises the signal again, which would say that it had not.
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(0))
     with tempfile.TemporaryDirectory(prefix="rollcall-metrics-") as directory:
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
@@ -184,7 +228,28 @@ def serve(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.shutdown_seconds,
+            timeout_worker_healthcheck=_WORKER_START_SECONDS,
         )
+
+
+def _shown_host(host: str) -> str:
+    """What to type into a browser on this machine."""
+    if host in ("127.0.0.1", "0.0.0.0", "::"):  # noqa: S104
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+def _require_free(host: str, port: int) -> None:
+    """Find out before the first key is shown, and say it in a sentence. Raises Failure."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Failure(
+                f"cannot listen on {host}, port {port}: {error.strerror}; choose others with --host and --port"
+            ) from None
 
 
 async def _prepare_to_serve() -> str | None:
@@ -193,9 +258,14 @@ async def _prepare_to_serve() -> str | None:
         return await database.write(partial(organization_service.found_default_organization, now=now))
 
 
-@app.command()
+@app.command(
+    epilog=_examples("ROLLCALL_DATABASE_URL=postgresql://rollcall@db.example.org/rollcall rollcall migrate")
+)
 def migrate() -> None:
-    """Bring the database's schema to this version. Safe to repeat, and from several machines at once."""
+    """Bring the database's schema to this version. Safe to repeat, and from several machines at once.
+
+    An empty database and any SQLite file are brought there by every start; a PostgreSQL schema only by this.
+    """
 
     async def work() -> None:
         async with _database(prepared=False) as database:
@@ -208,10 +278,13 @@ def migrate() -> None:
     asyncio.run(work())
 
 
-@organizations_app.command("create")
+@organizations_app.command(
+    "create",
+    epilog=_examples('rollcall organizations create acme --name "Acme Academy" --time-zone Europe/Berlin'),
+)
 def create_organization(
     slug: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens; names it here.")],
-    name: Annotated[str, typer.Option(help="The name that people see.")],
+    name: Annotated[str, typer.Option(callback=_checked_as(DisplayName), help="The name that people see.")],
     time_zone: Annotated[str, typer.Option(help="An IANA time zone, such as Europe/Berlin.")],
 ) -> None:
     """Create an organization. Give it a key next: `rollcall keys create`."""
@@ -242,20 +315,43 @@ def list_organizations() -> None:
     _run(work)
 
 
-@keys_app.command("create")
+@keys_app.command(
+    "create",
+    epilog=_examples(
+        "rollcall keys create hr-feed --scope learners:read --scope learners:bulk",
+        "ROLLCALL_KEY=$(rollcall keys create portal --scope access:check --organization acme | tail -n 1)",
+    ),
+)
 def create_key(
-    name: Annotated[str, typer.Argument(help="What the key is for; shown in histories.")],
-    scope: Annotated[list[Scope], typer.Option(help="What it may do; repeatable. admin holds all.")],
+    name: Annotated[
+        str,
+        typer.Argument(callback=_checked_as(DisplayName), help="What the key is for; shown in histories."),
+    ],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(
+            metavar="SCOPE",
+            help="What it may do; repeatable: learners:read, learners:write (one learner), learners:bulk "
+            "(bulk actions, imports), access:check (the portal), events:read, or admin, which holds all.",
+        ),
+    ],
     organization: OrganizationOption = DEFAULT_SLUG,
     expires_at: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"], help="When it ends, in UTC."),
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
+            metavar="INSTANT",
+            help="When it ends, in UTC: 2027-12-31 (as that day begins) or 2027-12-31T18:00:00Z.",
+        ),
     ] = None,
 ) -> None:
     """Issue an API key. The secret is the last line on stdout, alone, and is shown only now."""
+    ends = None if expires_at is None else expires_at.replace(tzinfo=UTC)
 
     async def work(database: Database) -> None:
         now = SystemClock().now()
+        if ends is not None and ends <= now:
+            raise Failure("--expires-at is in the past; the key could never be used")
 
         async def issue(connection: AsyncConnection) -> str:
             if organization == DEFAULT_SLUG:
@@ -265,7 +361,6 @@ def create_key(
                 raise Failure(
                     f"there is no organization {organization!r}; `rollcall organizations list` shows those there are"
                 )
-            ends = None if expires_at is None else expires_at.replace(tzinfo=UTC)
             _, secret = await organization_service.issue_key(connection, owner, name, scope, ends, now)
             return secret
 
@@ -312,23 +407,33 @@ def revoke_key(
 
     async def work(database: Database) -> None:
         owner = await _organization(database, organization)
+        identifier = parse_id(key_id)
+        unknown = Failure(f"{organization} has no key with the id {key_id}")
+        if identifier is None:
+            raise unknown
+        revoke = partial(
+            organization_service.revoke_key,
+            organization_id=owner.id,
+            key_id=identifier,
+            now=SystemClock().now(),
+        )
         try:
-            await database.write(
-                partial(
-                    organization_service.revoke_key,
-                    organization_id=owner.id,
-                    key_id=parse_id(key_id) or "",
-                    now=SystemClock().now(),
-                )
-            )
+            await database.write(revoke)
         except ApiKeyNotFound:
-            raise Failure(f"{organization} has no key with the id {key_id}") from None
+            raise unknown from None
         typer.echo(f"Revoked {key_id}.")
 
     _run(work)
 
 
-@app.command("import")
+@app.command(
+    "import",
+    epilog=_examples(
+        "rollcall import roster.csv --dry-run",
+        'rollcall import roster.csv --rejects mend.csv --reason "autumn intake"',
+        "rollcall import --date-format dmy - < roster.csv",
+    ),
+)
 def import_csv(
     file: Annotated[Path, typer.Argument(help="The CSV file; - reads standard input.")],
     organization: OrganizationOption = DEFAULT_SLUG,
@@ -346,13 +451,22 @@ def import_csv(
     encoding: Annotated[
         str | None, typer.Option(help="Such as utf-8 or windows-1252; else found out.")
     ] = None,
-    reason: Annotated[str | None, typer.Option(help="Why; kept in the history.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(callback=_checked_as(Reason | None), help="Why; kept in the history.")
+    ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(help="Write the rows that were not applied to this CSV, to mend and import again."),
     ] = None,
 ) -> None:
-    """Import a roster. Exit status 1 when rows were not applied."""
+    """Import a roster. Exit status 1 when rows were not applied.
+
+    Columns, in any order: Username, External ID, Email, First Name, Last Name,
+    Active (Yes or No), Expiration Date (a date, or the word never).
+    A cell that is empty or not there leaves that field as it is.
+    """
+    if rejects is not None and not rejects.absolute().parent.is_dir():
+        raise Failure(f"there is no folder for {rejects}")
     import_options = ImportOptions(
         dry_run=dry_run,
         create=create,
@@ -374,11 +488,15 @@ def import_csv(
             )
         try:
             operation = await _follow(runner, operation)
+        except asyncio.CancelledError:
+            typer.echo("rollcall: interrupted; the next start of `rollcall serve` does the rest", err=True)
+            raise
         finally:
             await runner.stop()
         await _report_import(runner, operation, rejects)
 
     configure_logging("console", "error")
+    tune_collection()
     _run(work)
 
 
@@ -387,13 +505,15 @@ async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> N
 
 
 def _opened(file: Path) -> BinaryIO:
-    if str(file) != "-":
-        if not file.is_file():
-            raise Failure(f"there is no file {file}")
-        return file.open("rb")
+    try:
+        source = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise Failure(f"cannot read {file}: {error.strerror}") from None
+    if source.seekable():
+        return source
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    while block := sys.stdin.buffer.read(1024 * 1024):
-        spool.write(block)
+    with source:
+        shutil.copyfileobj(source, spool)
     return spool
 
 
@@ -460,18 +580,35 @@ def _written(output: Path | None) -> TextIO:
     return open(target, "w", encoding="utf-8", newline="", closefd=output is not None)
 
 
-@app.command()
+@app.command(
+    epilog=_examples(
+        "rollcall export -o learners.csv",
+        "rollcall export --status deactivated --status expired --query okafor",
+    )
+)
 def export(
     organization: OrganizationOption = DEFAULT_SLUG,
-    status: Annotated[list[Status] | None, typer.Option(help="Only these statuses; repeatable.")] = None,
+    status: Annotated[
+        list[Status] | None,
+        typer.Option(
+            metavar="STATUS",
+            help="Only with this status: active, activated, deactivated or expired; repeatable.",
+        ),
+    ] = None,
     q: Annotated[
-        str | None, typer.Option("--query", "-q", help="Part of the name, username or email.")
+        str | None,
+        typer.Option(
+            "--query",
+            "-q",
+            callback=_checked_as(SearchText | None),
+            help="Only with this as part of the name, username or email.",
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to write; else stdout.")
     ] = None,
 ) -> None:
-    """Write learners as CSV, in the columns of an import."""
+    """Write learners as CSV, in the columns of an import: what is exported imports back unchanged."""
     wanted = LearnerFilter(status=tuple(status) if status else None, q=q)
 
     async def work(database: Database) -> None:
@@ -486,14 +623,14 @@ def export(
     _run(work)
 
 
-@app.command("openapi")
+@app.command("openapi", epilog=_examples("rollcall openapi --format json > openapi.json"))
 def print_openapi(
     document_format: Annotated[
         DocumentFormat, typer.Option("--format", help="How to write it.")
     ] = DocumentFormat.YAML,
 ) -> None:
     """Print the OpenAPI document of the service. Needs no database."""
-    document = create_app(Settings()).openapi()
+    document = create_app(_settings()).openapi()
     if document_format is DocumentFormat.YAML:
         typer.echo(to_yaml(document), nl=False)
     else:

@@ -26,6 +26,7 @@ from app.operations.runner import Runner
 from app.organizations.authentication import Authenticator
 from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
+from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging, get_logger
 from app.platform.middleware import BodyLimit, RequestContext
 from app.platform.openapi import describe, document
@@ -117,7 +118,8 @@ async def _flush_key_use(authenticator: Authenticator) -> None:
 
 
 def serve_app() -> FastAPI:
-    """The application of a server process: logs as the settings say."""
+    """The application of a server process, with its logs as the settings say."""
     settings = Settings()
+    tune_collection()
     configure_logging(settings.log_format, settings.log_level)
     return create_app(settings)

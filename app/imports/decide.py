@@ -5,7 +5,7 @@ Rows are decided in the order of the file, and each sees what the rows before it
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.domain.errors import LearnerExpired
@@ -37,10 +37,22 @@ class Decision:
 
 def name_keys(row: RosterRow | RowProblem) -> Iterator[str]:
     """Keys, in the form of ids, that stand for the username and the external id of a row."""
+    for kind, value in _names(row):
+        yield _name_key(kind, value)
+
+
+def moved_name_keys(row: RosterRow | RowProblem) -> Iterator[str]:
+    """Keys that stand for names of a row that a dry run, in earlier chunks, would have taken or given up."""
+    for kind, value in _names(row):
+        yield _name_key(f"{kind} taken", value)
+        yield _name_key(f"{kind} given up", value)
+
+
+def _names(row: RosterRow | RowProblem) -> Iterator[tuple[str, str]]:
     if row.username is not None:
-        yield _name_key("username", username_key(row.username))
+        yield "username", username_key(row.username)
     if row.external_id is not None:
-        yield _name_key("external-id", row.external_id)
+        yield "external-id", row.external_id
 
 
 def _name_key(kind: str, value: str) -> str:
@@ -59,7 +71,8 @@ class Roll:
     # Ids that were deactivated by a person, and are to stay so.
     protected: Collection[str] = ()
     # The line on which each learner (by id) and each name of nobody (by name key) came first, in earlier
-    # chunks; and those that this chunk adds.
+    # chunks; and those that this chunk adds. A dry run stores no change, so it notes here too on which line
+    # each name would have been taken or given up.
     learner_lines: dict[str, int] = field(default_factory=dict)
     name_lines: dict[str, int] = field(default_factory=dict)
     new_learner_lines: dict[str, int] = field(default_factory=dict)
@@ -73,11 +86,20 @@ class Roll:
         self.by_external_id = {
             learner.external_id: learner for learner in self.learners if learner.external_id is not None
         }
+        if self.is_dry_run and self.name_lines:
+            for kind, holders in (("username", self.by_username), ("external-id", self.by_external_id)):
+                for value in list(holders):
+                    if _name_key(f"{kind} given up", value) in self.name_lines:
+                        del holders[value]
 
     def decide(self, line: int, row: RosterRow | RowProblem) -> Decision:
         """Decide one row; the roll then shows what it did."""
-        named = self.by_external_id.get(row.external_id) if row.external_id is not None else None
-        titled = self.by_username.get(username_key(row.username)) if row.username is not None else None
+        named = titled = None
+        if row.external_id is not None:
+            named = self.by_external_id.get(row.external_id) or self._taker("external-id", row.external_id)
+        if row.username is not None:
+            key = username_key(row.username)
+            titled = self.by_username.get(key) or self._taker("username", key)
         learner = named or titled
         first_line = self._first_line(learner, row)
         if first_line is not None:
@@ -95,6 +117,15 @@ class Roll:
         self._remember(line, row, decision)
         return decision
 
+    def _taker(self, kind: str, value: str) -> Learner | None:
+        """In a dry run, a stand-in for the learner who would have taken this name in an earlier chunk."""
+        line = self.name_lines.get(_name_key(f"{kind} taken", value)) if self.is_dry_run else None
+        if line is None:
+            return None
+        taker = Learner(f"line {line}", "", Account(), self.cause.at)
+        self.learner_lines[taker.id] = line
+        return taker
+
     def _first_line(self, learner: Learner | None, row: RosterRow | RowProblem) -> int | None:
         if learner is not None:
             return self.learner_lines.get(learner.id)
@@ -106,19 +137,27 @@ class Roll:
         learner_id = decision.learner_id
         if learner_id is not None:
             self.learner_lines[learner_id] = self.new_learner_lines[learner_id] = line
-        if learner_id is None or (self.is_dry_run and decision.outcome is OutcomeName.CREATED):
+        if learner_id is None:
             # Nobody in the database has these names, so the next chunk must be told.
             for key in name_keys(row):
                 self.name_lines[key] = self.new_name_lines[key] = line
         if decision.change is not None:
-            before, after = decision.change.before, decision.change.after
-            if before is not None:
-                del self.by_username[username_key(before.username)]
-                if before.external_id is not None:
-                    del self.by_external_id[before.external_id]
-            self.by_username[username_key(after.username)] = after
-            if after.external_id is not None:
-                self.by_external_id[after.external_id] = after
+            self._move_names(line, decision.change.before, decision.change.after)
+
+    def _move_names(self, line: int, before: Learner | None, after: Learner) -> None:
+        if self.is_dry_run:
+            had, has = _unique_keys(before), _unique_keys(after)
+            for kind, value in has - had:
+                self.new_name_lines[_name_key(f"{kind} taken", value)] = line
+            for kind, value in had - has:
+                self.new_name_lines[_name_key(f"{kind} given up", value)] = line
+        if before is not None:
+            del self.by_username[username_key(before.username)]
+            if before.external_id is not None:
+                del self.by_external_id[before.external_id]
+        self.by_username[username_key(after.username)] = after
+        if after.external_id is not None:
+            self.by_external_id[after.external_id] = after
 
     def _decide(self, line: int, row: RosterRow | RowProblem, learner: Learner | None) -> Decision:
         if isinstance(row, RowProblem):
@@ -132,7 +171,7 @@ class Roll:
             return self._refuse(line, row, learner, problem, OutcomeName.REFUSED)
         account = self._account(row, learner.account)
         if isinstance(account, LearnerExpired):
-            return self._refuse(line, row, learner, expired_problem(account), OutcomeName.REFUSED)
+            return self._refuse(line, row, learner, _expired(account), OutcomeName.REFUSED)
         profile = {name: value for name in _PROFILE if (value := getattr(row, name)) is not None}
         change = change_of(learner, self.cause, account, profile)
         outcome = OutcomeName.UNCHANGED if change is None else OutcomeName.CHANGED
@@ -147,7 +186,7 @@ class Roll:
             return self._refuse(line, row, None, Problem(problems.MISSING_USERNAME, detail))
         account = self._account(row, Account())
         if isinstance(account, LearnerExpired):
-            return self._refuse(line, row, None, expired_problem(account), OutcomeName.REFUSED)
+            return self._refuse(line, row, None, _expired(account), OutcomeName.REFUSED)
         learner = Learner(
             id=new_id(self.cause.at),
             username=row.username,
@@ -179,8 +218,15 @@ class Roll:
         problem: Problem,
         outcome: OutcomeName = OutcomeName.INVALID,
     ) -> Decision:
-        learner_id, username = (None, row.username) if learner is None else (learner.id, learner.username)
+        learner_id, username = (None, row.username)
+        if learner is not None:
+            learner_id, username = learner.id, learner.username or row.username
         return Decision(line, outcome, username, learner_id, problem=problem.document())
+
+
+def _expired(error: LearnerExpired) -> Problem:
+    problem = expired_problem(error)
+    return replace(problem, members={**problem.members, "column": "Active"})
 
 
 def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from app.domain.errors import InvalidValue
+from app.platform.csv_cells import unguard_formula
 
 DELIMITERS = (",", ";", "\t", "|")
 # In characters. Far more than any roster needs; without it one endless row would fill the memory.
@@ -188,6 +189,11 @@ class Roster:
     _text: _Text = field(repr=False)
     _rows_before: int = field(repr=False)
 
+    @property
+    def has_mark(self) -> bool:
+        """Whether the file begins with a byte order mark."""
+        return self._text.start > 0
+
     def rows(self) -> Iterator[Row]:
         """The data rows from the first on, lazily; rows whose cells are all empty are left out.
 
@@ -204,8 +210,8 @@ def open_roster(file: BinaryIO, *, encoding: str | None = None, delimiter: str |
     word `tab`; None has it found out. Reads the whole file once, in blocks, for its encoding. Raises
     InvalidValue for a wrong argument and UnreadableCsv where the file is no roster.
     """
-    asked = None if encoding is None else _find_codec(encoding)
-    delimiters = DELIMITERS if delimiter is None else (_find_delimiter(delimiter),)
+    asked = None if encoding is None else clean_encoding(encoding)
+    delimiters = DELIMITERS if delimiter is None else (clean_delimiter(delimiter),)
     file.seek(0)
     head = file.read(_HEAD)
     _refuse_other_formats(head)
@@ -232,7 +238,8 @@ def open_roster(file: BinaryIO, *, encoding: str | None = None, delimiter: str |
     )
 
 
-def _find_codec(name: str) -> str:
+def clean_encoding(name: str) -> str:
+    """Python's name for a character set that rosters may be written in. Raises InvalidValue."""
     # Python keeps every unknown name that it was ever asked for, hence the bound.
     if len(name) <= _LONGEST_NAME:
         try:
@@ -249,7 +256,8 @@ def _find_codec(name: str) -> str:
     )
 
 
-def _find_delimiter(name: str) -> str:
+def clean_delimiter(name: str) -> str:
+    """The character that this text, or the word `tab`, stands for. Raises InvalidValue."""
     delimiter = "\t" if name.lower() == "tab" else name
     if delimiter not in DELIMITERS:
         raise InvalidValue(f"The delimiter is one of , ; | or tab, not {_quote(name)}.")
@@ -364,7 +372,7 @@ def is_report_column(name: str) -> bool:
 
 
 def _simplify(name: str) -> str:
-    return "".join(name.split()).replace("_", "").replace("-", "").lower()
+    return "".join(unguard_formula(name).split()).replace("_", "").replace("-", "").lower()
 
 
 def _find_columns(header: Sequence[str], line: int) -> dict[Column, int]:

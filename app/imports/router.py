@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
 
 from app.domain.errors import InvalidValue
 from app.imports.problems import UNREADABLE_CSV
+from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.imports.uploads import Upload, receive_upload
@@ -16,7 +18,7 @@ from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader, submit_and_wait
 from app.organizations.authentication import AuthenticatedRoute, BulkWriter, Principal
 from app.platform.dependencies import Now
-from app.platform.fields import PlainText, Reason
+from app.platform.fields import PlainText, Reason, cleaned_by
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
@@ -39,7 +41,8 @@ _BODY: dict[str, Any] = {
                     "properties": {"file": {"type": "string", "contentMediaType": "text/csv"}},
                     "required": ["file"],
                     "additionalProperties": False,
-                }
+                },
+                "example": {"file": _CSV_EXAMPLE},
             },
         },
     }
@@ -67,14 +70,13 @@ async def import_csv(
         Query(description="`iso` YYYY-MM-DD, `mdy` MM/DD/YYYY, `dmy` DD/MM/YYYY (also with . or -)."),
     ] = DateFormat.ISO,
     delimiter: Annotated[
-        str | None,
-        Query(max_length=3, description="One of `,` `;` `|` or `tab`; else found out from the header."),
+        Annotated[str, Field(max_length=3), cleaned_by(clean_delimiter)] | None,
+        Query(description="One of `,` `;` `|` or `tab`; else found out from the header."),
     ] = None,
     encoding: Annotated[
-        PlainText | None,
+        Annotated[PlainText, Field(max_length=40), cleaned_by(clean_encoding)] | None,
         Query(
-            max_length=40,
-            description="Such as utf-8, utf-16 or windows-1252; else Content-Type's charset, else found out.",
+            description="Such as utf-8, utf-16 or windows-1252; else Content-Type's charset, else found out."
         ),
     ] = None,
     protect_manual: Annotated[
@@ -84,7 +86,7 @@ async def import_csv(
             "single call or a bulk action, not by an import), so that a nightly feed does not undo it."
         ),
     ] = False,
-    reason: Annotated[Reason | None, Query()] = None,
+    reason: Annotated[Reason | None, Query(description="Why; kept in the history.")] = None,
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
@@ -133,7 +135,6 @@ async def _submit(
         return await submit_import(
             runner, upload.file, options, principal.organization, principal.actor, now, on_stored
         )
-    except InvalidValue as error:
-        pointers = [f"?{name}" for name in ("encoding", "delimiter") if getattr(options, name) is not None]
-        errors = [{"pointer": pointer, "detail": str(error)} for pointer in pointers]
+    except InvalidValue as error:  # the query has been checked: what is left is the upload's charset
+        errors = [{"pointer": "header:Content-Type", "detail": str(error)}]
         raise Problem(INVALID_REQUEST, str(error), errors=errors) from None

@@ -63,6 +63,7 @@ async def submit_import(
             "columns": {column.value: index for column, index in roster.columns.items()},
             "delimiter": roster.delimiter,
             "encoding": roster.encoding,
+            "has_mark": roster.has_mark,
             "date_format": options.date_format.value,
             "create": options.create,
             "protect_manual": options.protect_manual,

@@ -1,13 +1,13 @@
 """The table by which an import knows that it has had a learner already."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import Boolean, Column, Integer, PrimaryKeyConstraint, Table
 
 from app.platform.database import Id, metadata
 
 import_keys = Table(
     "import_keys",
     metadata,
-    Column("operation_number", ForeignKey("operations.number"), nullable=False),
+    Column("operation_number", Integer, nullable=False),
     # False: the key is the id of a learner. True: it stands for a username or external id of nobody.
     Column("is_name", Boolean, nullable=False),
     Column("key", Id, nullable=False),

@@ -67,7 +67,8 @@ def _parse_content_type(header: str) -> tuple[str, str | None]:
     message = Message()
     message["Content-Type"] = header
     charset = message.get_param("charset")
-    return message.get_content_type() if header else "", charset if isinstance(charset, str) else None
+    # Not the message's own reading of the type, which takes whatever it cannot read for text/plain.
+    return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
 
 
 def _wrong_parts(names: list[str]) -> Problem:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,12 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports import repository
-from app.imports.decide import Decision, Roll, name_keys, split_where_keys_move
+from app.imports.decide import Decision, Roll, moved_name_keys, name_keys, split_where_keys_move
 from app.imports.reader import Column, is_report_column
 from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
 from app.learners import repository as learners
 from app.learners.learner import Learner, username_key
+from app.learners.recording import record
 from app.operations import repository as operations
 from app.operations.operation import Chunk, Kind, Operation, Outcome
 from app.organizations.organization import Organization
@@ -58,12 +59,13 @@ class CsvImportWorker:
             for changes in split_where_keys_move(
                 each.change for each in decisions if each.change is not None
             ):
-                await learners.record(connection, organization.id, changes, roll.cause)
+                await record(connection, organization.id, changes, roll.cause)
+        known = {learner.id for learner in named}
         await operations.insert_outcomes(
             connection,
             operation,
             [
-                _outcome(chunk.first_item + place, decision, operation)
+                _outcome(chunk.first_item + place, decision, operation, known)
                 for place, decision in enumerate(decisions)
             ],
         )
@@ -86,10 +88,10 @@ class CsvImportWorker:
         reported: list[Sequence[str]] = []
         for outcome in outcomes:
             cells: list[str] = rows[outcome.item - chunk.first_item][1]
-            if len(cells) > len(header):
+            if any(map(str.strip, cells[len(header) :])):
                 # What is too much stays to be seen, in the last column, where it does not shift the report's own.
-                last = operation.parameters["delimiter"].join(cells[len(header) - 1 :])
-                cells = [*cells[: len(header) - 1], last]
+                last = kept[-1]
+                cells = [*cells[:last], operation.parameters["delimiter"].join(cells[last:])]
             reported.append([cells[place] if place < len(cells) else "" for place in kept])
         return reported
 
@@ -104,6 +106,8 @@ async def _known_names(connection: AsyncConnection, operation: Operation, parsed
     if not await repository.has_names(connection, operation.number):
         return {}
     keys = {key for _, row in parsed for key in name_keys(row)}
+    if operation.dry_run:
+        keys |= {key for _, row in parsed for key in moved_name_keys(row)}
     return await repository.find_lines(connection, operation.number, keys, is_name=True)
 
 
@@ -125,8 +129,7 @@ async def _protected(
     )
 
 
-def _outcome(item: int, decision: Decision, operation: Operation) -> Outcome:
+def _outcome(item: int, decision: Decision, operation: Operation, known: Collection[str]) -> Outcome:
     # Whom a dry run would create does not exist.
-    is_nobody = operation.dry_run and decision.change is not None and decision.change.before is None
-    learner_id = None if is_nobody else decision.learner_id
+    learner_id = None if operation.dry_run and decision.learner_id not in known else decision.learner_id
     return Outcome(item, decision.outcome, learner_id, decision.username, decision.line, decision.problem)

@@ -1,13 +1,14 @@
 """Which learners: the filter of `GET /learners`, of exports, counts and bulk selections alike."""
 
-from datetime import date
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.domain.status import Status
-from app.platform.fields import PlainText
+from app.platform.fields import Day, PlainText
 from app.platform.ids import parse_id
+
+T = TypeVar("T")
 
 MAX_IDS = 1000
 
@@ -20,6 +21,20 @@ def _as_id(value: str) -> str:
 
 
 LearnerId = Annotated[str, AfterValidator(_as_id)]
+SearchText = Annotated[PlainText, Field(min_length=1, max_length=255)]
+
+
+def _at_least_one(values: tuple[T, ...]) -> tuple[T, ...]:
+    if not values:
+        raise ValueError("Give at least one, or leave this out.")
+    return values
+
+
+AtLeastOne = Annotated[
+    tuple[T, ...],
+    Field(max_length=MAX_IDS, json_schema_extra={"minItems": 1}),
+    AfterValidator(_at_least_one),
+]
 
 
 def _listed(value: object) -> object:
@@ -32,17 +47,12 @@ class LearnerFilter(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: Annotated[
-        tuple[Status, ...] | None,
+        AtLeastOne[Status] | None,
         BeforeValidator(_listed),
-        Field(
-            min_length=1, description="Has one of these statuses today. Repeatable.", examples=[["active"]]
-        ),
+        Field(description="Has one of these statuses today. Repeatable.", examples=[["active"]]),
     ] = None
     q: Annotated[
-        PlainText | None,
-        Field(
-            min_length=1, max_length=255, description="Is part of the name, username or email, in any case."
-        ),
+        SearchText | None, Field(description="Is part of the name, username or email, in any case.")
     ] = None
     username: Annotated[
         PlainText | None, Field(max_length=255, description="Has exactly this username, in any case.")
@@ -55,13 +65,13 @@ class LearnerFilter(BaseModel):
         PlainText | None, Field(max_length=255, description="Has exactly this external id.")
     ] = None
     expires_before: Annotated[
-        date | None, Field(description="Expires before this day; never for those without a date.")
+        Day | None, Field(description="Expires before this day; never for those without a date.")
     ] = None
     expires_after: Annotated[
-        date | None, Field(description="Expires after this day; never for those without a date.")
+        Day | None, Field(description="Expires after this day; never for those without a date.")
     ] = None
     ids: Annotated[
-        tuple[LearnerId, ...] | None,
+        AtLeastOne[LearnerId] | None,
         BeforeValidator(_listed),
-        Field(min_length=1, max_length=MAX_IDS, description="Has one of these ids, up to 1,000. Repeatable."),
+        Field(description="Has one of these ids, up to 1,000. Repeatable."),
     ] = None

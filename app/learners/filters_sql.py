@@ -1,11 +1,11 @@
 """A filter as SQL, and the choice between the two ways to answer it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Status
@@ -25,60 +25,93 @@ class Criterion:
 
     `seek` is answered by an index of its own, `walk` is checked on each row of another index. A page
     is found fast by seeking what matches few learners, or by walking the sort order past what
-    matches many; a planner that does not know the counts picks either at random.
+    matches many; a planner that does not know the counts picks either at random. `ids` is a query for
+    the ids that it matches.
     """
 
     walk: ColumnElement[bool]
     seek: ColumnElement[bool]
+    ids: Select[Any]
     is_unique: bool = False
 
 
-def criteria(wanted: LearnerFilter, organization_id: int, today: date, dialect: str) -> list[Criterion]:
-    """The members of the filter, those that match fewest learners first."""
-    found: list[Criterion] = []
-    for column, value in (
-        (learners.c.username_key, None if wanted.username is None else username_key(wanted.username)),
-        (learners.c.external_id, wanted.external_id),
-    ):
-        if value is not None:
-            found.append(Criterion(column == value, column == value, is_unique=True))
-    if wanted.ids is not None:
-        among = is_one_of(learners.c.id, wanted.ids, dialect)
-        found.append(Criterion(among, among, is_unique=True))
+def criteria(
+    wanted: LearnerFilter,
+    organization_id: int,
+    today: date,
+    dialect: str,
+    *,
+    sorted_by: ColumnElement[Any] | None = None,
+) -> list[Criterion]:
+    """The members of the filter, those that match fewest learners first.
+
+    `sorted_by`: the column by which learners may be walked. Where that is a date of expiration, dates are
+    a part of the walk and need not be passed over.
+    """
+    everyone = select(learners.c.id).where(learners.c.organization_id == organization_id)
+
+    def criterion(
+        walk: ColumnElement[bool], seek: ColumnElement[bool], *, is_unique: bool = False
+    ) -> Criterion:
+        return Criterion(walk, seek, everyone.where(seek), is_unique)
+
+    found = [criterion(names, names, is_unique=True) for names in _keys(wanted, dialect)]
+    searches = []
     if wanted.email is not None:
-        found.append(Criterion(*search_sql.has_email(wanted.email, organization_id, dialect)))
+        searches.append(search_sql.has_email(wanted.email, organization_id, dialect))
     if wanted.q is not None:
-        found.append(Criterion(*search_sql.contains(wanted.q, organization_id, dialect)))
-    if wanted.expires_before is not None:
-        before = wanted.expires_before
-        found.append(Criterion(learners.c.expires_on < before, learners.c.expires_key < before))
-    if wanted.expires_after is not None:
-        after = wanted.expires_after
-        dated = learners.c.expires_on.is_not(None)
-        found.append(Criterion(learners.c.expires_on > after, and_(learners.c.expires_key > after, dated)))
+        searches.append(search_sql.contains(wanted.q, organization_id, dialect))
+    if searches:
+        # One index has the searched texts of all organizations: a small one is faster gone through whole.
+        found.append(criterion(true(), true()))
+    found += (Criterion(holds, learners.c.id.in_(ids), ids) for holds, ids in searches)
+    for dated in _dates(wanted):
+        # A CASE keeps its own index out of a walk along another.
+        walk = dated if sorted_by is learners.c.expires_on else case((dated, 1), else_=0) == 1
+        found.append(criterion(walk, dated))
     if wanted.status is not None and set(wanted.status) != set(Status):
-        statuses = [status.value for status in wanted.status]
         found.append(
-            Criterion(
-                status_sql.resolve_status(today).in_(statuses), status_sql.has_status(wanted.status, today)
+            criterion(
+                _walked_status(wanted.status, today, sorted_by), status_sql.has_status(wanted.status, today)
             )
         )
     return found
 
 
-async def narrowest(
-    connection: AsyncConnection, organization_id: int, found: Sequence[Criterion]
-) -> Criterion | None:
+def _keys(wanted: LearnerFilter, dialect: str) -> Iterator[ColumnElement[bool]]:
+    if wanted.username is not None:
+        yield learners.c.username_key == username_key(wanted.username)
+    if wanted.external_id is not None:
+        yield learners.c.external_id == wanted.external_id
+    if wanted.ids is not None:
+        yield is_one_of(learners.c.id, wanted.ids, dialect)
+
+
+def _dates(wanted: LearnerFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.expires_before is not None:
+        yield learners.c.expires_on < wanted.expires_before
+    if wanted.expires_after is not None:
+        yield learners.c.expires_on > wanted.expires_after
+
+
+def _walked_status(
+    statuses: Collection[Status], today: date, sorted_by: ColumnElement[Any] | None
+) -> ColumnElement[bool]:
+    condition = status_sql.resolve_status(today).in_([status.value for status in statuses])
+    if sorted_by is not learners.c.expires_on and sorted_by is not learners.c.expires_key:
+        return condition
+    # The expired stand at one end of this order, all others at the other.
+    if Status.EXPIRED not in statuses:
+        return and_(condition, sorted_by >= today)
+    return and_(condition, sorted_by < today) if len(statuses) == 1 else condition
+
+
+async def narrowest(connection: AsyncConnection, found: Sequence[Criterion]) -> Criterion | None:
     """The first criterion that only few learners meet, or None: counted, but never beyond that few."""
     for criterion in found:
         if criterion.is_unique:
             return criterion
-        few = (
-            select(learners.c.id)
-            .where(learners.c.organization_id == organization_id, criterion.seek)
-            .limit(_FEW_MATCHES + 1)
-            .subquery()
-        )
+        few = criterion.ids.limit(_FEW_MATCHES + 1).subquery()
         if (await connection.execute(select(func.count()).select_from(few))).scalar_one() <= _FEW_MATCHES:
             return criterion
     return None

@@ -1,12 +1,23 @@
 """All SQL on learners and their events."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Select,
+    String,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import EventType
@@ -15,17 +26,11 @@ from app.learners import status_sql
 from app.learners.filters import LearnerFilter
 from app.learners.filters_sql import counting, criteria, matching, narrowest
 from app.learners.learner import (
-    Cause,
-    Change,
     Learner,
-    event_documents,
-    last_name_key,
-    search_text,
     username_key,
 )
-from app.learners.tables import events, learner_search, learners
-from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
-from app.platform.ids import new_id
+from app.learners.tables import events, learners
+from app.platform.bulk_rows import is_one_of
 
 _COLUMNS = [
     learners.c[name]
@@ -145,10 +150,10 @@ async def lock_by_keys(
     In id order everywhere, so that two transactions cannot wait for each other.
     """
     dialect = connection.dialect.name
+    # Both keys side by side, and no join of the table with itself: right after a large import the planner
+    # takes the table for a small one, and would compare each row with each.
     named = [
-        select(learners.c.id).where(
-            learners.c.organization_id == organization_id, is_one_of(column, values, dialect)
-        )
+        is_one_of(column, values, dialect)
         for column, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
         if values
     ]
@@ -156,12 +161,7 @@ async def lock_by_keys(
         return []
     statement = (
         select(*_COLUMNS)
-        .where(
-            learners.c.organization_id == organization_id,
-            or_(*(learners.c.id.in_(ids) for ids in named))
-            if len(named) == 1
-            else learners.c.id.in_(named[0].union(named[1])),
-        )
+        .where(learners.c.organization_id == organization_id, or_(*named))
         .order_by(learners.c.id)
         .with_for_update()
     )
@@ -192,21 +192,31 @@ async def page(
     limit: int,
 ) -> list[tuple[Learner, list[Any]]]:
     """Up to `limit` learners beyond the position `after`, each with its own position in the order."""
-    found = criteria(wanted, organization_id, today, connection.dialect.name)
-    sought = await narrowest(connection, organization_id, found)
+    columns = sort.columns
+    if columns[0] is learners.c.expires_key and (wanted.expires_before or wanted.expires_after):
+        # None without a date matches: the same order, in an index that has no others.
+        columns = (learners.c.expires_on, learners.c.id)
+    found = criteria(
+        wanted,
+        organization_id,
+        today,
+        connection.dialect.name,
+        sorted_by=columns[0],
+    )
+    sought = await narrowest(connection, found)
     wide = matching(
-        [*_COLUMNS, *(column.label(f"sort_{i}") for i, column in enumerate(sort.columns))],
+        [*_COLUMNS, *(column.label(f"sort_{i}") for i, column in enumerate(columns))],
         organization_id,
         found,
         sought,
     )
     if sought is None:
-        order: list[ColumnElement[Any]] = list(sort.columns)
+        order: list[ColumnElement[Any]] = list(columns)
         statement = wide
     else:
         # Materialized, so that the planner fetches the few and sorts them.
         few = wide.cte("few").prefix_with("MATERIALIZED")
-        order = [few.c[f"sort_{i}"] for i in range(len(sort.columns))]
+        order = [few.c[f"sort_{i}"] for i in range(len(columns))]
         statement = select(few)
     if after is not None:
         statement = statement.where(sort.beyond(order, after))
@@ -225,9 +235,24 @@ async def status_counts(
     connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date
 ) -> dict[Status, int]:
     """How many of the learners that the filter matches have each status."""
-    found = criteria(wanted, organization_id, today, connection.dialect.name)
-    status = status_sql.resolve_status(today).label("status")
-    statement = counting([status, func.count()], organization_id, found).group_by("status")
+    dialect = connection.dialect.name
+    statement: Executable
+    if wanted.model_dump(exclude_none=True).keys() <= {"status"}:
+        # Each status is a part or three of the status index, which counts them without the table.
+        statement = union_all(
+            *(
+                counting(
+                    [literal(status.value, String), func.count()],
+                    organization_id,
+                    criteria(LearnerFilter(status=(status,)), organization_id, today, dialect),
+                )
+                for status in wanted.status or Status
+            )
+        )
+    else:
+        found = criteria(wanted, organization_id, today, dialect)
+        resolved = status_sql.resolve_status(today).label("status")
+        statement = counting([resolved, func.count()], organization_id, found).group_by("status")
     counted = {Status(row[0]): row[1] for row in await connection.execute(statement)}
     return {each: counted.get(each, 0) for each in Status}
 
@@ -235,7 +260,12 @@ async def status_counts(
 def select_ids(organization_id: int, wanted: LearnerFilter, today: date, dialect: str) -> Select[Any]:
     """A query for the ids of the learners that the filter matches, in id order."""
     found = criteria(wanted, organization_id, today, dialect)
-    return counting([learners.c.id], organization_id, found).order_by(learners.c.id)
+    statement = counting([learners.c.id], organization_id, found)
+    if not found:
+        return statement.order_by(learners.c.id)
+    # Materialized, so that the planner does not go through everyone in the order wanted.
+    matches = statement.cte("matches").prefix_with("MATERIALIZED")
+    return select(matches.c.id).order_by(matches.c.id)
 
 
 async def stream(
@@ -243,7 +273,7 @@ async def stream(
 ) -> AsyncIterator[list[Learner]]:
     """Every learner that the filter matches, in order, some thousands at a time."""
     found = criteria(wanted, organization_id, today, connection.dialect.name)
-    sought = await narrowest(connection, organization_id, found)
+    sought = await narrowest(connection, found)
     statement = matching(_COLUMNS, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
     async with connection.stream(statement, execution_options={"yield_per": _EXPORTED_AT_ONCE}) as result:
         async for rows in result.partitions():
@@ -258,108 +288,6 @@ async def record_access_time(
         update(learners)
         .where(learners.c.organization_id == organization_id, learners.c.id == learner_id)
         .values(last_accessed_at=now)
-    )
-
-
-async def record(
-    connection: AsyncConnection, organization_id: int, changes: Sequence[Change], cause: Cause
-) -> None:
-    """Store these changes and append one event for each, in the caller's transaction."""
-    created = [change.after for change in changes if change.before is None]
-    # In key order, so that two imports of the same new learners meet in the same order.
-    created.sort(key=lambda learner: username_key(learner.username))
-    await insert_rows(
-        connection,
-        learners,
-        _INSERTED,
-        [(organization_id, *_stored(learner).values()) for learner in created],
-    )
-    await insert_rows(
-        connection,
-        learner_search,
-        ("organization_id", "learner_id", "text"),
-        [(organization_id, learner.id, search_text(learner)) for learner in created],
-    )
-    await _update(connection, organization_id, [change for change in changes if change.before is not None])
-    await insert_rows(
-        connection, events, _EVENT_INSERTED, [_event(organization_id, change, cause) for change in changes]
-    )
-
-
-async def _update(connection: AsyncConnection, organization_id: int, changes: Sequence[Change]) -> None:
-    # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
-    rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-    texts = []
-    for change in sorted(changes, key=lambda change: change.after.id):
-        if change.before is None:
-            continue
-        before, after = _stored(change.before), _stored(change.after)
-        names = tuple(name for name, value in after.items() if value != before[name])
-        rows[names].append((organization_id, change.after.id, *(after[name] for name in names)))
-        text = search_text(change.after)
-        if text != search_text(change.before):
-            texts.append((change.after.id, text))
-    for names, values in rows.items():
-        await update_rows(connection, learners, ("organization_id", "id"), names, values)
-    await update_rows(connection, learner_search, ("learner_id",), ("text",), texts)
-
-
-def _stored(learner: Learner) -> dict[str, Any]:
-    account = learner.account
-    return {
-        "id": learner.id,
-        "username": learner.username,
-        "username_key": username_key(learner.username),
-        "external_id": learner.external_id,
-        "email": learner.email,
-        "first_name": learner.first_name,
-        "last_name": learner.last_name,
-        "last_name_key": last_name_key(learner.last_name),
-        "deactivated_at": account.deactivated_at,
-        "first_accessed_at": account.first_accessed_at,
-        "expires_on": account.expires_on,
-        "sessions_valid_from": account.sessions_valid_from,
-        "last_accessed_at": learner.last_accessed_at,
-        "updated_at": learner.updated_at,
-        "version": learner.version,
-    }
-
-
-_INSERTED = (
-    "organization_id",
-    "id",
-    "username",
-    "username_key",
-    "external_id",
-    "email",
-    "first_name",
-    "last_name",
-    "last_name_key",
-    "deactivated_at",
-    "first_accessed_at",
-    "expires_on",
-    "sessions_valid_from",
-    "last_accessed_at",
-    "updated_at",
-    "version",
-)
-_EVENT_INSERTED = ("organization_id", *(column.name for column in _EVENT_COLUMNS))
-
-
-def _event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
-    before, after = event_documents(change, cause.today)
-    return (
-        organization_id,
-        new_id(cause.at),
-        change.type.value,
-        change.after.id,
-        change.after.version,
-        cause.at,
-        cause.actor,
-        cause.operation_id,
-        cause.reason,
-        before,
-        after,
     )
 
 

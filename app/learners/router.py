@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import export, problems, repository, service
-from app.learners.etags import etag_of, expected_versions, is_current
+from app.learners.etags import IF_MATCH, IF_NONE_MATCH, etag_of, expected_versions, is_current
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Cause, Learner
 from app.learners.repository import Sort
@@ -152,8 +152,15 @@ async def _export(
             async for learners in batches:
                 yield await asyncio.to_thread(export.learner_lines, learners, today)
 
+    async def chain(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+        yield first
+        async for each in rest:
+            yield each
+
+    streamed = lines()
+    # The header is asked for now: a database that is away can only be told of before the answer begins.
     return StreamingResponse(
-        lines(),
+        chain(await anext(streamed), streamed),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="learners.csv"'},
     )
@@ -229,6 +236,7 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
     response_model=LearnerDocument,
     responses=answers(NOT_FOUND)
     | {304: {"description": "`If-None-Match` names the current representation."}},
+    openapi_extra=IF_NONE_MATCH,
 )
 async def get_learner(
     request: Request, principal: Reader, database: Db, now: Now, learner_id: LearnerIdPath
@@ -250,6 +258,7 @@ async def get_learner(
     responses=answers(
         NOT_FOUND, problems.USERNAME_TAKEN, problems.EXTERNAL_ID_TAKEN, problems.VERSION_MISMATCH
     ),
+    openapi_extra=IF_MATCH,
 )
 async def patch_learner(
     request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
@@ -272,6 +281,7 @@ _ACTION_ANSWERS = (NOT_FOUND, problems.VERSION_MISMATCH)
     summary="Activate a learner",
     response_model=LearnerDocument,
     responses=answers(*_ACTION_ANSWERS, problems.LEARNER_EXPIRED),
+    openapi_extra=IF_MATCH,
 )
 async def activate_learner(
     request: Request,
@@ -291,6 +301,7 @@ async def activate_learner(
     summary="Deactivate a learner",
     response_model=LearnerDocument,
     responses=answers(*_ACTION_ANSWERS),
+    openapi_extra=IF_MATCH,
 )
 async def deactivate_learner(
     request: Request,

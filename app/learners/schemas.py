@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.events import EventType
@@ -18,7 +18,7 @@ from app.domain.profile import (
 from app.domain.status import Status, can_log_in, resolve_status, restores_to
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
-from app.platform.fields import PlainText, Reason, cleaned_by, refused_with
+from app.platform.fields import Day, Instant, PlainText, Reason, cleaned_by, refused_with
 from app.platform.paging import CursorText, Limit, Page
 
 Username = Annotated[
@@ -44,7 +44,7 @@ ExternalId = Annotated[
     cleaned_by(clean_external_id),
 ]
 ExpiresOn = Annotated[
-    date, Field(description="The last day of access, in the organization's time zone; null = never expires.")
+    Day, Field(description="The last day of access, in the organization's time zone; null = never expires.")
 ]
 RefusedStatus = SkipJsonSchema[
     Annotated[
@@ -166,7 +166,21 @@ class StatusCounts(BaseModel):
 class NewLearner(BaseModel):
     """A learner to create: activated, unless the expiration date has passed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "username": "a.okafor",
+                    "email": "a.okafor@example.org",
+                    "first_name": "Adaeze",
+                    "last_name": "Okafor",
+                    "external_id": "HR-1003",
+                    "expires_on": "2027-12-31",
+                }
+            ]
+        },
+    )
 
     username: Username
     email: Email | None = None
@@ -195,7 +209,7 @@ class LearnerPatch(BaseModel):
 class ActionBody(BaseModel):
     """The optional body of an action on one learner."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "contract ended"}]})
 
     reason: Reason | None = None
 
@@ -242,7 +256,7 @@ class EventDocument(BaseModel):
 
 
 SessionStartedAt = Annotated[
-    AwareDatetime | None,
+    Instant | None,
     Field(description="When the portal session began (RFC 3339 with an offset); judged too where given."),
 ]
 

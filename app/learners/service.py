@@ -1,7 +1,7 @@
 """What is decided about one learner: lock, decide by the rules, record. The caller owns the transaction."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.domain.transitions import Refused, activate, change_expiration, deactiv
 from app.learners import repository
 from app.learners.errors import ExternalIdTaken, LearnerNotFound, UsernameTaken, VersionMismatch
 from app.learners.learner import Cause, Change, Learner, change_of, creation_of
+from app.learners.recording import record
 from app.platform.ids import new_id
 
 Expected = Collection[int] | None
@@ -39,7 +40,7 @@ async def create_learner(
     learner = Learner(
         id=new_id(cause.at), account=Account(expires_on=expires_on), updated_at=cause.at, **profile
     )
-    await repository.record(connection, organization_id, [creation_of(learner)], cause)
+    await record(connection, organization_id, [creation_of(learner)], cause)
     return learner
 
 
@@ -109,7 +110,7 @@ async def enter(
         account = record_access(learner.account, cause.at).account
         learner = await _store(connection, organization_id, learner, account, {}, cause)
         await repository.record_access_time(connection, organization_id, learner.id, cause.at)
-        learner = replace(learner, last_accessed_at=cause.at)
+        learner = learner._replace(last_accessed_at=cause.at)
     return learner, access
 
 
@@ -135,7 +136,7 @@ async def _store(
     change: Change | None = change_of(learner, cause, account, profile)
     if change is None:
         return learner
-    await repository.record(connection, organization_id, [change], cause)
+    await record(connection, organization_id, [change], cause)
     return change.after
 
 

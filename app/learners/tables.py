@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     Computed,
     Date,
-    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -25,7 +24,9 @@ from app.platform.database import BinaryText, Id, Instant, metadata
 learners = Table(
     "learners",
     metadata,
-    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    # No foreign key, here and in the other large tables: PostgreSQL would check it row by row, and lock the
+    # organization for each. Organizations and operations are never deleted.
+    Column("organization_id", Integer, nullable=False),
     Column("id", Id, nullable=False),
     Column("username", Text, nullable=False),
     Column("username_key", BinaryText, nullable=False),
@@ -72,8 +73,17 @@ learners = Table(
     ),
     # sort=last_name.
     Index("ix_learners_last_name_key", "organization_id", "last_name_key", "id"),
-    # sort=expires_on; filters expires_before and expires_after.
+    # sort=expires_on.
     Index("ix_learners_expires_key", "organization_id", "expires_key", "id"),
+    # Filters expires_before and expires_after; sort=expires_on among those with a date.
+    Index(
+        "ix_learners_expires_on",
+        "organization_id",
+        "expires_on",
+        "id",
+        postgresql_where=text("expires_on IS NOT NULL"),
+        sqlite_where=text("expires_on IS NOT NULL"),
+    ),
     # Status counts, which it covers; filter status.
     Index("ix_learners_status", "organization_id", "status_unless_expired", "expires_key", "id"),
     # sort=updated_at.

@@ -1,9 +1,9 @@
-"""Bulk actions: a selection becomes chunks of ids or usernames, and each chunk a few statements."""
+"""Bulk actions: a selection becomes chunks of ids, and each chunk a few statements."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,21 +35,26 @@ async def select_chunks(
     """The learners of the selection, each once, as chunks; they are what the selection means from now on."""
     number = first_item = 0
     async with aclosing(_batches(runner, organization, selection, now)) as batches:
-        async for key, values in batches:
-            yield Chunk(number, first_item, len(values), orjson.dumps({key: values}))
-            number, first_item = number + 1, first_item + len(values)
+        async for content in batches:
+            items = sum(map(len, content.values()))
+            yield Chunk(number, first_item, items, orjson.dumps(content))
+            number, first_item = number + 1, first_item + items
 
 
 async def _batches(
     runner: Runner, organization: Organization, selection: Selection, now: datetime
-) -> AsyncGenerator[tuple[str, list[str]]]:
+) -> AsyncGenerator[dict[str, list[str]]]:
     excepted = set(selection.except_ids)
     if selection.ids is not None:
-        for batch in _split(sorted(set(selection.ids) - excepted)):
-            yield "ids", batch
+        ids = sorted(set(selection.ids) - excepted)
+        for start in range(0, len(ids), CHUNK_LEARNERS):
+            yield {"ids": ids[start : start + CHUNK_LEARNERS]}
     elif selection.usernames is not None:
-        for batch in _split(await _usernames(runner, organization, selection.usernames, excepted)):
-            yield "usernames", batch
+        known, unknown = await _resolve(runner, organization, selection.usernames, excepted)
+        for start in range(0, len(known) + len(unknown), CHUNK_LEARNERS):
+            batch = known[start : start + CHUNK_LEARNERS]
+            rest = max(0, start - len(known))
+            yield {"ids": batch, "unknown": unknown[rest : rest + CHUNK_LEARNERS - len(batch)]}
     elif selection.filter is not None:
         pending: list[str] = []
         today = organization.today(now)
@@ -58,31 +63,27 @@ async def _batches(
             async with connection.stream_scalars(
                 statement, execution_options={"yield_per": CHUNK_LEARNERS}
             ) as selected:
-                async for ids in selected.partitions():
-                    pending += (learner_id for learner_id in ids if learner_id not in excepted)
+                async for partition in selected.partitions():
+                    pending += (learner_id for learner_id in partition if learner_id not in excepted)
                     while len(pending) >= CHUNK_LEARNERS:
-                        yield "ids", pending[:CHUNK_LEARNERS]
+                        yield {"ids": pending[:CHUNK_LEARNERS]}
                         del pending[:CHUNK_LEARNERS]
         if pending:
-            yield "ids", pending
+            yield {"ids": pending}
 
 
-async def _usernames(
+async def _resolve(
     runner: Runner, organization: Organization, usernames: Sequence[str], excepted: set[str]
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
+    """The ids of those who have these usernames now, and the usernames that nobody has.
+
+    Once and at the beginning, so that nobody comes into the selection, or into it twice, by a later change.
+    """
     # The first spelling of each counts.
     by_key = {username_key(username): username for username in reversed(usernames)}
-    if excepted:
-        async with runner.database.read() as connection:
-            ids = await find_ids_by_username(connection, organization.id, by_key)
-        for key, learner_id in ids.items():
-            if learner_id in excepted:
-                del by_key[key]
-    return [by_key[key] for key in sorted(by_key)]
-
-
-def _split(values: list[str]) -> list[list[str]]:
-    return [values[start : start + CHUNK_LEARNERS] for start in range(0, len(values), CHUNK_LEARNERS)]
+    async with runner.database.read() as connection:
+        ids = await find_ids_by_username(connection, organization.id, by_key)
+    return sorted(set(ids.values()) - excepted), [by_key[key] for key in sorted(by_key.keys() - ids.keys())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +100,10 @@ class BulkActionWorker:
     ) -> Counter[str]:
         """See Worker.run_chunk."""
         content = orjson.loads(chunk.content)
-        missing: list[Outcome] = []
-        ids: list[str]
-        if "ids" in content:
-            ids = content["ids"]
-            existing = await bulk_sql.lock_many(connection, organization.id, ids)
-            missing = [_missing(learner_id=learner_id) for learner_id in ids if learner_id not in existing]
-        else:
-            known = await find_ids_by_username(connection, organization.id, content["usernames"])
-            ids = list(known.values())
-            existing = await bulk_sql.lock_many(connection, organization.id, ids)
-            missing = [
-                _missing(username=name) for name in content["usernames"] if username_key(name) not in known
-            ]
+        ids: list[str] = content["ids"]
+        existing = await bulk_sql.lock_many(connection, organization.id, ids)
+        missing = [_missing(learner_id=learner_id) for learner_id in ids if learner_id not in existing]
+        missing += [_missing(username=username) for username in content.get("unknown", ())]
         action = Action(str(operation.action))
         cause = operation.cause(organization, now)
         numbered = _numbered(
@@ -119,7 +111,7 @@ class BulkActionWorker:
         )
         await _record_outcomes(connection, operation, numbered)
         first_missing = chunk.first_item + len(existing)
-        outcomes = [replace(outcome, item=first_missing + place) for place, outcome in enumerate(missing)]
+        outcomes = [outcome._replace(item=first_missing + place) for place, outcome in enumerate(missing)]
         await repository.insert_outcomes(connection, operation, outcomes)
         if not operation.dry_run:
             await bulk_sql.apply(connection, action, organization.id, ids, cause)

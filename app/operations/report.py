@@ -19,10 +19,12 @@ async def stream_report(
     database: Database, operation: Operation, worker: Worker, outcomes: Collection[OutcomeName]
 ) -> AsyncIterator[str]:
     """The report chunk by chunk, each read on its own, so that a slow client holds no connection."""
-    delimiter = str(operation.parameters.get("delimiter", ","))
+    sent = operation.parameters
+    delimiter = str(sent.get("delimiter", ","))
     # Excel takes a file without this mark for its own old encoding; one that came as plain UTF-8 goes as it came.
-    mark = "" if operation.parameters.get("encoding", "utf-8") == "utf-8" else "\ufeff"
-    yield mark + _lines([[*worker.report_header(operation), *ADDED_COLUMNS]], delimiter)
+    is_plain = sent.get("encoding", "utf-8") == "utf-8" and not sent.get("has_mark")
+    mark = "" if is_plain else "\ufeff"
+    yield mark + _lines([[*map(_harmless, worker.report_header(operation)), *ADDED_COLUMNS]], delimiter)
     for number in range(operation.cursor):
         async with database.read() as connection:
             chunk = await repository.get_chunk(connection, operation.id, number)

@@ -17,7 +17,7 @@ from app.platform.bulk_rows import insert_rows, is_one_of
 _FIELDS = [field.name for field in fields(Operation)]
 _COLUMNS = [operations.c[name] for name in _FIELDS]
 _CHUNK_COLUMNS = [operation_chunks.c[field.name] for field in fields(Chunk)]
-_OUTCOME_FIELDS = [field.name for field in fields(Outcome)]
+_OUTCOME_FIELDS = Outcome._fields
 _OUTCOME_COLUMNS = [operation_outcomes.c[name] for name in _OUTCOME_FIELDS]
 # What changes while an operation runs.
 _PROGRESS = ("state", "cursor", "done", "counts", "problem", "started_at", "finished_at")

@@ -66,11 +66,15 @@ class BulkActionRequest(BaseModel):
         int | None,
         Field(
             ge=0,
+            le=2**53 - 1,  # beyond it JSON numbers are not exact, and we could not repeat it
+            strict=True,
             description="The number of learners that the person saw selected (matches less `except_ids`). "
             "Where another number is selected, nothing is done: 409 `selection-changed`.",
         ),
     ] = None
-    dry_run: Annotated[bool, Field(description="The same counts and outcomes; changes nothing.")] = False
+    dry_run: Annotated[
+        bool, Field(strict=True, description="The same counts and outcomes; changes nothing.")
+    ] = False
     reason: Reason | None = None
 
 

@@ -75,8 +75,7 @@ async def _run_at_once(
     only = chunk or Chunk(number=0, first_item=0, items=0, content=b"")
 
     async def transaction(connection: AsyncConnection) -> Operation:
-        if chunk is not None:
-            await repository.insert_chunk(connection, draft.id, chunk)
+        await repository.insert_chunk(connection, draft.id, only)
         whole = replace(draft, chunks=1, total=only.items)
         done = await runner.run_at_once(connection, whole, only, organization)
         await on_stored(connection, done)

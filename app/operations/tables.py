@@ -72,7 +72,7 @@ operation_chunks = Table(
 operation_outcomes = Table(
     "operation_outcomes",
     metadata,
-    Column("operation_number", ForeignKey("operations.number"), nullable=False),
+    Column("operation_number", Integer, nullable=False),
     Column("item", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     Column("outcome", BinaryText, nullable=False),
     Column("line", Integer),

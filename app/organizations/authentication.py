@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic
 from typing import Annotated, Any
 
 import structlog
@@ -21,7 +20,7 @@ from app.platform.rate_limits import RateLimiter
 from app.platform.routes import StrictRoute
 
 # A revoked key must be dead everywhere within 5 s; this leaves room for a slow query.
-_CACHED_SECONDS = 2.0
+_CACHED = timedelta(seconds=2)
 _CACHED_KEYS = 10_000
 
 
@@ -59,7 +58,7 @@ class Authenticator:
         self._database = database
         self._clock = clock
         self._rate_limiter = rate_limiter
-        self._cache: dict[str, tuple[float, tuple[ApiKey, Organization] | None]] = {}
+        self._cache: dict[str, tuple[datetime, tuple[ApiKey, Organization] | None]] = {}
         self._used_at: dict[str, datetime] = {}
 
     async def authenticate(self, request: Request) -> Principal:
@@ -68,8 +67,8 @@ class Authenticator:
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
             raise _not_authenticated("Send an API key: `Authorization: Bearer <key>`.", error=None)
-        found = await self._find(credential)
         now = self._clock.now()
+        found = await self._find(credential, now)
         if found is None or not found[0].is_valid(now):
             raise _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
         key, organization = found
@@ -78,19 +77,19 @@ class Authenticator:
         await self._rate_limiter.count(request, key.id)
         return Principal(organization, Actor("api-key", key.id, key.name), frozenset(key.scopes))
 
-    async def _find(self, credential: str) -> tuple[ApiKey, Organization] | None:
+    async def _find(self, credential: str, now: datetime) -> tuple[ApiKey, Organization] | None:
         if not is_well_formed(credential):
             return None
         secret_hash = hash_secret(credential)
         cached = self._cache.get(secret_hash)
-        if cached is not None and monotonic() - cached[0] < _CACHED_SECONDS:
+        # Below zero where the machine's clock was set back.
+        if cached is not None and timedelta(0) <= now - cached[0] < _CACHED:
             return cached[1]
-        asked_at = monotonic()
         async with self._database.read() as connection:
             found = await repository.find_key_by_hash(connection, secret_hash)
         if len(self._cache) >= _CACHED_KEYS:
             self._cache.clear()
-        self._cache[secret_hash] = (asked_at, found)
+        self._cache[secret_hash] = (now, found)
         return found
 
     def forget(self) -> None:

@@ -9,7 +9,9 @@ from app.domain.errors import InvalidValue
 from app.domain.status import calendar_day
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_MAX_DEACTIVATIONS = re.compile(r"(?:\d{1,9}|(?:100|\d{1,2})(?:\.\d{1,2})?%)")
+_MAX_DEACTIVATIONS = re.compile(r"[0-9]{1,9}|(?:100(?:\.00?)?|[0-9]{1,2}(?:\.[0-9]{1,2})?)%")
+# In some tz databases, but no place: the server's own zone, and "not set up yet".
+_NO_PLACES = frozenset({"localtime", "Factory"})
 DEFAULT_SLUG = "default"
 DEFAULT_MAX_DEACTIVATIONS = "20%"
 DEFAULT_EXPIRING_DAYS = 14
@@ -44,7 +46,7 @@ def clean_slug(value: str) -> str:
 
 def clean_time_zone(value: str) -> str:
     """An IANA time zone name as it stands in the tz database. Raises InvalidValue."""
-    if value not in available_timezones():
+    if value in _NO_PLACES or value not in available_timezones():
         raise InvalidValue(f"{value!r} is not an IANA time zone; an example is Europe/Berlin.")
     return value
 

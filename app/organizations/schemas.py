@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.domain.profile import MAX_LENGTH, clean_name
 from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.organization import Organization, clean_max_deactivations, clean_time_zone
-from app.platform.fields import PlainText, cleaned_by
+from app.platform.fields import Instant, PlainText, cleaned_by
 
 _KEY_ID = "019a8c5e-0000-7000-8000-000000000001"
 _ORGANIZATION: JsonDict = {
@@ -31,7 +32,11 @@ _KEY: JsonDict = {
     "revoked_at": None,
 }
 
-DisplayName = Annotated[PlainText, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+DisplayName = Annotated[
+    PlainText,
+    Field(min_length=1, max_length=MAX_LENGTH + 64, description="1 to 255 characters."),
+    cleaned_by(clean_name),
+]
 TimeZone = Annotated[
     PlainText,
     Field(description="An IANA time zone; its calendar day decides what has expired."),
@@ -47,7 +52,10 @@ MaxDeactivations = Annotated[
 ExpiringDays = Annotated[
     int,
     Field(
-        ge=0, le=366, description="How many days before its expiration date an account counts as expiring."
+        ge=0,
+        le=366,
+        strict=True,
+        description="How many days before its expiration date an account counts as expiring.",
     ),
 ]
 
@@ -108,9 +116,7 @@ class NewApiKey(BaseModel):
 
     name: DisplayName
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
-    expires_at: Annotated[
-        AwareDatetime | None, Field(description="When it ends by itself; null = never.")
-    ] = None
+    expires_at: Annotated[Instant | None, Field(description="When it ends by itself; null = never.")] = None
 
 
 class IssuedApiKey(ApiKeyDocument):

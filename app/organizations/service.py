@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.domain.profile import clean_name
 from app.organizations import repository
 from app.organizations.api_keys import ApiKey, Scope, hash_secret, new_secret, shown_prefix
 from app.organizations.errors import ApiKeyNotFound, SlugTaken
@@ -30,7 +31,7 @@ async def create_organization(
         {
             "public_id": new_id(now),
             "slug": slug,
-            "name": name,
+            "name": clean_name(name),
             "time_zone": clean_time_zone(time_zone),
             "max_deactivations": DEFAULT_MAX_DEACTIVATIONS,
             "expiring_days": DEFAULT_EXPIRING_DAYS,
@@ -47,12 +48,12 @@ async def issue_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """A new key and its secret, which nobody can find out again."""
+    """A new key and its secret, which nobody can find out again. Raises InvalidValue."""
     secret = new_secret()
     key = ApiKey(
         id=new_id(now),
         organization_id=organization.id,
-        name=name,
+        name=clean_name(name),
         prefix=shown_prefix(secret),
         scopes=tuple(sorted(set(scopes))),
         created_at=now,
@@ -75,7 +76,10 @@ async def ensure_default_organization(connection: AsyncConnection, now: datetime
     """Create the organization `default` where there is none at all; answers it only then."""
     if await repository.list_organizations(connection):
         return None
-    return await create_organization(connection, DEFAULT_SLUG, "Default organization", "UTC", now)
+    try:
+        return await create_organization(connection, DEFAULT_SLUG, "Default organization", "UTC", now)
+    except SlugTaken:  # another process was quicker
+        return None
 
 
 async def found_default_organization(connection: AsyncConnection, now: datetime) -> str | None:

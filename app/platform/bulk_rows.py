@@ -4,10 +4,12 @@ PostgreSQL takes COPY and arrays, SQLite an `executemany` inside the process; a 
 ordinary way on both.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from sqlalchemy import (
     ARRAY,
     Column,
@@ -23,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Values = Sequence[Any]
@@ -49,8 +52,8 @@ async def insert_rows(
             converted,
         )
         return
-    driver = await _postgresql_driver(connection)
-    await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
+    async with _postgresql_driver(connection) as driver:
+        await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
 
 
 async def update_rows(
@@ -85,14 +88,14 @@ async def update_rows(
     assignments = ", ".join(f"{name} = new.{name}" for name in columns)
     condition = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
     arrays = ", ".join(
-        f"${place}::{table.c[name].type.compile(connection.dialect)}[]" for place, name in enumerate(names, 1)
+        f"${place}::{_type_name(table.c[name], connection.dialect)}[]" for place, name in enumerate(names, 1)
     )
-    driver = await _postgresql_driver(connection)
-    await driver.execute(
-        f"UPDATE {table.name} SET {assignments} FROM unnest({arrays}) AS new({', '.join(names)})"  # noqa: S608
-        f" WHERE {condition}",
-        *(list(values) for values in zip(*converted, strict=True)),
-    )
+    async with _postgresql_driver(connection) as driver:
+        await driver.execute(
+            f"UPDATE {table.name} SET {assignments} FROM unnest({arrays}) AS new({', '.join(names)})"  # noqa: S608
+            f" WHERE {condition}",
+            *(list(values) for values in zip(*converted, strict=True)),
+        )
 
 
 def _convert(
@@ -102,21 +105,41 @@ def _convert(
     if not any(processors):
         return [tuple(values) for values in rows]
     by_column = [
-        values if processor is None else [None if value is None else processor(value) for value in values]
+        values if processor is None else _convert_column(processor, values)
         for processor, values in zip(processors, zip(*rows, strict=True), strict=True)
     ]
     return list(zip(*by_column, strict=True))
+
+
+def _convert_column(processor: Callable[[Any], Any], values: Values) -> list[Any]:
+    converted: list[Any] = []
+    # Rows of one batch share many values, the instant and the actor among them: convert each run once.
+    last, last_converted = None, None
+    for value in values:
+        if value is not last:
+            last, last_converted = value, None if value is None else processor(value)
+        converted.append(last_converted)
+    return converted
 
 
 def _bind_processor(column: Column[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
     return column.type.dialect_impl(dialect).bind_processor(dialect)
 
 
-async def _postgresql_driver(connection: AsyncConnection) -> Any:
+def _type_name(column: Column[Any], dialect: Dialect) -> str:
+    return column.type.compile(dialect).partition(" COLLATE ")[0]
+
+
+@asynccontextmanager
+async def _postgresql_driver(connection: AsyncConnection) -> AsyncIterator[Any]:
     # COPY before the first statement would run outside SQLAlchemy's transaction, which begins lazily.
     await connection.exec_driver_sql("SELECT 1")
-    raw = await connection.get_raw_connection()
-    return raw.driver_connection
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    try:
+        yield driver
+    except (PostgresError, InterfaceError) as error:
+        # Whoever retries, or waits for the database to return, knows SQLAlchemy's errors, not the driver's.
+        raise DBAPIError(None, None, error, connection_invalidated=driver.is_closed()) from error
 
 
 def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:

@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg  # type: ignore[import-untyped]
+import orjson
 from sqlalchemy import ColumnElement, DateTime, MetaData, Text, Uuid, event, func, type_coerce
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -51,6 +53,11 @@ class Id(TypeDecorator[str]):
             return dialect.type_descriptor(Uuid(as_uuid=False))
         return dialect.type_descriptor(Text())
 
+    @property
+    def python_type(self) -> type[str]:
+        """By which a cursor's texts become values again."""
+        return str
+
 
 class Instant(TypeDecorator[datetime]):
     """An aware instant in UTC, to the microsecond; TEXT in RFC 3339 form on SQLite, which sorts by time."""
@@ -64,6 +71,11 @@ class Instant(TypeDecorator[datetime]):
             return dialect.type_descriptor(DateTime(timezone=True))
         return dialect.type_descriptor(Text())
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """By which a cursor's texts become values again."""
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Refuse naive datetimes: an instant without a zone is a mistake of ours."""
         if value is None:
@@ -74,7 +86,11 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Back to an aware datetime."""
-        return datetime.fromisoformat(value) if isinstance(value, str) else value
+        instant: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if instant is not None and instant.tzinfo is None:
+            # The driver stores the last microsecond of the year 9999 as `infinity`, and loses its zone.
+            return instant.replace(tzinfo=UTC)
+        return instant
 
 
 def instant_text(value: datetime) -> str:
@@ -170,7 +186,10 @@ def lost_a_race(error: DBAPIError) -> bool:
 
 def driver_url(url: str) -> URL:
     """The URL with the driver that the service uses. Raises ValueError for any other kind of database."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("this is no database's address: sqlite:///… or postgresql://…") from None
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
@@ -183,10 +202,18 @@ def driver_url(url: str) -> URL:
     raise ValueError(f"the database must be sqlite:///… or postgresql://…, not {backend}")
 
 
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
+
+
 def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
+        engine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, **_JSON
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -195,11 +222,25 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
+        hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"server_settings": {"application_name": "rollcall"}, "timeout": 10},
+        **_JSON,
+        connect_args={
+            "async_creator_fn": _connect_postgresql,
+            "server_settings": {"application_name": "rollcall"},
+            "timeout": 10,
+        },
     )
     event.listen(engine.sync_engine, "connect", _prepare_postgresql)
     return engine
+
+
+async def _connect_postgresql(*arguments: Any, **options: Any) -> Any:
+    # SQLAlchemy lets through what the driver raises here: too many connections, starting, no such host.
+    try:
+        return await asyncpg.connect(*arguments, **options)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise OperationalError(None, None, error) from error
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:
@@ -217,6 +258,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL loses acknowledged commits when the power fails
         "foreign_keys = ON",
+        "recursive_triggers = ON",  # else INSERT OR REPLACE removes rows past the triggers that forbid it
         f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
         "cache_size = -32768",  # 32 MiB a connection
         "wal_autocheckpoint = 8000",  # pages: fewer, larger checkpoints while an import writes

@@ -7,10 +7,12 @@ stored in the same transaction as the change, so that neither exists without the
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Header, Request
 from fastapi.responses import Response
@@ -116,7 +118,7 @@ async def run_once(
         )
     database: Database = request.app.state.database
     clock: Clock = request.app.state.clock
-    query = "&".join(sorted(f"{name}={value}" for name, value in request.query_params.multi_items()))
+    query = urlencode(sorted(request.query_params.multi_items()))
     asked = f"{request.method}\n{request.url.path}\n{query}\n{content_hash}"
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
     claimed = await database.write(partial(_claim, organization_id, key, request_hash, clock.now()))
@@ -134,7 +136,8 @@ async def run_once(
         async def settle(connection: AsyncConnection) -> None:
             await (claimed.complete(connection, answer) if is_final else claimed.release(connection))
 
-        await database.write(settle)
+        with suppress(ClaimLost):  # another request has the claim by now; this one answers what it found
+            await database.write(settle)
         raise
 
 

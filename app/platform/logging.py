@@ -5,6 +5,8 @@ Queries, bodies and credentials are never logged; a path is logged as its templa
 
 import logging
 import sys
+import traceback
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -21,11 +23,13 @@ _SHARED: list[Any] = [
 def configure_logging(log_format: str, level: str) -> None:
     """Send our lines and those of every library through one renderer: `json`, `console` or `auto`."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
-    renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+    renderer = [
+        structlog.processors.ExceptionRenderer(_describe),
+        # The default formatter would print local variables: bodies, names and credentials.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+        else structlog.processors.JSONRenderer(),
+    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -35,7 +39,9 @@ def configure_logging(log_format: str, level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    # Libraries say at debug what they bind to their statements, which is what people sent.
+    root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
+    logging.getLogger("rollcall").setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
@@ -52,6 +58,20 @@ def configure_logging(log_format: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
+    )
+
+
+def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
+    """Where an exception came from and of what kind it and its causes are; messages quote what people sent."""
+    error: BaseException | None = exc_info[1]
+    chain = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(
+        "".join(traceback.format_tb(each.__traceback__))
+        + f"{type(each).__module__}.{type(each).__qualname__}"
+        for each in reversed(chain)
     )
 
 

@@ -1,7 +1,5 @@
 """What `GET /metrics` shows, in the Prometheus text format; with several workers, of all of them."""
 
-import os
-
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import (
@@ -15,6 +13,8 @@ from prometheus_client import (
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app.platform.routes import StrictRoute
+
 REQUESTS = Counter("rollcall_http_requests", "Requests answered.", ["method", "route", "status"])
 DURATION = Histogram(
     "rollcall_http_request_duration_seconds",
@@ -27,7 +27,7 @@ ROWS = Counter("rollcall_operation_rows", "Learners or rows handled by operation
 OPERATIONS = Counter("rollcall_operations_finished", "Operations that have ended.", ["kind", "state"])
 ACCESS_CHECKS = Counter("rollcall_access_checks", "Access checks answered.", ["allowed", "reason"])
 
-router = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=StrictRoute)
 
 
 @router.get(
@@ -40,8 +40,9 @@ router = APIRouter(tags=["service"])
 )
 async def read_metrics() -> Response:
     """Counters and histograms of this service, with no personal data in them. Needs no credential."""
-    registry = PROCESS_REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # set by `rollcall serve --workers`
-        registry = CollectorRegistry()
+    registry = CollectorRegistry()
+    try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:  # `rollcall serve` runs a single process, and told it of no directory to share
+        registry = PROCESS_REGISTRY
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

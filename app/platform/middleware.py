@@ -120,7 +120,7 @@ class BodyLimit:
             headers={"Connection": "close"},
         )
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isdecimal() and int(announced) > limit:
             request = Request(scope)
             await too_large.response(request.state.request_id)(scope, receive, send)
             return

@@ -1,5 +1,6 @@
 """Content negotiation (RFC 9110 section 12.5.1): which of the media types at hand a client prefers."""
 
+import re
 from collections.abc import Sequence
 
 from fastapi import Request
@@ -8,6 +9,7 @@ from app.platform.problems import NOT_ACCEPTABLE, Problem
 
 JSON = "application/json"
 CSV = "text/csv"
+_WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
 def choose_media_type(request: Request, offered: Sequence[str]) -> str:
@@ -15,7 +17,7 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
 
     Raises the problem `not-acceptable`.
     """
-    header = request.headers.get("accept", "").strip()
+    header = ",".join(request.headers.getlist("accept")).strip()
     if not header:
         return offered[0]
     ranges = [_parse_range(part) for part in header.split(",") if part.strip()]
@@ -31,10 +33,7 @@ def _parse_range(text: str) -> tuple[str, float]:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
-            try:
-                quality = float(value)
-            except ValueError:
-                quality = 0.0
+            quality = float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
     return media_range, quality
 
 

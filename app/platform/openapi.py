@@ -84,11 +84,23 @@ _TAGS = [
     {"name": "service", "description": "Health, metrics and this description. No credential needed."},
 ]
 _REQUEST_ID = {"schema": {"type": "string"}, "description": "The id of the request."}
+_RETRY_AFTER = {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+_HEADERS_OF_STATUS: dict[str, dict[str, Any]] = {
+    "202": {"Retry-After": _RETRY_AFTER},
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "The challenge (RFC 6750)."}},
+    "429": {"Retry-After": _RETRY_AFTER},
+    "503": {"Retry-After": _RETRY_AFTER},
+}
 
 
 def describe() -> dict[str, Any]:
     """What the document says of the service as a whole."""
-    return {"description": _DESCRIPTION, "openapi_tags": _TAGS}
+    return {
+        "description": _DESCRIPTION,
+        "openapi_tags": _TAGS,
+        # Generated clients name their methods by it.
+        "generate_unique_id_function": lambda route: route.name,
+    }
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -133,11 +145,9 @@ def _problem_schemas() -> dict[str, Any]:
 def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     is_authenticated = "security" in operation
-    common = [INTERNAL_ERROR, OVERLOADED]
+    common = [INTERNAL_ERROR, OVERLOADED, INVALID_REQUEST]
     if is_authenticated:
-        common += [NOT_AUTHENTICATED, NOT_PERMITTED, RATE_LIMITED, INVALID_REQUEST, DATABASE_UNAVAILABLE]
-    elif "parameters" in operation:
-        common += [INVALID_REQUEST]
+        common += [NOT_AUTHENTICATED, NOT_PERMITTED, RATE_LIMITED, DATABASE_UNAVAILABLE]
     if "requestBody" in operation:
         common += [PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE]
     if _is_generated(responses.get("422")):
@@ -149,8 +159,9 @@ def _complete(operation: dict[str, Any]) -> None:
         documented = responses.get(str(status), {}).get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
         known = [CATALOGUE[code] for code in documented]
         responses[str(status)] = problem_response(known + [kind for kind in kinds if kind not in known])
-    for response in responses.values():
-        response.setdefault("headers", {})["X-Request-ID"] = _REQUEST_ID
+    for status, response in responses.items():
+        headers = response.setdefault("headers", {})
+        headers |= _HEADERS_OF_STATUS.get(status, {}) | {"X-Request-ID": _REQUEST_ID}
     operation["responses"] = dict(sorted(responses.items()))
 
 

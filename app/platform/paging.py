@@ -3,12 +3,13 @@
 import base64
 import binascii
 import hashlib
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args
 from urllib.parse import urlencode
 
 import orjson
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from app.platform.problems import Problem, define_problem
 
@@ -32,9 +33,17 @@ INVALID_CURSOR = define_problem(
 )
 
 
+def _show_an_item(schema: JsonDict, page: type[BaseModel]) -> None:
+    (item,) = get_args(page.model_fields["items"].annotation)
+    extra = getattr(item, "model_config", {}).get("json_schema_extra")
+    if isinstance(extra, dict):
+        schema["examples"] = [{"items": extra["examples"], "next_cursor": None}]
+
+
 class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
+    model_config = ConfigDict(json_schema_extra=_show_an_item)
     items: list[Item]
     next_cursor: Annotated[
         str | None, Field(description="Send it as `cursor` to get the next page; null on the last page.")
@@ -43,22 +52,22 @@ class Page(BaseModel, Generic[Item]):
 
 def encode_cursor(query: object, position: list[Any]) -> str:
     """An opaque cursor that continues `query` (anything JSON can hold) after `position`."""
-    packed = orjson.dumps([_fingerprint(query), position])
+    packed = orjson.dumps([_fingerprint(query, position), position])
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
 def decode_cursor(query: object, cursor: str | None, kinds: tuple[type, ...]) -> list[Any] | None:
     """The position that `cursor` holds, or None without one.
 
-    Raises the problem `invalid-cursor` where it is not ours, is of another query, or holds values of
-    other types than `kinds`.
+    Raises the problem `invalid-cursor` where it is not ours, was altered, is of another query, or holds
+    values of other types than `kinds`.
     """
     if cursor is None:
         return None
     try:
         packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         fingerprint, position = orjson.loads(packed)
-        matches = fingerprint == _fingerprint(query) and [type(value) for value in position] == list(kinds)
+        matches = fingerprint == _fingerprint(query, position) and [*map(type, position)] == list(kinds)
     except (binascii.Error, ValueError, TypeError):
         matches = False
     if not matches:
@@ -71,10 +80,12 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
     if cursor is None:
         return
     parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    target = f"{request.scope.get('root_path', '')}{request.url.path}?{urlencode([*parameters, ('cursor', cursor)])}"
+    root = request.scope.get("root_path", "")
+    path = request.scope["path"].removeprefix(root)  # a server puts it in front, a proxy cuts it off
+    target = f"{root}{path}?{urlencode([*parameters, ('cursor', cursor)])}"
     response.headers["Link"] = f'<{target}>; rel="next"'
 
 
-def _fingerprint(query: object) -> str:
-    packed = orjson.dumps(query, option=orjson.OPT_SORT_KEYS, default=str)
+def _fingerprint(query: object, position: object) -> str:
+    packed = orjson.dumps([query, position], option=orjson.OPT_SORT_KEYS, default=str)
     return hashlib.blake2b(packed, digest_size=6).hexdigest()

@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -196,15 +197,23 @@ def install_problem_handlers(app: FastAPI, translations: Translations) -> None:
         return problem or Problem(INTERNAL_ERROR, "The service failed to handle this request.")
 
     async def answer(request: Request, error: Exception) -> Response:
-        return translate(error).response(request_id_of(request))
+        problem = translate(error)
+        if problem.type is INTERNAL_ERROR:
+            raise error  # RequestContext logs and answers it
+        return problem.response(request_id_of(request))
+
+    async def answer_wrong_method(request: Request, _error: Exception) -> Response:
+        return _wrong_method(request).response(request_id_of(request))
 
     app.state.translate_problem = translate
-    for kind in (Problem, HTTPException, RequestValidationError, *_UNAVAILABLE, *translations):
+    app.add_exception_handler(METHOD_NOT_ALLOWED.status, answer_wrong_method)
+    database_errors = (PoolTimeout, DBAPIError, ConnectionError, TimeoutError)
+    for kind in (Problem, HTTPException, RequestValidationError, *database_errors, *translations):
         app.add_exception_handler(kind, answer)
 
 
-# The pool is exhausted; the server refuses, is gone, is locked, or its disk is full.
-_UNAVAILABLE = (PoolTimeout, OperationalError, InterfaceError, ConnectionError, TimeoutError)
+# The server refuses, is gone, is locked, or its disk is full.
+_UNAVAILABLE = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
 
 
 def _translate_framework(error: Exception) -> Problem | None:
@@ -217,15 +226,23 @@ def _translate_framework(error: Exception) -> Problem | None:
             return error.__cause__  # raised while the framework was reading the body
         if error.status_code == NOT_FOUND.status:
             return Problem(NOT_FOUND, "There is nothing at this address.")
-        if error.status_code == METHOD_NOT_ALLOWED.status:
-            allowed = (error.headers or {}).get("Allow", "")
-            return Problem(
-                METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers=dict(error.headers or {})
-            )
         if error.status_code == PAYLOAD_TOO_LARGE.status:
             return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
         return Problem(INVALID_REQUEST, str(error.detail))
     return None
+
+
+def _wrong_method(request: Request) -> Problem:
+    # The framework's own `Allow` has the methods of the first route only, and RFC 9110 wants all of the address.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    methods = {
+        method
+        for route in iter_route_contexts(request.app.routes)
+        if route.methods and route.path_regex.match(path)
+        for method in route.methods
+    }
+    allowed = ", ".join(sorted(methods or {"GET", "HEAD"}))  # without a route it is a file
+    return Problem(METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers={"Allow": allowed})
 
 
 def _translate_database(error: Exception) -> Problem | None:

@@ -6,12 +6,19 @@ from typing import Annotated, Any
 import yaml
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.platform.database import Database
 from app.platform.negotiation import JSON, choose_media_type
 from app.platform.openapi import answers
-from app.platform.problems import CATALOGUE, DATABASE_UNAVAILABLE, NOT_FOUND, Problem
+from app.platform.problems import (
+    CATALOGUE,
+    DATABASE_UNAVAILABLE,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    Problem,
+    ProblemType,
+)
 from app.platform.routes import StrictRoute
 from app.platform.schema import SchemaMismatch, read_state
 
@@ -21,11 +28,28 @@ _STYLE = (
     "code{font-family:ui-monospace,monospace}"
 )
 
+_HTML_PAGE: dict[str, Any] = {
+    "schema": {"type": "string"},
+    "example": '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title> …',
+}
+
 router = APIRouter(tags=["service"], route_class=StrictRoute)
+
+
+def _describe(kind: ProblemType) -> dict[str, Any]:
+    return {
+        "type": kind.uri,
+        "code": kind.code,
+        "status": kind.status,
+        "title": kind.title,
+        "explanation": kind.explanation,
+    }
 
 
 class Health(BaseModel):
     """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str = "ok"
 
@@ -78,15 +102,22 @@ async def go_to_documentation() -> RedirectResponse:
     "/problems",
     summary="All kinds of problem",
     response_class=Response,
-    responses={
-        200: {"content": {_HTML: {"schema": {"type": "string"}}, JSON: {"schema": {"type": "array"}}}}
-    },
+    responses=answers(
+        NOT_ACCEPTABLE,
+        ok={
+            _HTML: _HTML_PAGE,
+            JSON: {
+                "schema": {"type": "array", "items": {"type": "object"}},
+                "example": [_describe(NOT_FOUND)],
+            },
+        },
+    ),
 )
 async def list_problems(request: Request) -> Response:
     """The catalogue of the problems that this service can answer with. Needs no credential."""
     kinds = sorted(CATALOGUE.values(), key=lambda kind: kind.code)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
-        return JSONResponse([_describe(kind.code) for kind in kinds])
+        return JSONResponse([_describe(kind) for kind in kinds])
     rows = "".join(
         f'<li><a href="problems/{kind.code}"><code>{kind.code}</code></a> ({kind.status}): {escape(kind.title)}</li>'
         for kind in kinds
@@ -98,8 +129,11 @@ async def list_problems(request: Request) -> Response:
     "/problems/{code}",
     summary="What a kind of problem means",
     response_class=Response,
-    responses=answers(NOT_FOUND)
-    | {200: {"content": {_HTML: {"schema": {"type": "string"}}, JSON: {"schema": {"type": "object"}}}}},
+    responses=answers(
+        NOT_FOUND,
+        NOT_ACCEPTABLE,
+        ok={_HTML: _HTML_PAGE, JSON: {"schema": {"type": "object"}, "example": _describe(NOT_FOUND)}},
+    ),
 )
 async def explain_problem(
     request: Request,
@@ -110,22 +144,11 @@ async def explain_problem(
     if kind is None:
         raise Problem(NOT_FOUND, "There is no such kind of problem; GET /problems lists them.")
     if choose_media_type(request, (_HTML, JSON)) == JSON:
-        return JSONResponse(_describe(code))
+        return JSONResponse(_describe(kind))
     paragraphs = (
         f"<p>{escape(kind.explanation)}</p><p>Status {kind.status}, code <code>{kind.code}</code>.</p>"
     )
     return _page(kind.title, paragraphs + '<p><a href="../problems">All problems</a></p>')
-
-
-def _describe(code: str) -> dict[str, Any]:
-    kind = CATALOGUE[code]
-    return {
-        "type": kind.uri,
-        "code": kind.code,
-        "status": kind.status,
-        "title": kind.title,
-        "explanation": kind.explanation,
-    }
 
 
 def _page(title: str, body: str) -> HTMLResponse:

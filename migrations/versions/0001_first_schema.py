@@ -113,9 +113,6 @@ def _create_learners() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("organization_id", "id", name="pk_learners"),
-        sa.ForeignKeyConstraint(
-            ["organization_id"], ["organizations.id"], name="fk_learners_organization_id"
-        ),
     )
     # Unique usernames; filter username; sort=username.
     op.create_index("uq_learners_username_key", "learners", ["organization_id", "username_key"], unique=True)
@@ -130,8 +127,16 @@ def _create_learners() -> None:
     )
     # sort=last_name.
     op.create_index("ix_learners_last_name_key", "learners", ["organization_id", "last_name_key", "id"])
-    # sort=expires_on; filters expires_before and expires_after.
+    # sort=expires_on.
     op.create_index("ix_learners_expires_key", "learners", ["organization_id", "expires_key", "id"])
+    # Filters expires_before and expires_after; sort=expires_on among those with a date.
+    op.create_index(
+        "ix_learners_expires_on",
+        "learners",
+        ["organization_id", "expires_on", "id"],
+        postgresql_where=sa.text("expires_on IS NOT NULL"),
+        sqlite_where=sa.text("expires_on IS NOT NULL"),
+    )
     # Status counts, which it covers; filter status.
     op.create_index(
         "ix_learners_status", "learners", ["organization_id", "status_unless_expired", "expires_key", "id"]
@@ -157,16 +162,6 @@ def _create_learners() -> None:
         op.execute(
             "CREATE VIRTUAL TABLE learner_search_trigrams USING fts5(text, content='learner_search', "
             "content_rowid='number', tokenize='trigram case_sensitive 1', detail='none', columnsize=0)"
-        )
-        op.execute(
-            "CREATE TRIGGER learner_search_inserted AFTER INSERT ON learner_search BEGIN "
-            "INSERT INTO learner_search_trigrams(rowid, text) VALUES (new.number, new.text); END"
-        )
-        op.execute(
-            "CREATE TRIGGER learner_search_updated AFTER UPDATE OF text ON learner_search BEGIN "
-            "INSERT INTO learner_search_trigrams(learner_search_trigrams, rowid, text) "
-            "VALUES ('delete', old.number, old.text); "
-            "INSERT INTO learner_search_trigrams(rowid, text) VALUES (new.number, new.text); END"
         )
 
 
@@ -267,9 +262,6 @@ def _create_operations() -> None:
         sa.Column("username", sa.Text()),
         sa.Column("problem", sa.JSON()),
         sa.PrimaryKeyConstraint("operation_number", "item", name="pk_operation_outcomes"),
-        sa.ForeignKeyConstraint(
-            ["operation_number"], ["operations.number"], name="fk_operation_outcomes_operation_number"
-        ),
         sqlite_with_rowid=False,
     )
     # GET /operations/{id}/outcomes?outcome=
@@ -283,9 +275,6 @@ def _create_operations() -> None:
         sa.Column("key", _ID, nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("operation_number", "is_name", "key", name="pk_import_keys"),
-        sa.ForeignKeyConstraint(
-            ["operation_number"], ["operations.number"], name="fk_import_keys_operation_number"
-        ),
         sqlite_with_rowid=False,
     )
 

@@ -1,0 +1,141 @@
+"""Storing changes of learners: the facts, the searched texts and the events, in one transaction.
+
+Apart from the repository's questions, because this is the one place through which every change goes.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.learners.learner import (
+    Cause,
+    Change,
+    Learner,
+    event_documents,
+    last_name_key,
+    search_text,
+    username_key,
+)
+from app.learners.search_index import add_texts, change_texts
+from app.learners.tables import events, learners
+from app.platform.bulk_rows import insert_rows, update_rows
+from app.platform.ids import new_id
+
+# What _stored gives, in its order.
+_COLUMNS = (
+    "organization_id",
+    "id",
+    "username",
+    "username_key",
+    "external_id",
+    "email",
+    "first_name",
+    "last_name",
+    "last_name_key",
+    "deactivated_at",
+    "first_accessed_at",
+    "expires_on",
+    "sessions_valid_from",
+    "last_accessed_at",
+    "updated_at",
+    "version",
+)
+_KEYS = _COLUMNS[:2]
+# The columns that search_text is made of.
+_SEARCHED = frozenset({"username", "email", "first_name", "last_name"})
+# What _event gives, in its order.
+_EVENT_COLUMNS = (
+    "organization_id",
+    "id",
+    "type",
+    "learner_id",
+    "version",
+    "occurred_at",
+    "actor",
+    "operation_id",
+    "reason",
+    "before",
+    "after",
+)
+
+
+async def record(
+    connection: AsyncConnection, organization_id: int, changes: Sequence[Change], cause: Cause
+) -> None:
+    """Store these changes and append one event for each, in the caller's transaction."""
+    # In the order of keys and ids, so that two transactions that meet do so in the same order.
+    created = sorted(
+        (_stored(organization_id, change.after) for change in changes if change.before is None),
+        key=_username_key,
+    )
+    await insert_rows(connection, learners, _COLUMNS, created)
+    texts = [(change.after.id, search_text(change.after)) for change in changes if change.before is None]
+    await add_texts(connection, organization_id, texts)
+    await _update(connection, organization_id, changes)
+    await insert_rows(
+        connection, events, _EVENT_COLUMNS, [_event(organization_id, change, cause) for change in changes]
+    )
+
+
+async def _update(connection: AsyncConnection, organization_id: int, changes: Sequence[Change]) -> None:
+    # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
+    rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    texts = []
+    for before, after, _ in sorted(changes, key=lambda change: change.after.id):
+        if before is None:
+            continue
+        was, becomes = _stored(organization_id, before), _stored(organization_id, after)
+        differing = [place for place, value in enumerate(becomes) if value != was[place]]
+        names = tuple(_COLUMNS[place] for place in differing)
+        rows[names].append((organization_id, after.id, *(becomes[place] for place in differing)))
+        if not _SEARCHED.isdisjoint(names):
+            texts.append((after.id, search_text(after)))
+    for names, values in rows.items():
+        await update_rows(connection, learners, _KEYS, names, values)
+    await change_texts(connection, texts)
+
+
+def _stored(organization_id: int, learner: Learner) -> tuple[Any, ...]:
+    account = learner.account
+    return (
+        organization_id,
+        learner.id,
+        learner.username,
+        username_key(learner.username),
+        learner.external_id,
+        learner.email,
+        learner.first_name,
+        learner.last_name,
+        last_name_key(learner.last_name),
+        account.deactivated_at,
+        account.first_accessed_at,
+        account.expires_on,
+        account.sessions_valid_from,
+        learner.last_accessed_at,
+        learner.updated_at,
+        learner.version,
+    )
+
+
+def _username_key(stored: tuple[Any, ...]) -> str:
+    key: str = stored[3]
+    return key
+
+
+def _event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
+    before, after = event_documents(change, cause.today)
+    return (
+        organization_id,
+        new_id(cause.at),
+        change.type.value,
+        change.after.id,
+        change.after.version,
+        cause.at,
+        cause.actor,
+        cause.operation_id,
+        cause.reason,
+        before,
+        after,
+    )
