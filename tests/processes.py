@@ -1,0 +1,256 @@
+"""The command `rollcall` as real processes: short ones, and servers that are stopped and killed.
+
+To import the service takes two seconds. So most are forked from a process that has done that once; nothing
+else of it is theirs.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from app import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+# Seconds, for a busy machine: what takes this long hangs.
+PATIENCE = 120.0
+
+_context = multiprocessing.get_context("forkserver")
+# The second is what runs the tests, which Python imports again in every such process.
+_context.set_forkserver_preload(["tests.processes", "pytest"])
+
+
+def environment(database_url: str | None, **settings: Any) -> dict[str, str]:
+    """The variables of a process: no ROLLCALL_ ones but these, and nothing that colours its output."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
+    own = {f"ROLLCALL_{name.upper()}": str(value) for name, value in settings.items()}
+    if database_url is not None:
+        own["ROLLCALL_DATABASE_URL"] = database_url
+    return kept | {"LC_ALL": "C.UTF-8", "COLUMNS": "200"} | own
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended, and what it wrote."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def complaint(self) -> str:
+        """The one line in which it says why it failed, without a traceback."""
+        assert self.status == 1, self
+        lines = [line for line in self.stderr.splitlines() if line.startswith("rollcall: ")]
+        assert len(lines) == 1, self.stderr
+        assert "Traceback" not in self.stderr
+        return lines[0].removeprefix("rollcall: ")
+
+
+def rollcall(
+    *arguments: str | Path, database_url: str | None = None, stdin: Path | None = None, **settings: Any
+) -> Finished:
+    """Run `rollcall` with these arguments to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder, "stdout"), Path(folder, "stderr")
+        process = fork(arguments, environment(database_url, **settings), output, errors, stdin)
+        status = ended(process)
+        return Finished(status, output.read_bytes().decode(), errors.read_bytes().decode())
+
+
+def fork(
+    arguments: Sequence[str | Path],
+    variables: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+    stdin: Path | None = None,
+) -> BaseProcess:
+    """Start `rollcall`; its streams are these files or terminals."""
+    process = _context.Process(
+        target=_main,
+        args=([*map(str, arguments)], dict(variables), stdin or Path(os.devnull), stdout, stderr),
+    )
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess) -> int:
+    """The exit status, after the end of the process; minus the signal where one ended it."""
+    process.join(PATIENCE)
+    hangs = process.exitcode is None
+    if hangs:
+        process.kill()
+        process.join()
+    status = process.exitcode
+    process.close()
+    assert not hangs, "the process did not end"
+    assert status is not None
+    return status
+
+
+def _main(arguments: list[str], variables: dict[str, str], stdin: Path, stdout: Path, stderr: Path) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    for path, descriptor in ((stdin, 0), (stdout, 1), (stderr, 2)):
+        opened = os.open(path, (os.O_WRONLY | os.O_CREAT | os.O_APPEND) if descriptor else os.O_RDONLY)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
+    sys.argv = ["rollcall", *arguments]
+    cli.main()
+
+
+def until(fact: Callable[[], Any], what: str) -> Any:
+    """Ask again and again until `fact` answers something, and return that."""
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := fact()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.02)
+    return answer
+
+
+def find_free_port() -> int:
+    """A port that nobody listens on, for now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@dataclass
+class Server:
+    """`rollcall serve` on a port of its own."""
+
+    database_url: str
+    folder: Path
+    options: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    # A fresh interpreter, as a person starts it, instead of a fork.
+    is_fresh: bool = False
+    # Where the code is.
+    root: Path = ROOT
+    port: int = field(default_factory=find_free_port)
+    _process: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def stdout(self) -> str:
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return (self.folder / "stderr").read_text()
+
+    @property
+    def pid(self) -> int:
+        pid: int = self._process.pid
+        return pid
+
+    @property
+    def secret(self) -> str:
+        """The key that it has shown: the last line of all."""
+        return self.stdout.strip().splitlines()[-1]
+
+    def start(self) -> Self:
+        """Start, and wait until it can serve."""
+        arguments = ["serve", "--port", str(self.port), *self.options]
+        variables = environment(self.database_url, rate_limit_per_minute=0, **self.settings)
+        variables["TMPDIR"] = str(self.folder)
+        output, errors = self.folder / "stdout", self.folder / "stderr"
+        output.unlink(missing_ok=True)
+        errors.unlink(missing_ok=True)
+        if self.is_fresh:
+            with output.open("wb") as out, errors.open("wb") as err:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "app.cli", *arguments],
+                    cwd=self.root,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    start_new_session=True,
+                )
+        else:
+            self._process = fork(arguments, variables, output, errors)
+        with self.client() as client:
+            until(lambda: self._is_ready(client), "a server that is ready")
+        return self
+
+    def _is_ready(self, client: httpx.Client) -> bool:
+        status = self._process.poll() if self.is_fresh else self._process.exitcode
+        assert status is None, f"it ended with {status}: {self.stderr}"
+        try:
+            return client.get("/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def run(self, *arguments: str) -> Finished:
+        """Run another command of the same code, in a fresh interpreter, on the same database."""
+        answer = subprocess.run(
+            [sys.executable, "-m", "app.cli", *arguments],
+            cwd=self.root,
+            env=environment(self.database_url),
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            timeout=PATIENCE,
+        )
+        return Finished(answer.returncode, answer.stdout, answer.stderr)
+
+    def client(self, secret: str | None = None, **headers: str) -> httpx.Client:
+        """A client with this key."""
+        if secret is not None:
+            headers["Authorization"] = f"Bearer {secret}"
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
+
+    def terminate(self) -> None:
+        """Send SIGTERM, as whoever runs services does."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it at once, as no memory or no power would."""
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.wait() == -signal.SIGKILL
+
+    def wait(self) -> int:
+        """The exit status, after the end."""
+        status: int = self._process.wait(PATIENCE) if self.is_fresh else ended(self._process)
+        self._process = None
+        return status
+
+    def stop(self) -> int:
+        """Stop it in good order; the exit status."""
+        self.terminate()
+        return self.wait()
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        if self._process is not None:
+            # A fresh one leads a session, which its workers belong to.
+            (os.killpg if self.is_fresh else os.kill)(self.pid, signal.SIGKILL)
+            self.wait()
+
+
+@contextmanager
+def server(database_url: str, folder: Path, *options: str, **settings: Any) -> Iterator[Server]:
+    """A running `rollcall serve`, forked."""
+    running = Server(database_url, folder, options, settings)
+    try:
+        yield running.start()
+    finally:
+        running.end()
