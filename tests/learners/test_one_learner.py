@@ -1,11 +1,397 @@
-"""One learner over HTTP: what is answered, what is stored, what is recorded."""
+"""One learner over HTTP, created, read and changed: what is answered, what is stored, what is recorded."""
+
+import json
+from datetime import date, timedelta
 
 import pytest
 
+from tests.conftest import NOON
+from tests.learners.answers import pointers, problem
+
 pytestmark = pytest.mark.anyio
 
+TODAY = NOON.date()
+YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
+FULL = {
+    "username": "a.okafor",
+    "email": "a.okafor@example.org",
+    "first_name": "Adaeze",
+    "last_name": "Okafor",
+    "external_id": "HR-1003",
+    "expires_on": "2026-11-02",
+}
+# What no field takes, by field.
+INVALID = {
+    "username": ["", "   ", "a" * 256, "two\nlines", "half a \ud800 pair", 17, True],
+    "email": ["", "nobody", "two@at@example.org", "a b@example.org", "a" * 310 + "@example.org", 17],
+    "first_name": ["", " ", "a\tb", "b" * 256, ["Adaeze"]],
+    "last_name": ["", "\u2028", "b" * 256, {"name": "Okafor"}],
+    "external_id": ["", "x" * 256, 1003],
+    "expires_on": [
+        *(
+            "",
+            "never",
+            "2026-02-29",
+            "31.10.2026",
+            "20261031",
+            "2026-10-31T00:00:00Z",
+            "\uff12\uff10\uff12\uff16-10-31",
+        ),
+        *(0, "0", 1793404800, 0.0, True),
+    ],
+}
 
-async def test_a_new_learner_is_activated(api):
-    learner = await api.create(username="a.okafor")
-    assert (learner["status"], learner["can_log_in"], learner["version"]) == ("activated", True, 1)
-    assert [event["type"] for event in await api.events(learner)] == ["learner.created"]
+
+async def usernames(api):
+    return [learner["username"] for learner in (await api.client.get("/learners")).json()["items"]]
+
+
+def as_json(body):
+    """A body as the client's own encoder would not send it: with half a surrogate pair in it."""
+    return {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+
+
+async def patch(api, learner, **members):
+    return await api.client.patch(f"/learners/{learner['id']}", json=members)
+
+
+class TestCreating:
+    async def test_a_learner_with_every_field_is_stored_and_answered_as_sent(self, api):
+        answer = await api.client.post("/learners", json=FULL)
+        assert answer.status_code == 201
+        learner = answer.json()
+        assert learner == FULL | {
+            "id": learner["id"],
+            "status": "activated",
+            "can_log_in": True,
+            "restores_to": None,
+            "deactivated_at": None,
+            "first_accessed_at": None,
+            "last_accessed_at": None,
+            "sessions_valid_from": None,
+            "created_at": "2026-11-02T12:00:00Z",
+            "updated_at": "2026-11-02T12:00:00Z",
+            "version": 1,
+        }
+        found = await api.client.get(answer.headers["Location"])
+        assert (found.json(), found.headers["ETag"]) == (learner, answer.headers["ETag"])
+
+    async def test_its_creation_is_the_first_event_of_its_history(self, api):
+        learner = await api.create(**FULL)
+        (event,) = await api.events(learner)
+        me = (await api.client.get("/me")).json()
+        assert event == {
+            "id": event["id"],
+            "type": "learner.created",
+            "learner_id": learner["id"],
+            "version": 1,
+            "occurred_at": "2026-11-02T12:00:00Z",
+            "actor": me["actor"],
+            "operation_id": None,
+            "reason": None,
+            "before": {},
+            "after": FULL | {"status": "activated"},
+        }
+
+    async def test_a_username_is_all_that_it_takes(self, api):
+        learner = await api.create(username="b.lindqvist")
+        assert {name: learner[name] for name in FULL} == dict.fromkeys(FULL) | {"username": "b.lindqvist"}
+        assert [event["after"] for event in await api.events(learner)] == [
+            {"username": "b.lindqvist", "status": "activated"}
+        ]
+
+    async def test_a_learner_created_with_a_past_date_has_expired(self, api):
+        learner = await api.create(expires_on=YESTERDAY.isoformat())
+        assert (learner["status"], learner["can_log_in"], learner["restores_to"]) == (
+            "expired",
+            False,
+            "activated",
+        )
+
+    async def test_outer_spaces_go_and_composed_letters_come(self, api):
+        learner = await api.create(username="  zoe\N{COMBINING DIAERESIS} ", first_name=" Zoe\u0308")
+        assert (learner["username"], learner["first_name"]) == ("zoë", "Zoë")
+
+    @pytest.mark.parametrize("field", INVALID)
+    async def test_what_a_field_does_not_take_is_refused_and_pointed_to(self, api, field):
+        for value in INVALID[field]:
+            answer = await api.client.post("/learners", **as_json(FULL | {field: value}))
+            assert pointers(problem(answer, 422, "invalid-request")) == [f"/{field}"], value
+        assert await usernames(api) == []
+
+    @pytest.mark.parametrize("body", [{}, {"username": None}, {"email": "a@example.org"}])
+    async def test_a_learner_needs_a_username(self, api, body):
+        answer = await api.client.post("/learners", json=body)
+        assert pointers(problem(answer, 422, "invalid-request")) == ["/username"]
+
+    @pytest.mark.parametrize("value", ["active", "deactivated", None])
+    async def test_status_is_refused_and_the_three_ways_are_named(self, api, value):
+        answer = await api.client.post("/learners", json={"username": "a.okafor", "status": value})
+        document = problem(answer, 422, "invalid-request")
+        assert pointers(document) == ["/status"]
+        for way in ("/activate", "/deactivate", "expires_on"):
+            assert way in document["detail"]
+        assert await usernames(api) == []
+
+    @pytest.mark.parametrize("name", ["deactivated_at", "version", "id", "user_name", "organization_id", ""])
+    async def test_members_that_there_are_not_are_refused(self, api, name):
+        answer = await api.client.post("/learners", json={"username": "a.okafor", name: "x"})
+        assert pointers(problem(answer, 422, "invalid-request")) == [f"/{name}"]
+        assert await usernames(api) == []
+
+    @pytest.mark.parametrize(
+        ("taken", "wanted"),
+        [
+            ("a.okafor", "a.okafor"),
+            ("a.okafor", " A.OKAFOR"),
+            ("özil", "ÖZIL"),
+            ("Straße", "STRASSE"),
+            ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+            ("zoë", "ZOE\N{COMBINING DIAERESIS}"),
+        ],
+    )
+    async def test_a_username_is_taken_in_any_case(self, api, taken, wanted):
+        await api.create(username=taken)
+        document = problem(
+            await api.client.post("/learners", json={"username": wanted}), 409, "username-taken"
+        )
+        assert pointers(document) == ["/username"]
+        assert await usernames(api) == [taken]
+
+    async def test_an_external_id_is_taken_exactly(self, api):
+        await api.create(external_id="HR-1")
+        answer = await api.client.post("/learners", json={"username": "b", "external_id": "HR-1"})
+        assert pointers(problem(answer, 409, "external-id-taken")) == ["/external_id"]
+        assert await usernames(api) == ["learner0001"]
+        await api.create(external_id="hr-1")
+
+    async def test_any_number_of_learners_may_have_no_external_id_and_the_same_email(self, api):
+        for _ in range(3):
+            await api.create(email="shared@example.org", external_id=None)
+        assert len(await usernames(api)) == 3
+
+
+class TestReading:
+    @pytest.mark.parametrize("way", ["upper", "lower"])
+    async def test_a_learner_is_found_by_id_in_any_case(self, api, way):
+        learner = await api.create()
+        assert (await api.client.get(f"/learners/{getattr(learner['id'], way)()}")).json() == learner
+
+    @pytest.mark.parametrize(
+        "unknown",
+        ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor", "17", "019a8c5e7c1f7d559b0e3f6f3b0c2a11"],
+    )
+    async def test_what_is_nobodys_id_is_not_found(self, api, unknown):
+        problem(await api.client.get(f"/learners/{unknown}"), 404, "not-found")
+
+
+class TestPatching:
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("username", "c.dubois"),
+            ("email", "c.dubois@example.org"),
+            ("first_name", "Chloé"),
+            ("last_name", "Dubois"),
+            ("external_id", "HR-9"),
+            ("expires_on", "2027-12-31"),
+        ],
+    )
+    async def test_a_field_is_set_and_the_others_stay(self, api, field, value):
+        learner = await api.create(**FULL)
+        api.service.clock.advance(minutes=1)
+        answer = await patch(api, learner, **{field: value})
+        assert answer.status_code == 200
+        changed = {field: value, "updated_at": "2026-11-02T12:01:00Z", "version": 2}
+        assert answer.json() == await api.get(learner) == learner | changed
+        event, _ = await api.events(learner)
+        assert (event["type"], event["version"]) == ("learner.updated", 2)
+        assert (event["before"], event["after"]) == (
+            {field: FULL[field], "status": "activated"},
+            {field: value, "status": "activated"},
+        )
+
+    @pytest.mark.parametrize("field", ["email", "first_name", "last_name", "external_id", "expires_on"])
+    async def test_null_clears_a_field(self, api, field):
+        learner = await api.create(**FULL)
+        assert (await patch(api, learner, **{field: None})).json()[field] is None
+        assert await api.get(learner) == learner | {field: None, "version": 2}
+        event, _ = await api.events(learner)
+        assert (event["before"][field], event["after"][field]) == (FULL[field], None)
+
+    async def test_several_fields_at_once_are_one_change(self, api):
+        learner = await api.create(**FULL)
+        await patch(api, learner, first_name="Ada", last_name=None, external_id="HR-1003")
+        event, created = await api.events(learner)
+        assert (event["version"], created["version"]) == (2, 1)
+        assert event["before"] == {"first_name": "Adaeze", "last_name": "Okafor", "status": "activated"}
+        assert event["after"] == {"first_name": "Ada", "last_name": None, "status": "activated"}
+
+    @pytest.mark.parametrize("value", [None, "", "  "])
+    async def test_a_username_cannot_be_cleared(self, api, value):
+        learner = await api.create(**FULL)
+        document = problem(await patch(api, learner, username=value), 422, "invalid-request")
+        assert pointers(document) == ["/username"]
+        assert await api.get(learner) == learner
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            FULL,
+            {"username": " a.okafor "},
+            {"email": "a.okafor@example.org", "expires_on": "2026-11-02"},
+        ],
+    )
+    async def test_what_changes_nothing_is_no_change(self, api, body):
+        learner = await api.create(**FULL)
+        etag = (await api.client.get(f"/learners/{learner['id']}")).headers["ETag"]
+        api.service.clock.advance(hours=1)
+        answer = await patch(api, learner, **body)
+        assert (answer.status_code, answer.json(), answer.headers["ETag"]) == (200, learner, etag)
+        assert await api.get(learner) == learner
+        assert len(await api.events(learner)) == 1
+
+    @pytest.mark.parametrize("value", ["active", None])
+    async def test_status_is_refused_and_nothing_beside_it_is_applied(self, api, value):
+        learner = await api.create(**FULL)
+        document = problem(await patch(api, learner, status=value, first_name="X"), 422, "invalid-request")
+        assert pointers(document) == ["/status"]
+        for way in ("/activate", "/deactivate", "expires_on"):
+            assert way in document["detail"]
+        assert await api.get(learner) == learner
+
+    @pytest.mark.parametrize("name", ["deactivated_at", "first_accessed_at", "version", "Email", "reason"])
+    async def test_members_that_there_are_not_are_refused(self, api, name):
+        learner = await api.create()
+        document = problem(await patch(api, learner, **{name: None}), 422, "invalid-request")
+        assert pointers(document) == [f"/{name}"]
+
+    @pytest.mark.parametrize("body", [[], "a.okafor", None, 1])
+    async def test_a_patch_is_an_object(self, api, body):
+        learner = await api.create()
+        problem(await api.client.patch(f"/learners/{learner['id']}", json=body), 422, "invalid-request")
+        problem(await api.client.patch(f"/learners/{learner['id']}"), 422, "invalid-request")
+        assert len(await api.events(learner)) == 1
+
+    async def test_a_merge_patch_may_say_what_it_is(self, api):
+        learner = await api.create()
+        answer = await api.client.patch(
+            f"/learners/{learner['id']}",
+            content=b'{"first_name": "Ada"}',
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        assert (answer.status_code, answer.json()["first_name"]) == (200, "Ada")
+
+    @pytest.mark.parametrize("field", INVALID)
+    async def test_what_a_field_does_not_take_is_refused_and_pointed_to(self, api, field):
+        learner = await api.create(**FULL)
+        for value in INVALID[field]:
+            answer = await api.client.patch(f"/learners/{learner['id']}", **as_json({field: value}))
+            assert pointers(problem(answer, 422, "invalid-request")) == [f"/{field}"], value
+        assert await api.get(learner) == learner
+
+    async def test_nobody_is_nobody(self, api):
+        missing = {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"}
+        problem(await patch(api, missing, first_name="Ada"), 404, "not-found")
+
+
+class TestRenaming:
+    async def test_another_learners_username_is_taken_in_any_case(self, api):
+        await api.create(username="Zoë")
+        learner = await api.create(username="a.okafor")
+        document = problem(await patch(api, learner, username="ZOË", first_name="X"), 409, "username-taken")
+        assert pointers(document) == ["/username"]
+        assert await api.get(learner) == learner
+
+    async def test_another_learners_external_id_is_taken(self, api):
+        await api.create(external_id="HR-1")
+        learner = await api.create(external_id="HR-2")
+        document = problem(
+            await patch(api, learner, external_id="HR-1", first_name="X"), 409, "external-id-taken"
+        )
+        assert pointers(document) == ["/external_id"]
+        assert await api.get(learner) == learner
+
+    async def test_only_the_case_of_a_username_may_change(self, api):
+        learner = await api.create(username="a.okafor")
+        assert (await patch(api, learner, username="A.Okafor")).json()["username"] == "A.Okafor"
+        event, _ = await api.events(learner)
+        assert (event["before"]["username"], event["after"]["username"]) == ("a.okafor", "A.Okafor")
+
+    async def test_the_old_username_and_external_id_are_free_and_the_new_ones_find_the_learner(self, api):
+        learner = await api.create(username="old", external_id="HR-1", email="old@example.org")
+        await patch(api, learner, username="new", external_id="HR-2", email="new@example.org")
+        await api.create(username="OLD", external_id="HR-1")
+        for name, value in (
+            ("username", "NEW"),
+            ("external_id", "HR-2"),
+            ("email", "New@example.org"),
+            ("q", "ew@"),
+        ):
+            found = (await api.client.get("/learners", params={name: value})).json()["items"]
+            assert [each["id"] for each in found] == [learner["id"]], name
+        assert (await api.client.get("/learners", params={"email": "old@example.org"})).json()["items"] == []
+
+
+class TestMovingTheExpirationDate:
+    @pytest.mark.parametrize(
+        ("before", "after", "event_type", "status"),
+        [
+            (None, YESTERDAY, "learner.expired", "expired"),
+            (TODAY, YESTERDAY, "learner.expired", "expired"),
+            (TOMORROW, YESTERDAY, "learner.expired", "expired"),
+            (YESTERDAY, date(2020, 2, 29), "learner.updated", "expired"),
+            (YESTERDAY, TODAY, "learner.restored", "activated"),
+            (YESTERDAY, TOMORROW, "learner.restored", "activated"),
+            (YESTERDAY, None, "learner.restored", "activated"),
+            (None, TODAY, "learner.updated", "activated"),
+            (None, date(9999, 12, 31), "learner.updated", "activated"),
+            (TOMORROW, TODAY, "learner.updated", "activated"),
+            (TOMORROW, None, "learner.updated", "activated"),
+        ],
+    )
+    async def test_it_expires_and_restores_at_once(self, api, before, after, event_type, status):
+        learner = await api.create(expires_on=before and before.isoformat())
+        answer = await patch(api, learner, expires_on=after and after.isoformat())
+        assert (answer.json()["status"], answer.json()["version"]) == (status, 2)
+        assert await api.get(learner) == answer.json()
+        event, _ = await api.events(learner)
+        assert event["type"] == event_type
+        assert event["before"] == {"expires_on": learner["expires_on"], "status": learner["status"]}
+        assert event["after"] == {"expires_on": answer.json()["expires_on"], "status": status}
+
+    async def test_a_deactivated_learner_stays_deactivated(self, api):
+        learner = await api.create()
+        await api.client.post(f"/learners/{learner['id']}/deactivate")
+        expired = (await patch(api, learner, expires_on=YESTERDAY.isoformat())).json()
+        assert (expired["status"], expired["restores_to"]) == ("expired", "deactivated")
+        restored = (await patch(api, learner, expires_on=TOMORROW.isoformat())).json()
+        assert (restored["status"], restored["restores_to"]) == ("deactivated", None)
+        assert [event["type"] for event in await api.events(learner)][:2] == [
+            "learner.restored",
+            "learner.expired",
+        ]
+
+    async def test_a_learner_who_has_accessed_training_comes_back_as_active(self, api):
+        learner = await api.create()
+        await api.client.post(f"/learners/{learner['id']}/access")
+        expired = (await patch(api, learner, expires_on=YESTERDAY.isoformat())).json()
+        assert (expired["status"], expired["restores_to"], expired["can_log_in"]) == (
+            "expired",
+            "active",
+            False,
+        )
+        assert (await patch(api, learner, expires_on=None)).json()["status"] == "active"
+
+    async def test_the_last_day_counts_and_the_next_read_after_it_says_expired(self, api):
+        learner = await api.create(expires_on=TODAY.isoformat())
+        api.service.clock.instant = NOON.replace(hour=23, minute=59, second=59, microsecond=999_999)
+        assert await api.get(learner) == learner
+        api.service.clock.advance(microseconds=1)
+        assert await api.get(learner) == learner | {
+            "status": "expired",
+            "can_log_in": False,
+            "restores_to": "activated",
+        }
+        assert len(await api.events(learner)) == 1

@@ -1,0 +1,555 @@
+"""One row and one learner, by the CSV part of the rules: key and change, dates before Active, duplicates."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import permutations
+
+import pytest
+
+from app.domain.status import Account, has_expired, resolve_status
+from app.imports.decide import Roll, name_keys, split_where_keys_move
+from app.imports.rows import RosterRow, RowProblem
+from app.learners.learner import Cause, Change, Learner
+from app.platform.ids import new_id
+from tests.domain.accounts import (
+    ACCOUNTS,
+    DATES,
+    DEACTIVATED_AT,
+    FACTS,
+    NOW,
+    TODAY,
+    TOMORROW,
+    YESTERDAY,
+    cells,
+)
+
+CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
+EARLIER = datetime(2025, 1, 1, tzinfo=UTC)
+NOTHING = RosterRow(None, None, None, None, None, active=None, expires_on=None, clears_expiration=False)
+
+
+def learner(username, external_id=None, account=FACTS["new"], **members):
+    return Learner(new_id(EARLIER), username, account, EARLIER, version=3, external_id=external_id, **members)
+
+
+def row(username=None, external_id=None, **members):
+    return NOTHING._replace(username=username, external_id=external_id, **members)
+
+
+def roll(*learners, creates=True, is_dry_run=False, protected=(), **lines):
+    return Roll(list(learners), CAUSE, creates, is_dry_run, frozenset(protected), **lines)
+
+
+def decide(rows, *learners, **options):
+    """The decisions on these rows, which stand on line 2 and on."""
+    decided = roll(*learners, **options)
+    return [decided.decide(line, each) for line, each in enumerate(rows, start=2)]
+
+
+def decide_one(wanted, *learners, **options):
+    (decision,) = decide([wanted], *learners, **options)
+    return decision
+
+
+def codes(decisions):
+    return [each.problem["code"] if each.problem else each.outcome.value for each in decisions]
+
+
+# Who is meant
+
+
+def test_a_username_finds_its_learner_in_any_case():
+    known = learner("A.Straße", "HR-1")
+
+    decision = decide_one(row("a.STRASSE", last_name="Okafor"), known)
+
+    assert (decision.outcome, decision.learner_id) == ("changed", known.id)
+    assert decision.change.after.last_name == "Okafor"
+    assert decision.change.after.username == "a.STRASSE"
+
+
+def test_an_external_id_finds_its_learner_only_exactly():
+    known = learner("a", "HR-1")
+
+    assert decide_one(row(None, "HR-1"), known).outcome == "unchanged"
+    assert codes([decide_one(row(None, "hr-1"), known)]) == ["missing-username"]
+
+
+def test_a_known_external_id_wins_as_the_key_and_the_username_renames():
+    known = learner("a.okafor", "HR-1", email="a@example.org")
+
+    decision = decide_one(row("ada.okafor", "HR-1"), known)
+
+    assert (decision.outcome, decision.learner_id, decision.username) == ("changed", known.id, "ada.okafor")
+    after = Learner(
+        known.id, "ada.okafor", known.account, NOW, version=4, email="a@example.org", external_id="HR-1"
+    )
+    assert decision.change == Change(known, after, "learner.updated")
+
+
+def test_a_row_with_an_external_id_alone_reports_the_learners_username():
+    assert decide_one(row(None, "HR-1"), learner("a", "HR-1")).username == "a"
+
+
+@pytest.mark.parametrize("before", [None, "HR-0"])
+def test_an_unknown_external_id_is_taken_on_by_the_learner_whom_the_username_finds(before):
+    known = learner("a", before)
+
+    decision = decide_one(row("a", "HR-1"), known)
+
+    assert (decision.outcome, decision.learner_id) == ("changed", known.id)
+    assert decision.change.after.external_id == "HR-1"
+
+
+def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied():
+    one, two = learner("a", "HR-1"), learner("b", "HR-2")
+
+    decision = decide_one(row("b", "HR-1", email="new@example.org"), one, two)
+
+    assert (decision.outcome, decision.change, decision.learner_id) == ("invalid", None, None)
+    assert decision.problem["code"] == "identity-conflict"
+    assert "'HR-1'" in decision.problem["detail"]
+    assert "'b'" in decision.problem["detail"]
+
+
+def test_two_learners_who_swap_usernames_are_two_conflicts():
+    one, two = learner("a", "HR-1"), learner("b", "HR-2")
+
+    assert codes(decide([row("b", "HR-1"), row("a", "HR-2")], one, two)) == ["identity-conflict"] * 2
+
+
+def test_a_username_that_an_earlier_row_gave_up_is_free_for_a_later_one():
+    one, two = learner("a", "HR-1"), learner("b", "HR-2")
+    rows = [row("c", "HR-2"), row("b", "HR-1"), row("a")]
+
+    decisions = decide(rows, one, two)
+
+    assert codes(decisions) == ["changed", "changed", "created"]
+    assert [each.change.after.username for each in decisions] == ["c", "b", "a"]
+
+
+def test_a_username_that_only_a_later_row_gives_up_is_a_conflict():
+    one, two = learner("a", "HR-1"), learner("b", "HR-2")
+
+    assert codes(decide([row("b", "HR-1"), row("c", "HR-2")], one, two)) == ["identity-conflict", "changed"]
+
+
+def test_a_username_that_an_earlier_row_took_is_no_longer_free():
+    one, two = learner("a", "HR-1"), learner("b", "HR-2")
+
+    assert codes(decide([row("c", "HR-1"), row("c", "HR-2")], one, two)) == ["changed", "identity-conflict"]
+
+
+def test_an_external_id_that_an_earlier_row_gave_up_is_free_for_a_later_one():
+    one, two = learner("a", "HR-1"), learner("b")
+
+    decisions = decide([row("a", "HR-9"), row("b", "HR-1")], one, two)
+
+    assert codes(decisions) == ["changed", "changed"]
+    assert decisions[1].change.after.external_id == "HR-1"
+
+
+# What changes
+
+
+def test_empty_cells_leave_every_field_as_it_is():
+    known = learner(
+        "a",
+        "HR-1",
+        replace(FACTS["accessed-deactivated"], expires_on=TOMORROW),
+        email="a@example.org",
+        first_name="Ada",
+        last_name="Okafor",
+    )
+
+    decision = decide_one(row("a"), known)
+
+    assert (decision.outcome, decision.change, decision.problem) == ("unchanged", None, None)
+
+
+def test_every_given_field_is_set_and_the_change_has_one_event():
+    known = learner("a", first_name="Ada", account=FACTS["accessed"])
+
+    decision = decide_one(
+        row("A", "HR-1", email="a@example.org", last_name="Okafor", active=False, expires_on=TOMORROW), known
+    )
+
+    assert decision.change.type == "learner.deactivated"
+    assert decision.change.after == Learner(
+        known.id,
+        "A",
+        replace(FACTS["accessed"], deactivated_at=NOW, sessions_valid_from=NOW, expires_on=TOMORROW),
+        NOW,
+        version=4,
+        email="a@example.org",
+        first_name="Ada",
+        last_name="Okafor",
+        external_id="HR-1",
+    )
+
+
+# Active and Expiration Date: the date first, then Active. What the facts resolve to, by the date that
+# the row leaves them with; `refused` applies nothing.
+AFTER = {
+    "Yes": cells("""
+                          never        yesterday    today        tomorrow
+    new                   activated    refused      activated    activated
+    accessed              active       refused      active       active
+    new-deactivated       activated    refused      activated    activated
+    accessed-deactivated  active       refused      active       active
+    """),
+    "No": cells("""
+                          never        yesterday    today        tomorrow
+    new                   deactivated  expired      deactivated  deactivated
+    accessed              deactivated  expired      deactivated  deactivated
+    new-deactivated       deactivated  expired      deactivated  deactivated
+    accessed-deactivated  deactivated  expired      deactivated  deactivated
+    """),
+    "": cells("""
+                          never        yesterday    today        tomorrow
+    new                   activated    expired      activated    activated
+    accessed              active       expired      active       active
+    new-deactivated       deactivated  expired      deactivated  deactivated
+    accessed-deactivated  deactivated  expired      deactivated  deactivated
+    """),
+}
+ACTIVE = {"Yes": True, "No": False, "": None}
+
+
+def with_date(wanted, cell):
+    if cell == "never":
+        return wanted._replace(clears_expiration=True)
+    return wanted._replace(expires_on=DATES[cell]) if cell else wanted
+
+
+@pytest.mark.parametrize("active", ACTIVE)
+@pytest.mark.parametrize("date_cell", ["", *DATES])
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_the_date_is_applied_first_and_then_active(name, date_cell, active):
+    facts, stored_day = name.split("/")
+    account, day = ACCOUNTS[name], date_cell or stored_day
+    known = learner("a", account=account)
+
+    decision = decide_one(with_date(row("a", active=ACTIVE[active]), date_cell), known)
+
+    expected = AFTER[active][f"{facts}/{day}"]
+    if expected == "refused":
+        assert (decision.outcome, decision.change) == ("refused", None)
+        assert decision.problem["code"] == "learner-expired"
+        return
+    was_deactivated = account.deactivated_at is not None
+    is_deactivated = {"Yes": False, "No": True, "": was_deactivated}[active]
+    is_changed = day != stored_day or is_deactivated != was_deactivated
+    assert decision.outcome == ("changed" if is_changed else "unchanged")
+    after = decision.change.after.account if is_changed else account
+    assert resolve_status(after, TODAY) == expected
+    newly = is_deactivated and not was_deactivated
+    assert after == Account(
+        deactivated_at=(DEACTIVATED_AT if was_deactivated else NOW) if is_deactivated else None,
+        first_accessed_at=account.first_accessed_at,
+        expires_on=DATES[day],
+        sessions_valid_from=NOW if newly else account.sessions_valid_from,
+    )
+
+
+@pytest.mark.parametrize("date_cell", ["", *DATES])
+@pytest.mark.parametrize("active", ACTIVE)
+def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
+    decision = decide_one(with_date(row("a", active=ACTIVE[active]), date_cell))
+
+    expected = AFTER[active][f"new/{date_cell or 'never'}"]
+    if expected == "refused":
+        assert (decision.outcome, decision.change, decision.learner_id) == ("refused", None, None)
+        assert decision.username == "a"
+        return
+    created = decision.change.after
+    assert (decision.outcome, decision.change.before) == ("created", None)
+    assert decision.change.type == "learner.created"
+    assert resolve_status(created.account, TODAY) == expected
+    assert created.account.expires_on == DATES[date_cell or "never"]
+    assert created.account.deactivated_at == (NOW if active == "No" else None)
+    assert (created.version, created.updated_at, created.created_at) == (1, NOW, NOW)
+
+
+def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
+    known = learner("a", "HR-1", replace(FACTS["accessed-deactivated"], expires_on=YESTERDAY))
+
+    decision = decide_one(row("renamed", "HR-1", email="new@example.org", active=True), known)
+
+    assert (decision.change, decision.learner_id, decision.username) == (None, known.id, "a")
+    assert decision.problem["code"] == "learner-expired"
+    assert decision.problem["expires_on"] == YESTERDAY.isoformat()
+    assert decision.problem["restores_to"] == "deactivated"
+    assert "expires_on" in decision.problem["detail"]
+
+
+def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
+    decision = decide_one(row("a", active=True, expires_on=YESTERDAY), learner("a"))
+
+    assert decision.problem["expires_on"] == YESTERDAY.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("account", "wanted", "event"),
+    [
+        (FACTS["new"], row("a", email="a@example.org"), "learner.updated"),
+        (FACTS["new"], row("a", expires_on=TOMORROW), "learner.updated"),
+        (FACTS["new"], row("a", expires_on=YESTERDAY), "learner.expired"),
+        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", expires_on=TODAY), "learner.restored"),
+        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", clears_expiration=True), "learner.restored"),
+        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", active=False), "learner.deactivated"),
+        (FACTS["new-deactivated"], row("a", active=True, expires_on=TOMORROW), "learner.activated"),
+        (FACTS["accessed"], row("A", active=False), "learner.deactivated"),
+    ],
+)
+def test_a_change_is_one_event_of_the_right_type(account, wanted, event):
+    assert decide_one(wanted, learner("a", account=account)).change.type == event
+
+
+# Nobody yet
+
+
+def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says():
+    decision = decide_one(
+        row("a", "HR-1", email="a@example.org", first_name="Ada", last_name="Okafor", expires_on=TODAY)
+    )
+
+    created = decision.change.after
+    assert (created.id, created.username, created.external_id) == (decision.learner_id, "a", "HR-1")
+    assert (created.email, created.first_name, created.last_name) == ("a@example.org", "Ada", "Okafor")
+    assert not has_expired(created.account, TODAY)
+
+
+def test_without_create_a_row_of_nobody_is_not_found():
+    decision = decide_one(row("a", "HR-1"), creates=False)
+
+    assert (decision.outcome, decision.change, decision.learner_id) == ("not_found", None, None)
+    assert (decision.username, decision.problem["code"]) == ("a", "not-found")
+    assert codes([decide_one(row(None, "HR-1"), creates=False)]) == ["not-found"]
+
+
+def test_without_create_who_exists_is_changed_all_the_same():
+    assert decide_one(row("a", active=False), learner("a"), creates=False).outcome == "changed"
+
+
+def test_a_new_learner_needs_a_username():
+    decision = decide_one(row(None, "HR-1", email="a@example.org"))
+
+    assert (decision.outcome, decision.change) == ("invalid", None)
+    assert decision.problem["code"] == "missing-username"
+    assert "'HR-1'" in decision.problem["detail"]
+
+
+# Rows that could not be read
+
+
+def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column():
+    known = learner("a")
+    problem = RowProblem("invalid-active", "Active is Yes or No; 'Ja' is neither.", "ACTIVE", "A")
+
+    decision = decide_one(problem, known)
+
+    assert (decision.outcome, decision.change, decision.learner_id) == ("invalid", None, known.id)
+    assert {name: decision.problem[name] for name in ("code", "detail", "column")} == {
+        "code": "invalid-active",
+        "detail": problem.detail,
+        "column": "ACTIVE",
+    }
+
+
+def test_a_problem_of_no_column_names_none():
+    decision = decide_one(RowProblem("missing-key", "The row has neither.", None))
+
+    assert "column" not in decision.problem
+    assert (decision.username, decision.learner_id) == (None, None)
+
+
+def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created():
+    problem = RowProblem("invalid-email", "No address.", "Email", "a")
+
+    assert codes([decide_one(problem, creates=False)]) == ["invalid-email"]
+
+
+# The same learner twice
+
+
+BROKEN = RowProblem("invalid-active", "Active is Yes or No.", "Active", "a", "HR-1")
+REFUSED = row("a", "HR-1", active=True, expires_on=YESTERDAY)
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        (row("a", "HR-1"), "unchanged"),
+        (row("a", "HR-1", email="a@example.org"), "changed"),
+        (REFUSED, "learner-expired"),
+        (BROKEN, "invalid-active"),
+    ],
+)
+@pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
+def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(first, outcome, again):
+    known = learner("a", "HR-1")
+
+    decisions = decide([first, row("other"), again, again], known)
+
+    assert codes(decisions) == [outcome, "created", "duplicate-row", "duplicate-row"]
+    for duplicate in decisions[2:]:
+        assert (duplicate.outcome, duplicate.change, duplicate.learner_id) == ("invalid", None, known.id)
+        assert duplicate.problem["first_line"] == 2
+        assert "line 2" in duplicate.problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("first", "outcome", "creates"),
+    [
+        (row("a", "HR-1"), "created", True),
+        (row("a", "HR-1"), "not-found", False),
+        (REFUSED, "learner-expired", True),
+        (BROKEN, "invalid-active", True),
+    ],
+)
+@pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
+@pytest.mark.parametrize("is_dry_run", [False, True])
+def test_the_first_row_of_nobody_counts_whatever_became_of_it(first, outcome, creates, again, is_dry_run):
+    decisions = decide([first, again], creates=creates, is_dry_run=is_dry_run)
+
+    assert codes(decisions) == [outcome, "duplicate-row"]
+    assert decisions[1].problem["first_line"] == 2
+    assert decisions[1].change is None
+
+
+def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate():
+    decisions = decide([row("b", "HR-1"), row("b")], learner("a", "HR-1"))
+
+    assert codes(decisions) == ["changed", "duplicate-row"]
+
+
+def test_rows_that_name_nobody_at_all_are_no_duplicates_of_each_other():
+    nameless = RowProblem("wrong-number-of-cells", "Cells in the row: 1.", None)
+
+    assert codes(decide([nameless, nameless])) == ["wrong-number-of-cells"] * 2
+
+
+def test_different_learners_are_no_duplicates():
+    decisions = decide([row("a", "HR-1"), row("b", "HR-2"), row("HR-1"), row("c")], learner("c"))
+
+    assert codes(decisions) == ["created", "created", "created", "unchanged"]
+
+
+def test_an_earlier_chunks_rows_count_too():
+    known = learner("a", "HR-1")
+    nobody = row("n", "HR-7")
+
+    decisions = decide(
+        [row("a"), row("n"), row("z", "HR-7"), row("b")],
+        known,
+        learner_lines={known.id: 17},
+        name_lines=dict.fromkeys(name_keys(nobody), 18),
+    )
+
+    assert codes(decisions) == ["duplicate-row"] * 3 + ["created"]
+    assert [each.problem["first_line"] for each in decisions[:3]] == [17, 18, 18]
+
+
+def test_a_chunk_tells_the_next_ones_whom_it_had():
+    known = learner("a")
+    first = roll(known)
+    first.decide(2, row("a"))
+    created = first.decide(3, row("b"))
+    first.decide(4, RowProblem("invalid-email", "No address.", "Email", "c", "HR-3"))
+
+    assert first.new_learner_lines == {known.id: 2, created.learner_id: 3}
+    assert first.new_name_lines == dict.fromkeys(name_keys(row("c", "HR-3")), 4)
+
+
+def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are():
+    def keys(username=None, external_id=None):
+        return set(name_keys(row(username, external_id)))
+
+    assert keys("A") == keys("a")
+    assert keys("x").isdisjoint(keys(None, "x"))
+    assert keys(None, "HR-1").isdisjoint(keys(None, "hr-1"))
+    assert keys("x", "y") == keys("x") | keys(None, "y")
+
+
+# protect_manual
+
+
+def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied():
+    known = learner("a", account=FACTS["accessed-deactivated"])
+
+    decision = decide_one(row("a", email="new@example.org", active=True), known, protected=[known.id])
+
+    assert (decision.outcome, decision.change, decision.learner_id) == ("refused", None, known.id)
+    assert decision.problem["code"] == "deactivated-by-hand"
+    assert decision.problem["column"] == "Active"
+
+
+@pytest.mark.parametrize("active", [None, False])
+def test_protection_hinders_no_other_change(active):
+    known = learner("a", account=FACTS["accessed-deactivated"])
+
+    decision = decide_one(row("a", email="new@example.org", active=active), known, protected=[known.id])
+
+    assert decision.outcome == "changed"
+    assert decision.change.after.account == known.account
+
+
+def test_whom_nobody_deactivated_by_hand_is_activated():
+    one = learner("a", account=FACTS["accessed-deactivated"])
+    two = learner("b", account=FACTS["accessed-deactivated"])
+
+    assert decide_one(row("b", active=True), one, two, protected=[one.id]).outcome == "changed"
+
+
+# Keys that move from one learner to another
+
+
+def changes_of(decisions):
+    return [each.change for each in decisions if each.change is not None]
+
+
+def batches(*decisions):
+    return [[change.after.username for change in batch] for batch in split_where_keys_move(decisions)]
+
+
+def test_changes_that_move_no_key_are_one_batch():
+    rows = [row(f"u{number}", email="a@example.org") for number in range(50)]
+    known = [learner(f"u{number}") for number in range(25)]
+
+    assert batches(*changes_of(decide(rows, *known))) == [[f"u{number}" for number in range(50)]]
+
+
+def test_no_changes_are_no_batch():
+    assert batches() == []
+
+
+def test_a_chain_of_renames_is_split_at_every_link():
+    known = [learner(name, f"HR-{name}") for name in "abc"]
+    rows = [row("d", "HR-c"), row("c", "HR-b"), row("b", "HR-a"), row("a")]
+
+    assert batches(*changes_of(decide(rows, *known))) == [["d"], ["c"], ["b"], ["a"]]
+
+
+def test_an_external_id_that_moves_splits_too():
+    rows = [row("a", "HR-9"), row("x"), row("b", "HR-1")]
+
+    assert batches(*changes_of(decide(rows, learner("a", "HR-1"), learner("b")))) == [["a", "x"], ["b"]]
+
+
+def test_another_spelling_of_the_same_username_gives_nothing_up():
+    assert batches(*changes_of(decide([row("A"), row("b")], learner("a")))) == [["A", "b"]]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_no_batch_takes_a_key_that_it_gives_up(order):
+    known = [learner(f"u{number}", f"HR-{number}") for number in range(4)]
+    rows = [row(f"u{number + 1}", f"HR-{number}") for number in order] + [row("u0")]
+    changes = changes_of(decide(rows, *known))
+
+    split = list(split_where_keys_move(changes))
+
+    assert [change for batch in split for change in batch] == changes
+    for batch in split:
+        given_up = {each.before.username for each in batch if each.before is not None}
+        assert given_up.isdisjoint(each.after.username for each in batch)

@@ -1,0 +1,944 @@
+"""Importing a roster over HTTP: what is answered, what is stored, what is recorded."""
+
+import asyncio
+import codecs
+import io
+import random
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from app.imports import service as import_service
+from app.organizations.api_keys import Scope
+from tests.conftest import NOON
+from tests.examples.test_roster import PROBLEMS
+from tests.learners.answers import pointers, problem
+from tests.operations.stored import (
+    all_learners,
+    all_outcomes,
+    another,
+    comparable,
+    count_stages,
+    ended,
+    follow,
+    stored_state,
+)
+
+pytestmark = pytest.mark.anyio
+
+ROSTER = Path(__file__).parents[2] / "examples" / "roster.csv"
+HEADER = "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\n"
+NOTHING_DONE = {"created": 0, "changed": 0, "unchanged": 0, "refused": 0, "invalid": 0, "not_found": 0}
+CSV = {"Content-Type": "text/csv"}
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Three rows a chunk, so that a short file is a large operation."""
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", 3)
+
+
+def counts(**given):
+    return NOTHING_DONE | given
+
+
+def codes(outcomes):
+    """The problem of each line, or its outcome where it has none."""
+    return {
+        each["line"]: each["problem"]["code"] if each["problem"] else each["outcome"] for each in outcomes
+    }
+
+
+async def post(api, content, headers=None, **params):
+    return await api.client.post(
+        "/imports/csv", content=content, params=params, headers=CSV | (headers or {})
+    )
+
+
+# Columns
+
+
+async def test_a_row_becomes_a_learner_with_every_field(api):
+    operation = await api.import_csv(
+        HEADER + "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,No,2027-12-31\n", reason="start of term"
+    )
+
+    assert operation["counts"] == counts(created=1)
+    learner = (await all_learners(api))["a.okafor"]
+    assert {name: learner[name] for name in ("external_id", "email", "first_name", "last_name")} == {
+        "external_id": "HR-1003",
+        "email": "a.okafor@example.org",
+        "first_name": "Adaeze",
+        "last_name": "Okafor",
+    }
+    assert (learner["status"], learner["expires_on"], learner["version"]) == ("deactivated", "2027-12-31", 1)
+    (event,) = await api.events(learner)
+    assert event["type"] == "learner.created"
+    assert event["operation_id"] == operation["id"]
+    assert event["reason"] == "start of term"
+    assert event["actor"] == operation["created_by"]
+    assert event["before"] == {}
+    assert event["after"] == {
+        "username": "a.okafor",
+        "external_id": "HR-1003",
+        "email": "a.okafor@example.org",
+        "first_name": "Adaeze",
+        "last_name": "Okafor",
+        "expires_on": "2027-12-31",
+        "deactivated_at": "2026-11-02T12:00:00.000000Z",
+        "status": "deactivated",
+    }
+
+
+async def test_a_known_learner_is_changed_with_one_event_of_what_changed(api):
+    learner = await api.create(
+        username="a", email="old@example.org", first_name="Ada", expires_on="2027-01-31"
+    )
+    api.service.clock.advance(hours=1)
+
+    operation = await api.import_csv(HEADER + "a,HR-1,new@example.org,,Okafor,No,never\n", reason="left")
+
+    assert operation["counts"] == counts(changed=1)
+    now = await api.get(learner)
+    assert (now["email"], now["first_name"], now["last_name"]) == ("new@example.org", "Ada", "Okafor")
+    assert (now["status"], now["expires_on"], now["external_id"]) == ("deactivated", None, "HR-1")
+    assert (now["version"], now["updated_at"]) == (2, "2026-11-02T13:00:00Z")
+    event = (await api.events(learner))[0]
+    assert (event["type"], event["operation_id"], event["reason"]) == (
+        "learner.deactivated",
+        operation["id"],
+        "left",
+    )
+    assert event["before"] == {
+        "email": "old@example.org",
+        "last_name": None,
+        "external_id": None,
+        "expires_on": "2027-01-31",
+        "deactivated_at": None,
+        "status": "activated",
+    }
+    assert event["after"] == {
+        "email": "new@example.org",
+        "last_name": "Okafor",
+        "external_id": "HR-1",
+        "expires_on": None,
+        "deactivated_at": "2026-11-02T13:00:00.000000Z",
+        "status": "deactivated",
+    }
+
+
+async def test_columns_come_in_any_order_and_spelling(api):
+    await api.import_csv("EXPIRATION_DATE,first-name, user name ,ActIve\n2027-12-31,Ada,a,nO\n")
+
+    learner = (await all_learners(api))["a"]
+    assert (learner["first_name"], learner["expires_on"]) == ("Ada", "2027-12-31")
+    assert learner["status"] == "deactivated"
+
+
+async def test_a_changed_name_is_found_by_its_new_form_only(api):
+    await api.create(username="a", last_name="Before")
+    await api.import_csv("Username,Last Name\na,After\n")
+
+    for wanted, found in (("before", 0), ("after", 1)):
+        page = (await api.client.get("/learners", params={"q": wanted})).json()
+        assert len(page["items"]) == found
+
+
+# Outcomes and counts
+
+MIXED = """\
+Username,External ID,Email,Active,Expiration Date
+new,HR-1,new@example.org,Yes,
+same,,,Yes,
+gone,,,No,
+expired,,x@example.org,Yes,
+expired2,,,Yes,2027-01-31
+b,HR-a,,,
+,,nobody@example.org,,
+u1,,,Ja,
+u2,,,,31.12.2026
+u3,,nobody,,
+u4
+u5,,,,,,more
+,HR-unknown,,,
+NEW,,,No,
+u1,,,Yes,
+same,,,No,
+"""
+MIXED_CODES = {
+    2: "created",
+    3: "unchanged",
+    4: "changed",
+    5: "learner-expired",
+    6: "changed",
+    7: "identity-conflict",
+    8: "missing-key",
+    9: "invalid-active",
+    10: "invalid-date",
+    11: "invalid-email",
+    12: "wrong-number-of-cells",
+    13: "wrong-number-of-cells",
+    14: "missing-username",
+    15: "duplicate-row",
+    16: "duplicate-row",
+    17: "duplicate-row",
+}
+MIXED_COUNTS = counts(created=1, changed=2, unchanged=1, refused=1, invalid=11)
+
+
+async def prepare_mixed(api):
+    for username, external_id, expires_on in (
+        ("same", None, None),
+        ("gone", None, None),
+        ("expired", None, "2026-11-01"),
+        ("expired2", None, "2026-11-01"),
+        ("a", "HR-a", None),
+        ("b", "HR-b", None),
+    ):
+        await api.create(username=username, external_id=external_id, expires_on=expires_on)
+
+
+@pytest.mark.parametrize("chunk_rows", [5000, 3])
+async def test_every_row_has_an_outcome_and_the_counts_add_up(api, monkeypatch, chunk_rows):
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", chunk_rows)
+    await prepare_mixed(api)
+
+    operation = await api.import_csv(MIXED)
+
+    assert operation["kind"] == "csv-import"
+    assert operation["state"] == "succeeded"
+    assert operation["counts"] == MIXED_COUNTS
+    assert operation["progress"] == {"done": 16, "total": 16}
+    assert sum(operation["counts"].values()) == 16
+    outcomes = await api.outcomes(operation)
+    assert codes(outcomes) == MIXED_CODES
+    by_line = {each["line"]: each for each in outcomes}
+    learners = await all_learners(api)
+    assert set(learners) == {"new", "same", "gone", "expired", "expired2", "a", "b"}
+    for line, username in (
+        (2, "new"),
+        (3, "same"),
+        (4, "gone"),
+        (5, "expired"),
+        (6, "expired2"),
+        (15, "new"),
+    ):
+        assert by_line[line]["username"] == username
+        assert by_line[line]["learner_id"] == learners[username]["id"]
+    assert [by_line[line]["learner_id"] for line in (7, 8, 9, 12, 14, 16)] == [None] * 6
+    assert by_line[5]["outcome"] == "refused"
+    assert {each["outcome"] for each in outcomes if each["line"] >= 7} == {"invalid"}
+    columns = {line: by_line[line]["problem"].get("column") for line in (5, 7, 9, 10, 11, 12)}
+    assert columns == {5: "Active", 7: None, 9: "Active", 10: "Expiration Date", 11: "Email", 12: None}
+    assert [by_line[line]["problem"]["first_line"] for line in (15, 16, 17)] == [2, 9, 3]
+    assert all(each["problem"]["detail"].endswith(".") for each in outcomes if each["problem"])
+    assert learners["expired"]["email"] is None
+    assert learners["expired2"]["status"] == "activated"
+
+
+async def test_without_create_a_row_of_nobody_is_not_found(api):
+    learner = await api.create(username="known")
+
+    operation = await api.import_csv("Username,Active\nunknown,Yes\nKNOWN,No\n", create=False)
+
+    assert operation["counts"] == counts(not_found=1, changed=1)
+    outcome = (await api.outcomes(operation, outcome="not_found"))[0]
+    assert (outcome["line"], outcome["username"], outcome["learner_id"]) == (2, "unknown", None)
+    assert outcome["problem"]["code"] == "not-found"
+    assert set(await all_learners(api)) == {"KNOWN"}
+    assert (await api.get(learner))["status"] == "deactivated"
+
+
+async def test_a_file_of_a_header_alone_is_done_with_nothing(api):
+    operation = await api.import_csv(HEADER)
+
+    assert (operation["state"], operation["counts"]) == ("succeeded", NOTHING_DONE)
+    assert operation["progress"] == {"done": 0, "total": 0}
+    assert await api.outcomes(operation) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_importing_the_same_file_twice_changes_nothing_the_second_time(api):
+    text = HEADER + "".join(
+        f"u{number},HR-{number},u{number}@example.org,F,L,{active},{day}\n"
+        for number, (active, day) in enumerate(
+            [("Yes", ""), ("No", "2020-01-01"), ("", "2020-01-01"), ("No", "never"), ("Yes", "2099-12-31")]
+        )
+    )
+    assert (await api.import_csv(text))["counts"] == counts(created=5)
+    before = await stored_state(api.service.database, api.organization.id)
+    api.service.clock.advance(days=1)
+
+    assert (await api.import_csv(text))["counts"] == counts(unchanged=5)
+
+    after = await stored_state(api.service.database, api.organization.id)
+    assert after["learners"] == before["learners"]
+    assert after["events"] == before["events"]
+
+
+async def test_an_export_imports_back_with_every_row_unchanged(api):
+    await api.import_csv(
+        HEADER + '=1+1,+HR,a@example.org,-Ada,@Okafor,No,2020-01-01\n\'=x,,,"O,""k""",\'\'t,Yes,\n'
+    )
+    export = await api.client.get("/learners", headers={"Accept": "text/csv"})
+
+    operation = await api.import_csv(export.content)
+
+    assert operation["counts"] == counts(unchanged=2)
+    assert operation["warnings"] == []
+
+
+# Dry runs
+
+
+async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api):
+    await prepare_mixed(api)
+    before = await stored_state(api.service.database, api.organization.id)
+
+    dry = await api.import_csv(MIXED, dry_run=True)
+
+    assert (dry["dry_run"], dry["counts"]) == (True, MIXED_COUNTS)
+    after = await stored_state(api.service.database, api.organization.id)
+    assert after["learners"] == before["learners"]
+    assert after["events"] == before["events"]
+    real = await api.import_csv(MIXED)
+    assert real["counts"] == dry["counts"]
+    assert codes(await api.outcomes(real)) == codes(await api.outcomes(dry))
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_whom_a_dry_run_would_create_has_no_id(api):
+    text = "Username\na\nA\nb\nc\na\n"
+
+    outcomes = await api.outcomes(await api.import_csv(text, dry_run=True))
+
+    assert codes(outcomes) == {
+        2: "created",
+        3: "duplicate-row",
+        4: "created",
+        5: "created",
+        6: "duplicate-row",
+    }
+    assert [each["learner_id"] for each in outcomes] == [None] * 5
+    assert [each["username"] for each in outcomes] == ["a", "a", "b", "c", "a"]
+
+
+def make_stories(chooser, number):
+    """Rosters of few learners whose keys, spellings and mistakes meet in every way, shuffled into one file."""
+    known, rows = [], []
+    for story in range(number):
+        names = [f"s{story}.{letter}" for letter in "abcde"]
+        ids = [f"HR-{story}-{digit}" for digit in "12345"]
+        known += [(name, chooser.choice([an_id, ""])) for name, an_id in zip(names[:3], ids[:3], strict=True)]
+        rows.append(
+            [
+                (
+                    chooser.choice([*names, names[0].upper(), ""]),
+                    chooser.choice([*ids, "", "", ""]),
+                    chooser.choice(["Yes", "No", "", "", "Maybe"]),
+                    chooser.choice(["", "", "2020-01-01", "2099-01-01"]),
+                )
+                for _ in range(8)
+            ]
+        )
+    # Each story keeps its order; their rows lie far apart, in different chunks.
+    turns = [story for story in range(number) for _ in range(8)]
+    chooser.shuffle(turns)
+    told = [iter(story) for story in rows]
+    return known, [next(told[turn]) for turn in turns]
+
+
+@pytest.mark.parametrize("create", [True, False])
+async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api, monkeypatch, create):
+    known, rows = make_stories(random.Random(2), 30)
+    header = "Username,External ID,Active,Expiration Date\n"
+    text = header + "".join(",".join(row) + "\n" for row in rows)
+    told = {}
+    for chunk_rows, dry_run in ((5000, False), (30, False), (5000, True), (30, True)):
+        other = await another(api)
+        monkeypatch.setattr(import_service, "CHUNK_ROWS", 5000)
+        await other.import_csv(
+            "Username,External ID\n" + "".join(f"{name},{an_id}\n" for name, an_id in known)
+        )
+        monkeypatch.setattr(import_service, "CHUNK_ROWS", chunk_rows)
+        operation = await other.import_csv(text, create=create, dry_run=dry_run)
+        told[chunk_rows, dry_run] = (
+            operation["counts"],
+            [
+                (each["line"], each["outcome"], each["problem"] and each["problem"]["detail"])
+                for each in await all_outcomes(other, operation)
+            ],
+        )
+        if not dry_run:
+            state = comparable(await stored_state(api.service.database, other.organization.id))
+            told[chunk_rows, "stored"] = state["learners"], state["events"]
+        await other.client.aclose()
+
+    assert told[30, False] == told[5000, False]
+    assert told[30, "stored"] == told[5000, "stored"]
+    assert told[5000, True] == told[5000, False]
+    assert told[30, True] == told[5000, False]
+    happened = Counter(outcome for _, outcome, _ in told[5000, False][1])
+    assert len(happened) == 5, happened  # created or not_found, changed, unchanged, refused, invalid
+
+
+async def test_more_rows_than_one_chunk_holds(api):
+    rows = [f"u{number},HR-{number},{'No' if number % 7 == 0 else 'Yes'}\n" for number in range(5200)]
+    # The first and the last chunk name the same learners, by either key, in another spelling.
+    rows += ["U3,,No\n", ",HR-4,No\n", "x,HR-5,No\n", "u6,HR-x,No\n"]
+    text = "Username,External ID,Active\n" + "".join(rows)
+
+    dry = await api.import_csv(text, dry_run=True)
+    assert await all_learners(api) == {}
+    real = await api.import_csv(text)
+
+    assert dry["counts"] == real["counts"] == counts(created=5200, invalid=4)
+    assert real["progress"] == {"done": 5204, "total": 5204}
+    state = await stored_state(api.service.database, api.organization.id)
+    told = [(row["line"], row["outcome"], row["problem"]) for row in state["outcomes"]]
+    assert told[:5204] == told[5204:]
+    assert [problem["first_line"] for *_, problem in told[5200:5204]] == [5, 6, 7, 8]
+    assert [(row["first_item"], row["items"]) for row in state["chunks"]] == [(0, 5000), (5000, 204)] * 2
+    assert len(state["learners"]) == 5200
+    assert Counter(event["type"] for event in state["events"]) == {"learner.created": 5200}
+    statuses = (await api.client.get("/learners/status-counts")).json()
+    assert (statuses["activated"], statuses["deactivated"]) == (4457, 743)
+
+
+async def test_a_chunk_of_very_long_rows_ends_early(api, monkeypatch):
+    monkeypatch.setattr(import_service, "_CHUNK_CHARACTERS", 500)
+    padding = "x" * 200
+
+    operation = await api.import_csv("Username,Note\n" + "".join(f"u{n},{padding}\n" for n in range(10)))
+
+    assert operation["counts"] == counts(created=10)
+    chunks = (await stored_state(api.service.database, api.organization.id))["chunks"]
+    assert [row["items"] for row in chunks] == [3, 3, 3, 1]
+
+
+# How the file is written
+
+
+@pytest.mark.parametrize(
+    ("date_format", "cell"),
+    [
+        ("iso", "2027-03-04"),
+        ("mdy", "3/4/2027"),
+        ("mdy", "03.04.2027"),
+        ("dmy", "4/3/2027"),
+        ("dmy", "04-03-2027"),
+    ],
+)
+async def test_dates_are_read_in_the_format_that_the_request_names(api, date_format, cell):
+    operation = await api.import_csv(f"Username,Expiration Date\na,{cell}\n", date_format=date_format)
+
+    assert operation["counts"] == counts(created=1)
+    assert (await all_learners(api))["a"]["expires_on"] == "2027-03-04"
+
+
+async def test_a_date_of_another_format_is_an_invalid_row_that_names_the_format(api):
+    operation = await api.import_csv("Username,Expiration Date\na,31/12/2027\n", date_format="mdy")
+
+    (outcome,) = await api.outcomes(operation)
+    assert outcome["problem"]["code"] == "invalid-date"
+    assert "MM/DD/YYYY" in outcome["problem"]["detail"]
+    assert await all_learners(api) == {}
+
+
+async def test_the_delimiter_is_found_out_or_named(api):
+    for number, (delimiter, name) in enumerate([(",", ","), (";", ";"), ("\t", "tab"), ("|", "|")]):
+        text = f"Username{delimiter}First Name\nu{number}{delimiter}Ada\n"
+
+        assert (await api.import_csv(text))["counts"] == counts(created=1)
+        assert (await api.import_csv(text, delimiter=name))["counts"] == counts(unchanged=1)
+    assert {each["first_name"] for each in (await all_learners(api)).values()} == {"Ada"}
+
+
+ENCODINGS = {
+    "utf-8": (b"", "utf-8", []),
+    "utf-8 with its mark": (codecs.BOM_UTF8, "utf-8", []),
+    "utf-16-le": (codecs.BOM_UTF16_LE, "utf-16-le", []),
+    "utf-16-be": (codecs.BOM_UTF16_BE, "utf-16-be", []),
+    "utf-16 without its mark": (b"", "utf-16-le", ["guessed-encoding"]),
+    "windows-1252": (b"", "cp1252", ["guessed-encoding"]),
+}
+
+
+async def test_encodings_and_line_endings_are_found_out(api):
+    names = iter(range(100))
+    for encoding, (mark, codec, warnings) in ENCODINGS.items():
+        for line_end in ("\n", "\r\n", "\r"):
+            name = f"u{next(names)}"
+            lines = ["Username,First Name,Last Name", 'x,"Zoë', '€",', f"{name},Ada,Ölund"]
+
+            operation = await api.import_csv(mark + line_end.join(lines).encode(codec))
+
+            assert codes(await api.outcomes(operation)) == {2: "invalid-name", 4: "created"}, encoding
+            assert [each["code"] for each in operation["warnings"]] == warnings, encoding
+            page = await api.client.get("/learners", params={"username": name})
+            assert page.json()["items"][0]["last_name"] == "Ölund"
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_line_is_counted_as_an_editor_shows_it(api):
+    text = '\n\nUsername,Note,Active\r\na,"1\n2\r\n3",Maybe\r\n\r\n"b",,Maybe\n,,\nc,"\r\r",Maybe\rd,,Maybe'
+
+    operation = await api.import_csv(text)
+
+    assert [each["line"] for each in await api.outcomes(operation)] == [4, 8, 10, 13]
+    assert operation["progress"]["total"] == 4
+
+
+async def test_what_was_ignored_or_guessed_comes_back_as_a_warning(api):
+    operation = await api.import_csv("Username,Departement,First Name\na,Köln,Zoë\n".encode("cp1252"))
+
+    assert [each["code"] for each in operation["warnings"]] == ["guessed-encoding", "ignored-column"]
+    assert "Windows-1252" in operation["warnings"][0]["detail"]
+    assert "'Departement'" in operation["warnings"][1]["detail"]
+    kept = (await api.client.get(f"/operations/{operation['id']}")).json()
+    assert kept["warnings"] == operation["warnings"]
+
+
+async def test_a_named_encoding_is_used_without_a_warning(api):
+    operation = await api.import_csv(
+        "Username,First Name\na,Łukasz\n".encode("iso-8859-2"), encoding="iso-8859-2"
+    )
+
+    assert (operation["counts"], operation["warnings"]) == (counts(created=1), [])
+    assert (await all_learners(api))["a"]["first_name"] == "Łukasz"
+
+
+# What is no roster, and wrong requests
+
+
+def make_xlsx():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return file.getvalue()
+
+
+UNREADABLE = {
+    "an empty file": (b"", "is empty", None),
+    "blank lines": (b"\r\n \r\n", "is empty", None),
+    "an error page": (b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>", "web page", None),
+    "xml": (b"<?xml version='1.0'?><users/>", "XML", None),
+    "json": (b'{"Username": "a"}', "JSON", None),
+    "a list in json": (b'[{"Username": "a"}]', "JSON", None),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(64), "picture", None),
+    "a workbook": (make_xlsx(), "XLSX", None),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(64), "XLS", None),
+    "a pdf": (b"%PDF-1.7\n", "PDF", None),
+    "gzip": (b"\x1f\x8b\x08\x00", "gzip", None),
+    "binary data": (bytes(range(256)), "binary", None),
+    "no key": (b"First Name,Email\nAda,a@example.org\n", "neither a column Username", 1),
+    "no header": (b"a.okafor,a@example.org\n", "neither a column Username", 1),
+    "a key twice": (b"\nUsername,user_name\na,b\n", "twice", 2),
+    "a column twice": (b"Username,Active,ACTIVE\na,Yes,No\n", "twice", 1),
+    "an open quote": (b'Username,Email\na,\nb,"x\n', "never closed", 3),
+    "a stray quote": (b'Username,Email\na,"x"y\n', "not doubled", 2),
+    "bytes of no encoding": (b"Username\na\n\x81\n", "not text", 3),
+    "an odd sep line": (b"sep=#\nUsername#Email\n", "'#'", 1),
+}
+
+
+async def test_what_is_no_roster_is_refused_with_what_was_found(api):
+    for kind, (content, found, line) in UNREADABLE.items():
+        refusal = problem(await post(api, content), 422, "unreadable-csv")
+
+        assert found in refusal["detail"], kind
+        assert refusal["detail"].endswith("."), kind
+        assert refusal["line"] == line, kind
+        assert line is None or refusal["detail"].startswith(f"Line {line}: "), kind
+    assert await follow(api.client, "/operations") == []
+    assert await all_learners(api) == {}
+    assert await count_stages(api.service.database) == 0
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_file_that_breaks_off_late_leaves_nothing_of_its_beginning(api):
+    rows = "".join(f"u{number},\n" for number in range(8))
+
+    refusal = problem(await post(api, f'Username,Email\n{rows}x,"open'), 422, "unreadable-csv")
+
+    assert refusal["line"] == 10
+    assert await follow(api.client, "/operations") == []
+    assert await all_learners(api) == {}
+    assert await count_stages(api.service.database) == 0
+
+
+WRONG_OPTIONS = [
+    ({"date_format": "ymd"}, ["?date_format"]),
+    ({"delimiter": ":"}, ["?delimiter"]),
+    ({"delimiter": ";;;;"}, ["?delimiter"]),
+    ({"encoding": "klingon"}, ["?encoding"]),
+    ({"encoding": "base64"}, ["?encoding"]),
+    ({"encoding": "x" * 41}, ["?encoding"]),
+    ({"encoding": "klingon", "delimiter": ";"}, ["?encoding"]),
+    ({"encoding": "utf-8", "delimiter": ":"}, ["?delimiter"]),
+    ({"dry_run": "perhaps"}, ["?dry_run"]),
+    ({"create": ""}, ["?create"]),
+    ({"protect_manual": "1.5"}, ["?protect_manual"]),
+    ({"reason": "x" * 1001}, ["?reason"]),
+    ({"dryrun": "true", "missing": "keep"}, ["?dryrun", "?missing"]),
+]
+
+
+async def test_a_wrong_option_is_an_invalid_request_that_points_to_it(api):
+    for params, expected in WRONG_OPTIONS:
+        refusal = problem(await post(api, "Username\na\n", **params), 422, "invalid-request")
+        assert pointers(refusal) == expected, params
+    assert await all_learners(api) == {}
+    assert await count_stages(api.service.database) == 0
+
+
+async def test_an_encoding_that_the_file_does_not_have_is_refused_with_the_line(api):
+    data = "Username,First Name\na,Ada\nb,Zoë\n".encode("cp1252")
+
+    refusal = problem(await post(api, data, encoding="utf-8"), 422, "unreadable-csv")
+
+    assert refusal["line"] == 3
+    assert await all_learners(api) == {}
+
+
+async def test_a_wrong_delimiter_shows_what_the_header_then_is(api):
+    refusal = problem(await post(api, "Username;Email\na;\n", delimiter=","), 422, "unreadable-csv")
+
+    assert "'Username;Email'" in refusal["detail"]
+
+
+@pytest.mark.parametrize("scopes", [[Scope.LEARNERS_READ, Scope.LEARNERS_WRITE], [Scope.ACCESS_CHECK]])
+async def test_imports_need_the_scope_for_bulk_work(api, scopes):
+    async with await api.client_with(*scopes) as client:
+        answer = await client.post("/imports/csv", content="Username\na\n", headers=CSV)
+
+    assert problem(answer, 403, "not-permitted")["required_scope"] == "learners:bulk"
+    assert await all_learners(api) == {}
+
+
+async def test_the_scope_for_bulk_work_is_enough_to_import_and_to_look_at_the_outcomes(api):
+    async with await api.client_with(Scope.LEARNERS_BULK, name="hr-feed") as client:
+        operation = (await client.post("/imports/csv", content="Username\na\n", headers=CSV)).json()
+        outcomes = await client.get(f"/operations/{operation['id']}/outcomes")
+
+    assert outcomes.status_code == 200
+    assert operation["created_by"]["name"] == "hr-feed"
+    (event,) = await api.events((await all_learners(api))["a"])
+    assert event["actor"] == operation["created_by"]
+
+
+# Keys that move
+
+
+async def test_a_chain_of_renames_is_applied_in_the_order_of_the_file(api):
+    for name in "abc":
+        await api.create(username=name, external_id=f"HR-{name}")
+    before = await all_learners(api)
+
+    operation = await api.import_csv("Username,External ID\nd,HR-c\nc,HR-b\nb,HR-a\na,HR-new\n")
+
+    assert operation["counts"] == counts(changed=3, created=1)
+    after = await all_learners(api)
+    assert {name: each["external_id"] for name, each in after.items()} == {
+        "a": "HR-new",
+        "b": "HR-a",
+        "c": "HR-b",
+        "d": "HR-c",
+    }
+    for old, new in (("a", "b"), ("b", "c"), ("c", "d")):
+        assert after[new]["id"] == before[old]["id"]
+        (event, _) = await api.events(after[new])
+        assert (event["type"], event["before"]["username"], event["after"]["username"]) == (
+            "learner.updated",
+            old,
+            new,
+        )
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_long_chain_of_renames_across_chunks(api):
+    await api.import_csv("Username,External ID\n" + "".join(f"u{n},HR-{n}\n" for n in range(40)))
+
+    operation = await api.import_csv(
+        "Username,External ID\n" + "".join(f"u{n + 1},HR-{n}\n" for n in reversed(range(40)))
+    )
+
+    assert operation["counts"] == counts(changed=40)
+    learners = await all_learners(api)
+    assert {name: each["external_id"] for name, each in learners.items()} == {
+        f"u{n + 1}": f"HR-{n}" for n in range(40)
+    }
+
+
+async def test_an_external_id_moves_to_the_learner_who_takes_it_on_later(api):
+    await api.create(username="a", external_id="HR-1")
+    await api.create(username="b")
+
+    operation = await api.import_csv("Username,External ID\na,HR-2\nb,HR-1\n")
+
+    assert operation["counts"] == counts(changed=2)
+    learners = await all_learners(api)
+    assert [learners[name]["external_id"] for name in "ab"] == ["HR-2", "HR-1"]
+
+
+async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(api):
+    for name in "ab":
+        await api.create(username=name, external_id=f"HR-{name}")
+    before = await all_learners(api)
+
+    operation = await api.import_csv(
+        "Username,External ID,Email\nb,HR-a,x@example.org\na,HR-b,y@example.org\n"
+    )
+
+    assert operation["counts"] == counts(invalid=2)
+    assert codes(await api.outcomes(operation)) == {2: "identity-conflict", 3: "identity-conflict"}
+    assert await all_learners(api) == before
+
+
+# What a person did
+
+
+async def test_protect_manual_keeps_whom_a_person_deactivated(api):
+    by_call = await api.create(username="by-call")
+    by_bulk = await api.create(username="by-bulk")
+    by_import = await api.create(username="by-import")
+    last_by_import = await api.create(username="last-by-import")
+    await api.client.post(f"/learners/{by_call['id']}/deactivate")
+    await api.client.post(f"/learners/{last_by_import['id']}/deactivate")
+    await api.client.post(
+        "/learners/bulk-actions", json={"action": "deactivate", "selection": {"ids": [by_bulk["id"]]}}
+    )
+    await api.import_csv("Username,Active\nlast-by-import,Yes\n")
+    await api.import_csv("Username,Active\nby-import,No\nlast-by-import,No\ncreated,No\n")
+    feed = "Username,Active,Email\n" + "".join(
+        f"{name},Yes,{name}@example.org\n" for name in await all_learners(api)
+    )
+
+    operation = await api.import_csv(feed, protect_manual=True)
+
+    assert operation["counts"] == counts(changed=3, refused=2)
+    refused = {each["username"]: each for each in await api.outcomes(operation, outcome="refused")}
+    assert set(refused) == {"by-call", "by-bulk"}
+    assert {each["problem"]["code"] for each in refused.values()} == {"deactivated-by-hand"}
+    learners = await all_learners(api)
+    assert {name for name, each in learners.items() if each["status"] == "deactivated"} == set(refused)
+    assert [learners[name]["email"] for name in refused] == [None, None]
+    assert (await api.get(by_import))["status"] == "activated"
+    assert (await api.import_csv(feed))["counts"] == counts(changed=2, unchanged=3)
+
+
+# Organizations
+
+
+async def test_usernames_and_external_ids_of_another_organization_are_free(api):
+    other = await another(api)
+    text = HEADER + "a,HR-1,a@example.org,Ada,Okafor,No,2027-12-31\n"
+    await other.import_csv(text)
+    theirs = await all_learners(other)
+
+    operation = await api.import_csv(text)
+    await api.import_csv("Username,External ID,Active\nrenamed,HR-1,Yes\n")
+
+    assert operation["counts"] == counts(created=1)
+    assert await all_learners(other) == theirs
+    assert set(await all_learners(api)) == {"renamed"}
+    problem(await other.client.get(f"/operations/{operation['id']}"), 404, "not-found")
+    problem(await other.client.get(f"/operations/{operation['id']}/outcomes"), 404, "not-found")
+    await other.client.aclose()
+
+
+async def test_the_day_is_that_of_the_organization(service):
+    service.clock.instant = NOON.replace(hour=23)
+    for time_zone, outcome in (("Pacific/Kiritimati", "refused"), ("Etc/GMT+12", "created")):
+        organization = await service.found_organization(time_zone)
+        async with service.client(await service.issue_key(organization)) as client:
+            answer = await client.post(
+                "/imports/csv", content="Username,Active,Expiration Date\na,Yes,2026-11-02\n", headers=CSV
+            )
+        assert answer.json()["counts"] == counts(**{outcome: 1})
+
+
+# Idempotency and waiting
+
+
+async def test_the_same_file_with_the_same_key_is_imported_once(api):
+    key = {"Idempotency-Key": "roster-1"}
+    first = await post(api, "Username,Active\na,No\n", key)
+    learner = (await all_learners(api))["a"]
+    await api.client.post(f"/learners/{learner['id']}/activate")
+
+    again = await post(api, "Username,Active\na,No\n", key)
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.json() == first.json()
+    assert (await api.get(learner))["status"] == "activated"
+    assert len(await follow(api.client, "/operations")) == 1
+
+
+async def test_another_file_or_option_with_the_same_key_is_refused(api):
+    key = {"Idempotency-Key": "roster-1"}
+    await post(api, "Username\na\n", key)
+
+    for content, params in (("Username\nb\n", {}), ("Username\na\n", {"dry_run": True})):
+        problem(await post(api, content, key, **params), 422, "idempotency-key-reused")
+
+    assert set(await all_learners(api)) == {"a"}
+
+
+async def test_an_uploaded_form_is_imported_once_too(api):
+    def upload(text):
+        return api.client.post(
+            "/imports/csv",
+            files={"file": ("roster.csv", text, "text/csv")},
+            headers={"Idempotency-Key": "form-1"},
+        )
+
+    first, again = await upload("Username\na\n"), await upload("Username\na\n")
+
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json()["id"] == first.json()["id"]
+    problem(await upload("Username\nb\n"), 422, "idempotency-key-reused")
+    assert set(await all_learners(api)) == {"a"}
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_large_import_with_a_key_is_one_operation(api):
+    text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
+    key = {"Idempotency-Key": "large"}
+
+    first, again = await post(api, text, key), await post(api, text, key)
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json() == first.json()
+    assert first.json()["counts"] == counts(created=10)
+    assert len(await follow(api.client, "/operations")) == 1
+
+
+async def test_an_unreadable_file_is_refused_again_with_the_same_key(api):
+    key = {"Idempotency-Key": "broken"}
+    first, again = await post(api, "Email\nx\n", key), await post(api, "Email\nx\n", key)
+
+    problem(first, 422, "unreadable-csv")
+    assert (again.status_code, again.json()["code"]) == (422, "unreadable-csv")
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("prefer", ["respond-async", "wait=0", "respond-async, wait=0"])
+async def test_who_does_not_wait_is_told_where_to_look_again(api, prefer):
+    text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
+    # Another operation of the organization runs: this one waits for its turn.
+    async with api.service.app.state.runner._turns[api.organization.id]:
+        answer = await post(api, text, {"Prefer": prefer})
+        pending = answer.json()
+        seen = (await api.client.get(f"/operations/{pending['id']}")).json()
+
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/operations/{pending['id']}"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert seen == pending
+    assert (pending["state"], pending["started_at"], pending["finished_at"]) == ("pending", None, None)
+    assert (pending["progress"], pending["counts"]) == ({"done": 0, "total": 10}, NOTHING_DONE)
+    done = await ended(api, pending)
+    assert (done["state"], done["counts"]) == ("succeeded", counts(created=10))
+    assert len(await all_learners(api)) == 10
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_who_waits_is_answered_with_the_operations_end(api):
+    text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
+
+    for prefer in ({}, {"Prefer": "wait=30"}):
+        answer = await post(api, text, prefer)
+        assert answer.status_code == 200
+        assert answer.json()["state"] == "succeeded"
+        assert answer.json()["started_at"] == answer.json()["finished_at"] == "2026-11-02T12:00:00Z"
+
+
+async def test_what_fits_in_one_chunk_has_ended_with_the_answer_however_little_one_waits(api):
+    answer = await post(api, "Username\na\n", {"Prefer": "respond-async, wait=0"})
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
+
+
+# Several at once
+
+
+async def test_concurrent_imports_of_the_same_new_learners_create_each_once(api):
+    rows = [f"u{number},HR-{number},u{number}@example.org\n" for number in range(120)]
+    header = "Username,External ID,Email\n"
+
+    answers = await asyncio.gather(
+        *(post(api, header + "".join(each)) for each in (rows, rows[::-1], rows[60:] + rows[:60], rows))
+    )
+
+    assert [answer.status_code for answer in answers] == [200] * 4
+    counted = [answer.json()["counts"] for answer in answers]
+    assert sum(each["created"] for each in counted) == 120
+    assert sum(each["unchanged"] for each in counted) == 360
+    state = await stored_state(api.service.database, api.organization.id)
+    assert len(state["learners"]) == len(state["events"]) == 120
+    assert len(state["outcomes"]) == 480
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_concurrent_large_imports_create_each_learner_once(api):
+    rows = [f"u{number}\n" for number in range(30)]
+
+    answers = await asyncio.gather(*(post(api, "Username\n" + "".join(each)) for each in (rows, rows[::-1])))
+
+    counted = sorted(answer.json()["counts"]["created"] for answer in answers)
+    assert counted == [0, 30]
+    assert len(await all_learners(api)) == 30
+
+
+async def test_single_changes_and_an_import_of_the_same_learners_both_count(api):
+    await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(100)))
+    learners = await all_learners(api)
+    text = "Username,First Name\n" + "".join(f"u{number},Ada\n" for number in range(100))
+
+    imported, *deactivated = await asyncio.gather(
+        post(api, text),
+        *(
+            api.client.post(f"/learners/{learners[f'u{number}']['id']}/deactivate")
+            for number in range(0, 100, 5)
+        ),
+    )
+
+    assert imported.json()["counts"] == counts(changed=100)
+    assert [answer.status_code for answer in deactivated] == [200] * 20
+    for name, learner in (await all_learners(api)).items():
+        is_deactivated = int(name[1:]) % 5 == 0
+        assert learner["first_name"] == "Ada"
+        assert learner["status"] == ("deactivated" if is_deactivated else "activated")
+        assert learner["version"] == (3 if is_deactivated else 2)
+        assert len(await api.events(learner)) == learner["version"]
+
+
+# The example
+
+
+async def test_the_example_roster_imports_with_the_counts_that_it_states(api):
+    content = ROSTER.read_bytes()
+
+    dry = await api.import_csv(content, dry_run=True)
+    first = await api.import_csv(content)
+    second = await api.import_csv(content)
+
+    assert dry["counts"] == first["counts"] == counts(created=1977, refused=8, invalid=15)
+    assert second["counts"] == counts(unchanged=1977, refused=8, invalid=15)
+    assert first["warnings"] == []
+    statuses = (await api.client.get("/learners/status-counts")).json()
+    assert statuses == {"active": 0, "activated": 1805, "deactivated": 120, "expired": 52, "total": 1977}
+    problems = await all_outcomes(api, first, outcome="invalid")
+    assert {each["line"] for each in problems} == set(PROBLEMS)
+    firsts = {
+        each["line"]: each["problem"]["first_line"] for each in problems if "first_line" in each["problem"]
+    }
+    assert firsts == {1291: 403, 1612: 777, 1955: 1043}

@@ -1,0 +1,321 @@
+"""What became of each row: as pages of JSON, and as a CSV to mend and send back."""
+
+import codecs
+import csv
+import io
+
+import httpx
+import pytest
+
+from app.imports import service as import_service
+from tests.learners.answers import pointers, problem
+from tests.operations.stored import all_learners, all_outcomes, another, ended
+
+pytestmark = pytest.mark.anyio
+
+ADDED = ["Line", "Outcome", "Problem"]
+MIXED = (
+    "Username,Active,Note\r\n"
+    "a,Yes,\r\n"
+    'b,Maybe,"two\nlines, and ""quotes"""\r\n'
+    "c,No,\r\n"
+    "d,perhaps,\r\n"
+    "a,No,again\r\n"
+)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Two rows a chunk, so that a short file is a large operation."""
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", 2)
+
+
+async def report_text(api, operation, **params):
+    # A fault after the answer has begun can only break it off: here it is raised.
+    transport = httpx.ASGITransport(app=api.service.app)
+    headers = {"Accept": "text/csv", "Authorization": api.client.headers["Authorization"]}
+    async with httpx.AsyncClient(transport=transport, base_url=api.client.base_url) as client:
+        answer = await client.get(f"/operations/{operation['id']}/outcomes", params=params, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    return answer.content.decode()
+
+
+async def report(api, operation, delimiter=",", **params):
+    """The report's rows, the header first."""
+    text = await report_text(api, operation, **params)
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))
+
+
+async def import_back(api, text):
+    operation = await api.import_csv(text)
+    return operation["counts"], operation["warnings"]
+
+
+# JSON
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_outcomes_come_in_pages_in_the_order_of_the_file(api):
+    operation = await api.import_csv(MIXED)
+    path = f"/operations/{operation['id']}/outcomes"
+
+    first = await api.client.get(path, params={"limit": 2})
+    second = await api.client.get(first.links["next"]["url"])
+    third = await api.client.get(path, params={"limit": 2, "cursor": second.json()["next_cursor"]})
+
+    pages = [page.json() for page in (first, second, third)]
+    assert [[each["line"] for each in page["items"]] for page in pages] == [[2, 3], [5, 6], [7]]
+    assert pages[2]["next_cursor"] is None
+    assert "Link" not in third.headers
+    assert await all_outcomes(api, operation, limit=1) == [each for page in pages for each in page["items"]]
+
+
+async def test_outcomes_can_be_filtered(api):
+    operation = await api.import_csv(MIXED)
+
+    for wanted, lines in (("created", [2, 5]), ("invalid", [3, 6, 7]), ("refused", []), ("not_found", [])):
+        outcomes = await all_outcomes(api, operation, outcome=wanted, limit=1)
+        assert [each["line"] for each in outcomes] == lines
+        assert {each["outcome"] for each in outcomes} <= {wanted}
+
+
+async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api):
+    operation, other = await api.import_csv(MIXED), await api.import_csv(MIXED)
+    path = f"/operations/{operation['id']}/outcomes"
+    cursor = (await api.client.get(path, params={"limit": 1})).json()["next_cursor"]
+
+    for foreign, params in (
+        (f"/operations/{other['id']}/outcomes", {}),
+        (path, {"outcome": "invalid"}),
+        ("/operations", {}),
+    ):
+        answer = await api.client.get(foreign, params={**params, "cursor": cursor})
+        problem(answer, 400, "invalid-cursor")
+
+
+async def test_an_unknown_outcome_or_parameter_is_refused(api):
+    path = f"/operations/{(await api.import_csv(MIXED))['id']}/outcomes"
+
+    for params, pointer in (
+        ({"outcome": "failed"}, "?outcome"),
+        ({"outcomes": "invalid"}, "?outcomes"),
+        ({"limit": "0"}, "?limit"),
+        ({"limit": "1001"}, "?limit"),
+    ):
+        answer = await api.client.get(path, params=params)
+        assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
+
+
+async def test_another_organizations_outcomes_are_not_found(api):
+    other = await another(api)
+    operation = await other.import_csv(MIXED)
+
+    for accept in ("application/json", "text/csv"):
+        answer = await api.client.get(f"/operations/{operation['id']}/outcomes", headers={"Accept": accept})
+        problem(answer, 404, "not-found")
+    await other.client.aclose()
+
+
+# CSV
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api):
+    operation = await api.import_csv(MIXED)
+
+    rows = await report(api, operation)
+
+    details = [each["problem"] and each["problem"]["detail"] for each in await api.outcomes(operation)]
+    assert rows == [
+        ["Username", "Active", "Note", *ADDED],
+        ["a", "Yes", "", "2", "created", ""],
+        ["b", "Maybe", 'two\nlines, and "quotes"', "3", "invalid", details[1]],
+        ["c", "No", "", "5", "created", ""],
+        ["d", "perhaps", "", "6", "invalid", details[3]],
+        ["a", "No", "again", "7", "invalid", details[4]],
+    ]
+    assert "'Maybe'" in details[1]
+    assert "line 2" in details[4]
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_the_report_can_be_of_some_outcomes_only(api):
+    operation = await api.import_csv(MIXED)
+
+    rows = await report(api, operation, outcome="created")
+
+    assert [row[0] for row in rows] == ["Username", "a", "c"]
+
+
+async def test_the_report_is_a_download_for_those_who_prefer_csv(api):
+    operation = await api.import_csv(MIXED)
+    path = f"/operations/{operation['id']}/outcomes"
+
+    for accept, content_type in (
+        ("text/csv, application/json;q=0.5", "text/csv; charset=utf-8"),
+        ("text/*", "text/csv; charset=utf-8"),
+        ("application/json, text/csv;q=0.5", "application/json"),
+        ("*/*", "application/json"),
+    ):
+        answer = await api.client.get(path, headers={"Accept": accept})
+        assert answer.headers["Content-Type"] == content_type, accept
+        assert ("outcomes.csv" in answer.headers.get("Content-Disposition", "")) == ("csv" in content_type)
+    problem(await api.client.get(path, headers={"Accept": "text/html"}), 406, "not-acceptable")
+
+
+async def test_a_dry_runs_report_is_that_of_the_real_run(api):
+    dry = await report_text(api, await api.import_csv(MIXED, dry_run=True))
+
+    assert await report_text(api, await api.import_csv(MIXED)) == dry
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+async def test_the_report_has_the_delimiter_of_the_file(api, delimiter):
+    operation = await api.import_csv(f"Username{delimiter}Active\na{delimiter}Maybe\n")
+
+    rows = await report(api, operation, delimiter)
+
+    assert rows[0] == ["Username", "Active", *ADDED]
+    assert rows[1][:4] == ["a", "Maybe", "2", "invalid"]
+
+
+async def test_the_report_has_a_byte_order_mark_unless_the_file_came_as_plain_utf_8(api):
+    text = "Username,First Name,Active\na,Zoë,Maybe\n"
+    for content, is_marked in (
+        (text.encode(), False),
+        (codecs.BOM_UTF8 + text.encode(), True),
+        (("\ufeff" + text).encode("utf-16-le"), True),
+        (text.encode("cp1252"), True),
+    ):
+        found = await report_text(api, await api.import_csv(content))
+        assert found.startswith("\ufeff") == is_marked
+        assert found.removeprefix("\ufeff").startswith("Username,First Name,Active,Line")
+        assert "Zoë" in found
+        assert (await import_back(api, found.replace("Maybe", "")))[1] == []
+
+
+async def test_rows_of_another_width_do_not_shift_the_reports_columns(api):
+    operation = await api.import_csv("Username,Active,Last Name\na\nb,Yes,Ashcroft, PhD\nc,Yes,x,y,z\n")
+
+    rows = await report(api, operation)
+
+    assert {len(row) for row in rows} == {6}
+    assert [row[:5] for row in rows[1:]] == [
+        ["a", "", "", "2", "invalid"],
+        ["b", "Yes", "Ashcroft, PhD", "3", "invalid"],
+        ["c", "Yes", "x,y,z", "4", "invalid"],
+    ]
+
+
+async def test_empty_cells_too_many_are_left_out(api):
+    operation = await api.import_csv("Username,Active\na,Yes,,\n")
+
+    assert (await report(api, operation))[1] == ["a", "Yes", "2", "created", ""]
+
+
+async def test_a_file_without_rows_has_a_report_without_rows(api):
+    operation = await api.import_csv("Username,Active\n")
+
+    assert await report(api, operation) == [["Username", "Active", *ADDED]]
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_the_report_of_a_running_operation_is_as_far_as_it_is(api):
+    async with api.service.app.state.runner._turns[api.organization.id]:
+        answer = await api.client.post(
+            "/imports/csv", content=MIXED, headers={"Content-Type": "text/csv", "Prefer": "respond-async"}
+        )
+        operation = answer.json()
+        assert await report(api, operation) == [["Username", "Active", "Note", *ADDED]]
+        assert await api.outcomes(operation) == []
+    await ended(api, operation)
+    assert len(await report(api, operation)) == 6
+
+
+# Formulas
+
+
+async def test_no_cell_of_the_report_runs_as_a_formula_and_each_means_the_same_when_sent_back(api):
+    cells = ["=1+1", "+1", "-1", "@x", "'=1+1", "''=1", "'t Hooft", "plain", "a=b"]
+    sent = io.StringIO()
+    csv.writer(sent).writerows(
+        [["Username", "First Name", "Active", "=cmd()"]]
+        + [[f"u{number}", cell, "Maybe", cell] for number, cell in enumerate(cells)]
+    )
+    operation = await api.import_csv(sent.getvalue())
+
+    text = await report_text(api, operation)
+
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["Username", "First Name", "Active", "'=cmd()", *ADDED]
+    shown = [row[1] for row in rows[1:]]
+    assert shown == ["'=1+1", "'+1", "'-1", "'@x", "'=1+1", "''=1", "'t Hooft", "plain", "a=b"]
+    assert [row[3] for row in rows[1:]] == shown
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
+    mended = text.replace("Maybe", "Yes")
+    assert (await import_back(api, mended))[0]["created"] == len(cells)
+    names = [each["first_name"] for _, each in sorted((await all_learners(api)).items())]
+    assert names == ["=1+1", "+1", "-1", "@x", "=1+1", "'=1", "'t Hooft", "plain", "a=b"]
+
+
+async def test_what_a_problem_quotes_does_not_run_either(api):
+    operation = await api.import_csv("Username,Active,Expiration Date\na,=1,\nb,,=1\n=,x,\n")
+
+    for row in await report(api, operation):
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row), row
+
+
+# Sent back
+
+
+async def test_a_mended_report_that_is_sent_back_is_applied(api):
+    first = await api.import_csv(MIXED)
+    assert (first["counts"]["created"], first["counts"]["invalid"]) == (2, 3)
+    mended = (
+        (await report_text(api, first, outcome="invalid")).replace("Maybe", "Yes").replace("perhaps", "No")
+    )
+
+    second = await api.import_csv(mended)
+
+    assert (second["counts"]["created"], second["counts"]["changed"]) == (2, 1)
+    learners = await all_learners(api)
+    assert {name: each["status"] for name, each in learners.items()} == {
+        "a": "deactivated",
+        "b": "activated",
+        "c": "deactivated",
+        "d": "deactivated",
+    }
+    # Only the file's own column is ignored with a warning; those of the report without.
+    assert [each["code"] for each in second["warnings"]] == ["ignored-column"]
+    assert "'Note'" in second["warnings"][0]["detail"]
+    assert "Line" not in second["warnings"][0]["detail"]
+
+
+async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(api):
+    text = "LINE,Username, outcome ,Active,Problem\n17,a,created,Maybe,Some problem\n"
+    operation = await api.import_csv(text)
+
+    assert operation["warnings"] == []
+    rows = await report(api, operation)
+    assert rows[0] == ["Username", "Active", *ADDED]
+    assert rows[1][:4] == ["a", "Maybe", "2", "invalid"]
+
+
+async def test_a_report_that_is_sent_back_as_it_is_changes_nothing_twice(api):
+    first = await api.import_csv(MIXED)
+
+    second = await api.import_csv(await report_text(api, first))
+    third = await api.import_csv(await report_text(api, second))
+
+    for again in (second, third):
+        assert (again["counts"]["unchanged"], again["counts"]["invalid"]) == (2, 3)
+    assert [each["line"] for each in await api.outcomes(third)] == [2, 3, 5, 6, 7]
+
+
+async def test_a_row_too_wide_stays_invalid_when_the_report_is_sent_back(api):
+    operation = await api.import_csv("Username,First Name,Active,Line\na,A, B,Yes,2\n")
+
+    rows = await report(api, operation)
+    assert rows[1][:3] == ["a", "A", " B,Yes,2"]
+    assert (await import_back(api, await report_text(api, operation)))[0]["invalid"] == 1

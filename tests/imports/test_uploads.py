@@ -1,0 +1,189 @@
+"""How a CSV comes in: plain or as a form, what its Content-Type says, and how large it may be."""
+
+import pytest
+
+from tests.conftest import run_service
+from tests.learners.answers import pointers, problem
+from tests.operations.stored import all_learners, count_stages, follow
+
+pytestmark = pytest.mark.anyio
+
+ROSTER = "Username,First Name\na,Zoë\n"
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=here"}
+
+
+async def post(api, content, content_type):
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    return await api.client.post("/imports/csv", content=content, headers=headers)
+
+
+async def test_a_body_or_a_forms_part_is_a_file(api):
+    plain = await post(api, ROSTER, "text/csv")
+    form = await api.client.post("/imports/csv", files={"file": ("roster.csv", ROSTER.encode(), "text/csv")})
+
+    assert plain.json()["counts"]["created"] == 1
+    assert form.json()["counts"]["unchanged"] == 1
+    assert (await all_learners(api))["a"]["first_name"] == "Zoë"
+
+
+async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api):
+    rows = "".join(f"u{number},{'x' * 250}\n" for number in range(4500))
+    assert len(rows) > 1024 * 1024
+
+    form = await api.client.post(
+        "/imports/csv",
+        files={"file": ("roster.csv", f"Username,Note\n{rows}", "text/csv")},
+        params={"dry_run": True},
+    )
+    plain = await api.client.post(
+        "/imports/csv",
+        content=f"Username,Note\n{rows}",
+        params={"dry_run": True},
+        headers={"Content-Type": "text/csv"},
+    )
+
+    assert form.json()["counts"] == plain.json()["counts"]
+    assert form.json()["counts"]["created"] == 4500
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/csv", "TEXT/CSV; header=present", "application/csv", "text/plain; charset=utf-8"]
+)
+async def test_a_csv_goes_by_several_names(api, content_type):
+    answer = await post(api, ROSTER, content_type)
+
+    assert answer.json()["counts"]["created"] == 1
+
+
+async def test_any_other_kind_of_body_is_refused(api):
+    for content_type in (
+        None,
+        "application/json",
+        "application/octet-stream",
+        "application/vnd.ms-excel",
+        ";",
+        "csv",
+    ):
+        answer = await post(api, ROSTER, content_type)
+
+        assert "text/csv" in problem(answer, 415, "unsupported-media-type")["detail"], content_type
+        assert answer.headers["Accept"] == "text/csv, multipart/form-data"
+    assert await all_learners(api) == {}
+    assert await follow(api.client, "/operations") == []
+
+
+async def test_the_charset_of_a_body_names_its_encoding(api):
+    answer = await post(api, ROSTER.encode("cp1252"), 'text/csv; charset="Windows-1252"')
+
+    assert (answer.json()["counts"]["created"], answer.json()["warnings"]) == (1, [])
+    assert (await all_learners(api))["a"]["first_name"] == "Zoë"
+
+
+async def test_the_charset_of_a_forms_part_names_its_encoding(api):
+    part = ("roster.csv", ROSTER.encode("iso-8859-15"), "text/csv; charset=iso-8859-15")
+    answer = await api.client.post("/imports/csv", files={"file": part})
+
+    assert (answer.json()["counts"]["created"], answer.json()["warnings"]) == (1, [])
+    assert (await all_learners(api))["a"]["first_name"] == "Zoë"
+
+
+async def test_a_charset_that_the_bytes_are_not_in_is_an_unreadable_file(api):
+    refusal = problem(
+        await post(api, ROSTER.encode("cp1252"), "text/csv; charset=utf-8"), 422, "unreadable-csv"
+    )
+
+    assert refusal["line"] == 2
+    assert await all_learners(api) == {}
+
+
+async def test_the_querys_encoding_wins_over_the_charset(api):
+    answer = await api.client.post(
+        "/imports/csv",
+        content=ROSTER.encode("cp1252"),
+        params={"encoding": "windows-1252"},
+        headers={"Content-Type": "text/csv; charset=utf-8"},
+    )
+
+    assert answer.json()["counts"]["created"] == 1
+
+
+async def test_an_unknown_charset_is_an_invalid_request_that_points_to_the_header(api):
+    refusal = problem(await post(api, ROSTER, "text/csv; charset=klingon"), 422, "invalid-request")
+
+    assert "'klingon'" in refusal["detail"]
+    assert pointers(refusal) == ["header:Content-Type"]
+    assert await count_stages(api.service.database) == 0
+
+
+async def test_a_form_has_exactly_one_file_of_the_right_name(api):
+    roster = ("roster.csv", ROSTER, "text/csv")
+    for form in (
+        {"files": {"roster": roster}},
+        {"files": [("file", roster), ("file", roster)]},
+        {"files": [("file", roster), ("more", roster)]},
+        {"files": {"file": roster}, "data": {"dry_run": "true"}},
+        {"files": {"file": (None, ROSTER)}},
+        {"files": {"": roster}},
+        {"files": [(f"f{number}", roster) for number in range(5)]},
+        {"files": {"file": roster}, "data": {f"f{number}": "" for number in range(20)}},
+        {"content": b"--here--\r\n", "headers": BOUNDARY},
+    ):
+        answer = await api.client.post("/imports/csv", **form)
+
+        problem(answer, 422, "invalid-request")
+    assert await all_learners(api) == {}
+    assert await follow(api.client, "/operations") == []
+
+
+async def test_a_field_of_options_in_the_form_is_told_to_go_into_the_query(api):
+    answer = await api.client.post(
+        "/imports/csv", files={"file": ("roster.csv", ROSTER)}, data={"dry_run": "true"}
+    )
+
+    refusal = problem(answer, 422, "invalid-request")
+    assert "'dry_run'" in refusal["detail"]
+    assert "query" in refusal["detail"]
+
+
+async def test_a_broken_form_is_an_invalid_request(api):
+    for content in (b"Username\na\n", b"--here", b"", b"--there\r\n\r\n"):
+        answer = await api.client.post("/imports/csv", content=content, headers=BOUNDARY)
+        problem(answer, 422, "invalid-request")
+    answer = await post(api, b"--here--", "multipart/form-data")
+    problem(answer, 422, "invalid-request")
+    assert await all_learners(api) == {}
+
+
+# The framework leaves the file of an unfinished part to the garbage collector, which closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+async def test_a_form_that_breaks_off_within_the_file_is_not_imported(api):
+    part = b'--here\r\nContent-Disposition: form-data; name="file"; filename="r.csv"\r\n\r\nUsername\r\na'
+
+    problem(await api.client.post("/imports/csv", content=part, headers=BOUNDARY), 422, "invalid-request")
+    assert await all_learners(api) == {}
+
+
+async def test_a_file_beyond_the_limit_is_refused_whatever_length_it_announces(database_url):
+    async with run_service(database_url, max_import_bytes=2000) as service:
+        organization = await service.found_organization()
+        async with service.client(await service.issue_key(organization)) as client:
+            fits = "Username\n" + "x" * 100 + "\n"
+
+            async def stream():
+                for _ in range(30):
+                    yield fits.encode()
+
+            announced = await client.post(
+                "/imports/csv", content=fits * 30, headers={"Content-Type": "text/csv"}
+            )
+            streamed = await client.post(
+                "/imports/csv", content=stream(), headers={"Content-Type": "text/csv"}
+            )
+            form = await client.post("/imports/csv", files={"file": ("roster.csv", fits * 30)})
+            small = await client.post("/imports/csv", content=fits, headers={"Content-Type": "text/csv"})
+            operations = await follow(client, "/operations")
+
+    for answer in (announced, streamed, form):
+        assert "2,000 bytes" in problem(answer, 413, "payload-too-large")["detail"]
+    assert small.status_code == 200
+    assert len(operations) == 1

@@ -1,0 +1,87 @@
+"""Learners put into the database as rows, and what the database then holds, for the tests of its SQL."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.status import Account
+from app.learners.learner import Cause
+from app.learners.tables import events, learners
+from app.platform.database import Database
+from app.platform.ids import new_id
+from tests.conftest import NOON
+
+TODAY = date(2026, 11, 2)
+CAUSE = Cause(
+    {"kind": "api-key", "id": None, "name": 'Zoë "HR"'}, NOON, TODAY, "contract ended", new_id(NOON)
+)
+
+# The days on which the rule turns, and any other; microseconds, since they pass through text on SQLite.
+_days = st.sampled_from([TODAY + timedelta(days=each) for each in (-366, -2, -1, 0, 1, 2, 366)]) | st.dates()
+_instants = st.sampled_from(
+    [datetime.combine(TODAY, time(0), UTC), NOON - timedelta(microseconds=1)]
+) | st.datetimes(datetime(1970, 1, 1), datetime(2026, 11, 1), timezones=st.just(UTC))  # noqa: DTZ001
+accounts = st.builds(
+    Account,
+    deactivated_at=st.none() | _instants,
+    first_accessed_at=st.none() | _instants,
+    expires_on=st.none() | _days,
+    sessions_valid_from=st.none() | _instants,
+)
+
+
+@asynccontextmanager
+async def undone(database: Database) -> AsyncIterator[AsyncConnection]:
+    """A connection whose transaction leaves nothing behind."""
+    async with database.engine.connect() as connection:
+        await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+        transaction = await connection.begin()
+        try:
+            yield connection
+        finally:
+            await transaction.rollback()
+
+
+async def insert_accounts(
+    connection: AsyncConnection, organization_id: int, drawn: Sequence[Account]
+) -> list[str]:
+    """One learner for each account; answers their ids."""
+    rows = [
+        {
+            "organization_id": organization_id,
+            "id": new_id(NOON - timedelta(days=1)),
+            "username": f"drawn{place}",
+            "username_key": f"drawn{place}",
+            "last_name_key": "",
+            "deactivated_at": account.deactivated_at,
+            "first_accessed_at": account.first_accessed_at,
+            "expires_on": account.expires_on,
+            "sessions_valid_from": account.sessions_valid_from,
+            "updated_at": NOON - timedelta(days=1),
+            "version": 1 + place,
+        }
+        for place, account in enumerate(drawn)
+    ]
+    await connection.execute(insert(learners), rows)
+    return [str(row["id"]) for row in rows]
+
+
+async def all_learners(connection: AsyncConnection, organization_id: int) -> list[dict[str, Any]]:
+    """Every column of the organization's learners, in id order."""
+    statement = select(learners).where(learners.c.organization_id == organization_id).order_by(learners.c.id)
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def all_events(connection: AsyncConnection, organization_id: int) -> list[dict[str, Any]]:
+    """Every column of the organization's events, by learner and version."""
+    statement = (
+        select(events)
+        .where(events.c.organization_id == organization_id)
+        .order_by(events.c.learner_id, events.c.version)
+    )
+    return [dict(row) for row in (await connection.execute(statement)).mappings()]

@@ -1,0 +1,80 @@
+"""A bulk action stores and records of each learner exactly what the same action on that learner alone does."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.errors import LearnerExpired
+from app.domain.status import Account
+from app.learners import bulk_sql, service
+from app.learners.bulk_sql import Action
+from app.platform.ids import instant_of
+from tests.conftest import NOON
+from tests.learners.stored import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
+
+pytestmark = pytest.mark.anyio
+
+UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+SINGLE = {Action.ACTIVATE: service.activate_learner, Action.DEACTIVATE: service.deactivate_learner}
+
+
+async def act_on_each(connection, action, organization_id, ids):
+    """The single path for each learner; answers what became of each."""
+    outcomes = {}
+    for learner_id in ids:
+        version = (await service.get_learner(connection, organization_id, learner_id)).version
+        try:
+            learner = await SINGLE[action](connection, organization_id, learner_id, None, CAUSE)
+        except LearnerExpired as refusal:
+            outcomes[learner_id] = ("refused", refusal.expires_on, refusal.restores_to.value)
+        else:
+            outcomes[learner_id] = ("unchanged" if learner.version == version else "changed", None, None)
+    return outcomes
+
+
+async def act_on_all(connection, action, organization_id, ids):
+    """The bulk path; answers the same."""
+    decided = bulk_sql.decide(action, organization_id, ids, CAUSE, connection.dialect.name)
+    rows = (await connection.execute(decided)).all()
+    assert [row.id for row in rows] == sorted(ids)
+    await bulk_sql.apply(connection, action, organization_id, ids, CAUSE)
+    return {
+        row.id: (row.outcome, row.expires_on, row.restores_to)
+        if row.outcome == "refused"
+        else (row.outcome, None, None)
+        for row in rows
+    }
+
+
+@pytest.mark.parametrize("action", Action)
+@settings(max_examples=25)
+@given(drawn=st.lists(accounts, min_size=1, max_size=25), left_out=st.lists(accounts, max_size=3))
+async def test_many_at_once_come_out_as_each_alone(api, action, drawn, left_out):
+    organization_id = api.organization.id
+    async with undone(api.service.database) as connection:
+        inserted = await insert_accounts(connection, organization_id, [*drawn, *left_out])
+        ids = inserted[: len(drawn)]
+        came_out = []
+        for act in (act_on_each, act_on_all):
+            async with connection.begin_nested() as nested:
+                outcomes = await act(connection, action, organization_id, ids)
+                recorded = await all_events(connection, organization_id)
+                stored = await all_learners(connection, organization_id)
+                await nested.rollback()
+            for event in recorded:
+                event_id = event.pop("id")
+                assert UUID7.fullmatch(event_id)
+                assert instant_of(event_id) == NOON
+                del event["position"]
+            came_out.append((outcomes, stored, recorded))
+    assert came_out[0] == came_out[1]
+
+
+async def test_every_event_of_a_bulk_action_has_an_id_of_its_own(api):
+    async with undone(api.service.database) as connection:
+        ids = await insert_accounts(connection, api.organization.id, [Account()] * 300)
+        await bulk_sql.apply(connection, Action.DEACTIVATE, api.organization.id, ids, CAUSE)
+        recorded = await all_events(connection, api.organization.id)
+    assert len({event["id"] for event in recorded}) == 300

@@ -1,0 +1,171 @@
+"""Conditional requests (RFC 9110 section 13): nobody overwrites what they have not seen, nobody reloads in vain."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from tests.conftest import NOON
+from tests.learners.answers import pointers, problem
+
+pytestmark = pytest.mark.anyio
+
+CHANGES = [
+    ("PATCH", "", {"first_name": "Ada"}),
+    ("POST", "/deactivate", {}),
+    ("POST", "/activate", {}),
+]
+every_change = pytest.mark.parametrize(
+    ("method", "path", "body"), CHANGES, ids=["patch", "deactivate", "activate"]
+)
+
+
+async def tag_of(api, learner):
+    return (await api.client.get(f"/learners/{learner['id']}")).headers["ETag"]
+
+
+async def change(api, learner, method, path, body, if_match):
+    headers = {"If-Match": if_match}
+    return await api.client.request(method, f"/learners/{learner['id']}{path}", json=body, headers=headers)
+
+
+async def get(api, learner, if_none_match):
+    return await api.client.get(f"/learners/{learner['id']}", headers={"If-None-Match": if_none_match})
+
+
+async def deactivated(api):
+    """A learner whom each of CHANGES would change, with the tag of their first version and their current one."""
+    learner = await api.create()
+    first = await tag_of(api, learner)
+    await api.client.post(f"/learners/{learner['id']}/deactivate")
+    return learner, first, await tag_of(api, learner)
+
+
+@every_change
+async def test_a_change_goes_through_with_the_current_tag_and_answers_the_next(api, method, path, body):
+    learner = await api.create()
+    answer = await change(api, learner, method, path, body, await tag_of(api, learner))
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == await tag_of(api, learner)
+    assert answer.json() == await api.get(learner)
+
+
+@every_change
+async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(api, method, path, body):
+    learner, stale, _ = await deactivated(api)
+    before, history = await api.get(learner), await api.events(learner)
+    document = problem(await change(api, learner, method, path, body, stale), 412, "version-mismatch")
+    assert document["current_version"] == 2
+    assert (await api.get(learner), await api.events(learner)) == (before, history)
+
+
+@every_change
+async def test_any_tag_of_a_list_may_match(api, method, path, body):
+    learner, stale, current = await deactivated(api)
+    answer = await change(api, learner, method, path, body, f'"xyzzy", {stale} ,{current}')
+    assert answer.status_code == 200
+    problem(
+        await change(api, learner, "PATCH", "", {"first_name": "B"}, f'{stale}, "xyzzy"'),
+        412,
+        "version-mismatch",
+    )
+
+
+async def test_a_star_matches_whoever_exists(api):
+    learner, _, _ = await deactivated(api)
+    assert (await change(api, learner, "PATCH", "", {"first_name": "Ada"}, "*")).status_code == 200
+    nobody = {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"}
+    problem(await change(api, nobody, "PATCH", "", {"first_name": "Ada"}, "*"), 404, "not-found")
+
+
+async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api):
+    learner, stale, current = await deactivated(api)
+    problem(
+        await change(api, learner, "PATCH", "", {"first_name": "A"}, f"W/{stale}"), 412, "version-mismatch"
+    )
+    assert (await change(api, learner, "PATCH", "", {"first_name": "A"}, f"W/{current}")).status_code == 200
+
+
+@pytest.mark.parametrize("tag", ['""', '"0"', '"2x.activated.0"', '"²"', '"-1"', '"99999999999999999999"'])
+async def test_somebody_elses_tag_matches_nothing(api, tag):
+    learner = await api.create()
+    answer = await change(api, learner, "PATCH", "", {"first_name": "Ada"}, tag.encode())
+    problem(answer, 412, "version-mismatch")
+
+
+@pytest.mark.parametrize("header", ["1", "1.activated.0", "W/", '"unclosed', "**", "-"])
+async def test_what_is_no_tag_is_refused_with_an_example(api, header):
+    learner = await api.create()
+    document = problem(
+        await change(api, learner, "PATCH", "", {"first_name": "Ada"}, header), 422, "invalid-request"
+    )
+    assert pointers(document) == ["header:If-Match"]
+    assert (await api.get(learner))["first_name"] is None
+
+
+async def test_the_version_is_judged_before_the_rules(api):
+    learner = await api.create(expires_on="2026-11-01")
+    stale = await tag_of(api, learner)
+    await api.client.patch(f"/learners/{learner['id']}", json={"first_name": "Ada"})
+    problem(await change(api, learner, "POST", "/activate", {}, stale), 412, "version-mismatch")
+    current = await tag_of(api, learner)
+    problem(await change(api, learner, "POST", "/activate", {}, current), 409, "learner-expired")
+
+
+async def test_of_many_with_the_same_tag_one_wins(api):
+    learner = await api.create()
+    tag = await tag_of(api, learner)
+    answers = await asyncio.gather(
+        *(change(api, learner, "PATCH", "", {"first_name": f"Ada {each}"}, tag) for each in range(8))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 7
+    (winner,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert await api.get(learner) == winner
+    assert [event["version"] for event in await api.events(learner)] == [2, 1]
+
+
+async def test_what_a_client_has_already_is_not_sent_again(api):
+    learner = await api.create()
+    tag = await tag_of(api, learner)
+    for header in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await get(api, learner, header)
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag), header
+    for header in ('"other"', "garbage", tag.strip('"')):
+        answer = await get(api, learner, header)
+        assert (answer.status_code, answer.json()) == (200, learner), header
+
+
+async def test_another_tag_comes_with_every_change_and_with_every_access(api):
+    learner = await api.create()
+    tags = [await tag_of(api, learner)]
+    for path in ("access", "access", "deactivate", "activate"):
+        api.service.clock.advance(minutes=1)
+        assert (await api.client.post(f"/learners/{learner['id']}/{path}")).status_code == 200
+        assert (await get(api, learner, tags[-1])).status_code == 200
+        tags.append(await tag_of(api, learner))
+    await api.client.patch(f"/learners/{learner['id']}", json={"email": "a@example.org"})
+    tags.append(await tag_of(api, learner))
+    assert len(set(tags)) == len(tags) == 6
+
+
+async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api):
+    learner = await api.create(expires_on=NOON.date().isoformat())
+    tag = await tag_of(api, learner)
+    api.service.clock.advance(hours=11)
+    assert (await get(api, learner, tag)).status_code == 304
+    api.service.clock.instant = NOON + timedelta(hours=12)
+    answer = await get(api, learner, tag)
+    assert (answer.status_code, answer.json()["status"]) == (200, "expired")
+    assert answer.headers["ETag"] != tag
+
+
+async def test_the_clock_and_a_login_are_nobodys_change_and_stand_in_nobodys_way(api):
+    learner = await api.create(expires_on=NOON.date().isoformat())
+    tag = await tag_of(api, learner)
+    await api.client.post(f"/learners/{learner['id']}/access")
+    seen = await tag_of(api, learner)
+    api.service.clock.advance(minutes=5)
+    await api.client.post(f"/learners/{learner['id']}/access")
+    api.service.clock.advance(days=1)
+    assert (await change(api, learner, "PATCH", "", {"expires_on": None}, seen)).status_code == 200
+    problem(await change(api, learner, "PATCH", "", {"first_name": "Ada"}, tag), 412, "version-mismatch")

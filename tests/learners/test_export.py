@@ -1,0 +1,251 @@
+"""The list as CSV: which form an `Accept` asks for, what stands in it, and that it imports back unchanged."""
+
+import csv
+import io
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.errors import InvalidValue
+from app.domain.profile import clean_name
+from app.learners import service
+from tests.conftest import NOON
+from tests.learners.answers import pointers, problem
+from tests.learners.rosters import walk
+from tests.learners.stored import CAUSE
+
+pytestmark = pytest.mark.anyio
+
+HEADER = ["Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date"]
+TODAY = NOON.date()
+# Names that a spreadsheet would compute, and others that a careless writer or reader of CSV would spoil.
+TRICKY = [
+    "=HYPERLINK(1)",
+    "+49 30",
+    "-dash",
+    "@home",
+    "'quoted",
+    "'=guarded",
+    "''=twice",
+    'say "hi", then; go | away',
+    '"',
+    "'",
+    "ends with \\",
+    "Özil",
+    "山田",
+    "Yes",
+    "never",
+    "2026-11-02",
+    "NULL",
+    "0017",
+]
+
+
+async def export(api, **params):
+    answer = await api.client.get("/learners", params=params, headers={"Accept": "text/csv"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    return answer.text
+
+
+def rows_of(text):
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+async def test_every_match_stands_in_the_columns_of_an_import(api):
+    await api.create(
+        username="b.full",
+        external_id="HR-1",
+        email="b@example.org",
+        first_name="Ada",
+        last_name="Okafor",
+        expires_on=TODAY.isoformat(),
+    )
+    await api.create(username="A.bare")
+    gone = await api.create(username="c.gone", last_name="Özil, the second")
+    await api.client.post(f"/learners/{gone['id']}/deactivate")
+    entered = await api.create(username="d.entered")
+    await api.client.post(f"/learners/{entered['id']}/access")
+    late = await api.create(username="e.late", expires_on="2026-11-01")
+    await api.client.post(f"/learners/{late['id']}/deactivate")
+    text = await export(api)
+    assert text == (
+        "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\r\n"
+        "A.bare,,,,,Yes,\r\n"
+        "b.full,HR-1,b@example.org,Ada,Okafor,Yes,2026-11-02\r\n"
+        'c.gone,,,,"Özil, the second",No,\r\n'
+        "d.entered,,,,,Yes,\r\n"
+        "e.late,,,,,,2026-11-01\r\n"
+    )
+    api.service.clock.advance(days=1)
+    assert rows_of(await export(api))[2][5:] == ["", "2026-11-02"]
+
+
+async def test_the_file_has_a_name_and_no_page(api):
+    for number in range(4):
+        await api.create(username=f"m{number}")
+    answer = await api.client.get("/learners", params={"limit": 2}, headers={"Accept": "text/csv"})
+    assert len(rows_of(answer.text)) == 1 + 4
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="learners.csv"'
+    assert "Link" not in answer.headers
+
+
+async def test_an_export_takes_the_filter_and_the_order_of_the_list(api):
+    for number in range(6):
+        api.service.clock.advance(seconds=1)
+        learner = await api.create(username=f"m{number}", last_name=f"Name {number % 2}")
+        if number > 2:
+            await api.client.post(f"/learners/{learner['id']}/deactivate")
+    for params in (
+        {"status": ["deactivated"], "sort": "-created_at"},
+        {"q": "name 1", "sort": "last_name"},
+        {"sort": "-username"},
+        {"username": "M4"},
+        {"q": "nobody"},
+    ):
+        listed = [learner["username"] for learner in await walk(api, limit=2, **params)]
+        assert [row[0] for row in rows_of(await export(api, **params))] == ["Username", *listed]
+    answer = await api.client.get("/learners", params={"statsu": "active"}, headers={"Accept": "text/csv"})
+    assert pointers(problem(answer, 422, "invalid-request")) == ["?statsu"]
+
+
+async def test_no_cell_runs_as_a_formula(api):
+    for number, text in enumerate(TRICKY):
+        await api.create(username=f"{text} {number}", first_name=text, last_name=text, external_id=text)
+    _, *rows = rows_of(await export(api))
+    assert len(rows) == len(TRICKY)
+    for row in rows:
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+    assert sorted(row[1] for row in rows if row[1].startswith("'")) == sorted(
+        ["'=HYPERLINK(1)", "'+49 30", "'-dash", "'@home", "'quoted", "''=guarded", "'''=twice", "'"]
+    )
+
+
+async def test_what_is_exported_imports_back_unchanged(api):
+    for number, text in enumerate(TRICKY):
+        learner = await api.create(
+            username=f"{text} {number}",
+            first_name=text,
+            last_name=text[::-1],
+            external_id=text,
+            email=f"{text.replace(' ', '').replace('@', '+')}@example.org",
+            expires_on=[None, "2026-11-01", "2026-11-02"][number % 3],
+        )
+        if number % 2:
+            await api.client.post(f"/learners/{learner['id']}/deactivate")
+    before = await walk(api, limit=1000)
+    exported = await export(api)
+    operation = await api.import_csv(exported)
+    assert operation["counts"] == dict.fromkeys(operation["counts"], 0) | {"unchanged": len(TRICKY)}
+    assert operation["warnings"] == []
+    assert await walk(api, limit=1000) == before
+    assert await export(api) == exported
+
+
+def is_clean(text):
+    try:
+        return clean_name(text) == text
+    except InvalidValue:
+        return False
+
+
+texts = st.text(
+    st.sampled_from("=+-@'\"`,;|\\ \N{NO-BREAK SPACE}\ufeff#éaZ0山😀") | st.characters(),
+    min_size=1,
+    max_size=12,
+).filter(is_clean)
+days = st.none() | st.dates() | st.sampled_from([TODAY - timedelta(days=1), TODAY])
+people = st.tuples(texts, st.none() | texts, st.none() | texts, days, st.booleans())
+_numbers = count(1)
+
+
+@settings(max_examples=30)
+@given(drawn=st.lists(people, min_size=1, max_size=5))
+async def test_any_learners_at_all_import_back_unchanged(api, drawn):
+    organization_id = api.organization.id
+
+    async def store(connection):
+        for username, external_id, name, expires_on, is_deactivated in drawn:
+            number = next(_numbers)
+            profile = {
+                "username": f"{username}{number}",
+                "external_id": external_id and f"{external_id}{number}",
+                "first_name": name,
+                "last_name": username,
+            }
+            learner = await service.create_learner(connection, organization_id, profile, expires_on, CAUSE)
+            if is_deactivated:
+                await service.deactivate_learner(connection, organization_id, learner.id, None, CAUSE)
+
+    await api.service.database.write(store)
+    before = await walk(api, limit=1000)
+    operation = await api.import_csv(await export(api))
+    outcomes = await api.outcomes(operation)
+    assert [outcome for outcome in outcomes if outcome["outcome"] != "unchanged"] == []
+    assert len(outcomes) == len(before)
+    assert await walk(api, limit=1000) == before
+
+
+class TestNegotiation:
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "text/csv",
+            "TEXT/CSV",
+            "text/csv; charset=utf-8",
+            "text/*",
+            "application/json;q=0.4, text/csv;q=0.5",
+            "text/csv, application/json;q=0.9",
+            "application/json;q=0, */*",
+            "text/html, text/csv",
+            "*/*;q=0.1, text/csv",
+        ],
+    )
+    async def test_csv_is_what_is_asked_for(self, api, accept):
+        answer = await api.client.get("/learners", headers={"Accept": accept})
+        assert answer.headers["Content-Type"].startswith("text/csv")
+
+    @pytest.mark.parametrize(
+        "accept",
+        [
+            "",
+            "*/*",
+            "application/json",
+            "application/*",
+            "text/csv;q=0.5, application/json",
+            "text/csv;q=0.5, application/json;q=0.5",
+            "text/csv;q=0, */*;q=0.1",
+            "text/html, application/xhtml+xml, */*;q=0.8",
+            "text/csv;q=0.2, */*",
+        ],
+    )
+    async def test_json_is_what_is_asked_for(self, api, accept):
+        answer = await api.client.get("/learners", headers={"Accept": accept})
+        assert answer.json() == {"items": [], "next_cursor": None}
+
+    @pytest.mark.parametrize(
+        "accept", ["image/png", "text/html", "text/csv;q=0", "application/xml, text/plain", "*/*;q=0", "csv"]
+    )
+    async def test_what_there_is_not_is_not_acceptable(self, api, accept):
+        answer = await api.client.get("/learners", headers={"Accept": accept})
+        document = problem(answer, 406, "not-acceptable")
+        assert "text/csv" in document["detail"]
+        assert "application/json" in document["detail"]
+
+
+async def test_one_export_too_many_is_told_to_come_again(api):
+    """Each keeps a database connection while it streams: they must not take them all."""
+    await api.create(username="a.okafor")
+    exports = api.service.app.state.exports
+    async with AsyncExitStack() as running:
+        while not exports.locked():
+            await running.enter_async_context(exports)
+        answer = await api.client.get("/learners", headers={"Accept": "text/csv"})
+        problem(answer, 503, "overloaded")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert (await api.client.get("/learners")).status_code == 200
+    assert len(rows_of(await export(api))) == 2

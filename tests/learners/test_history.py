@@ -1,0 +1,133 @@
+"""A learner's history: page by page, newest first, and final: the database itself refuses to change it."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from tests.conftest import NOON
+from tests.learners.answers import pointers, problem
+from tests.learners.stored import all_events
+
+pytestmark = pytest.mark.anyio
+
+
+async def with_history(api, changes):
+    """A learner who was changed this often, a minute apart."""
+    learner = await api.create()
+    for number in range(changes):
+        api.service.clock.advance(minutes=1)
+        await api.client.patch(f"/learners/{learner['id']}", json={"first_name": f"Ada {number}"})
+    return learner
+
+
+async def test_pages_make_up_the_history_newest_first(api):
+    learner = await with_history(api, 9)
+    whole = await api.events(learner)
+    assert [event["version"] for event in whole] == list(range(10, 0, -1))
+    assert [event["occurred_at"] for event in whole[::9]] == ["2026-11-02T12:09:00Z", "2026-11-02T12:00:00Z"]
+    assert len({event["id"] for event in whole}) == 10
+    for limit in (1, 3, 9, 10):
+        found, url, params = [], f"/learners/{learner['id']}/events", {"limit": limit}
+        while url:
+            answer = await api.client.get(url, params=params)
+            page = answer.json()
+            assert len(page["items"]) <= limit
+            assert (page["next_cursor"] is None) == ("next" not in answer.links)
+            found += page["items"]
+            url, params = answer.links.get("next", {}).get("url"), None
+        assert found == whole
+
+
+async def test_what_happens_while_it_is_read_does_not_shift_it(api):
+    learner = await with_history(api, 5)
+    url = f"/learners/{learner['id']}/events"
+    first = (await api.client.get(url, params={"limit": 2})).json()
+    await api.client.post(f"/learners/{learner['id']}/deactivate")
+    rest = (await api.client.get(url, params={"limit": 5, "cursor": first["next_cursor"]})).json()
+    assert [event["version"] for event in first["items"] + rest["items"]] == [6, 5, 4, 3, 2, 1]
+    assert rest["next_cursor"] is None
+
+
+async def test_each_change_of_every_kind_is_one_event_of_one_version(api):
+    learner = await api.create()
+    for path in ("access", "deactivate", "activate", "access"):
+        await api.client.post(f"/learners/{learner['id']}/{path}")
+    for expires_on in ("2026-11-01", "2026-11-02", "2026-11-03"):
+        await api.client.patch(f"/learners/{learner['id']}", json={"expires_on": expires_on})
+    await api.import_csv(f"Username,Last Name,Active\n{learner['username']},Okafor,No\n", reason="feed")
+    events = await api.events(learner)
+    assert [event["version"] for event in events] == list(range(8, 0, -1))
+    assert [event["type"].removeprefix("learner.") for event in reversed(events)] == [
+        "created",
+        "accessed",
+        "deactivated",
+        "activated",
+        "expired",
+        "restored",
+        "updated",
+        "deactivated",
+    ]
+    assert events[0]["reason"] == "feed"
+    assert events[0]["operation_id"] is not None
+    assert (await api.get(learner))["version"] == 8
+
+
+async def test_before_and_after_tell_how_every_fact_came_about(api):
+    """What a history is for: played from the start, it gives the learner as they are."""
+    learner = await api.create(email="a@example.org", external_id="HR-1")
+    await api.client.post(f"/learners/{learner['id']}/access")
+    await api.client.patch(f"/learners/{learner['id']}", json={"email": None, "first_name": "Ada"})
+    await api.client.post(f"/learners/{learner['id']}/deactivate")
+    await api.client.patch(f"/learners/{learner['id']}", json={"expires_on": "2026-10-31"})
+    facts = {}
+    for event in reversed(await api.events(learner)):
+        assert {name: facts.get(name) for name in event["before"]} == event["before"]
+        facts |= event["after"]
+    now = await api.get(learner)
+    instants = {name: facts.pop(name) for name in ("deactivated_at", "first_accessed_at")}
+    assert facts == {name: now[name] for name in facts}
+    assert {"username", "email", "first_name", "external_id", "expires_on", "status"} == facts.keys()
+    assert set(instants.values()) == {NOON.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+
+
+async def test_only_paging_is_asked_of_a_history(api):
+    learner = await api.create()
+    for params, pointer in (({"limit": 0}, "?limit"), ({"limit": 1001}, "?limit"), ({"type": "x"}, "?type")):
+        answer = await api.client.get(f"/learners/{learner['id']}/events", params=params)
+        assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
+    other = await with_history(api, 2)
+    cursor = (await api.client.get(f"/learners/{other['id']}/events", params={"limit": 1})).json()[
+        "next_cursor"
+    ]
+    for wrong in (cursor, "x", ""):
+        answer = await api.client.get(f"/learners/{learner['id']}/events", params={"cursor": wrong})
+        problem(answer, 400, "invalid-cursor")
+    for unknown in ("019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "x"):
+        problem(await api.client.get(f"/learners/{unknown}/events"), 404, "not-found")
+
+
+CHANGES = [
+    "UPDATE events SET reason = 'nothing happened' WHERE organization_id = {organization}",
+    "UPDATE events SET reason = reason",
+    "DELETE FROM events WHERE organization_id = {organization}",
+    """INSERT INTO events SELECT * FROM events WHERE organization_id = {organization}
+    ON CONFLICT (position) DO UPDATE SET reason = 'nothing happened'""",
+]
+CHANGES_IN = {
+    "sqlite": ["INSERT OR REPLACE INTO events SELECT * FROM events WHERE organization_id = {organization}"],
+    "postgresql": ["TRUNCATE events", "TRUNCATE events RESTART IDENTITY CASCADE"],
+}
+
+
+async def test_the_database_refuses_to_change_or_remove_an_event(api):
+    database = api.service.database
+    await with_history(api, 2)
+    async with database.read() as connection:
+        before = await all_events(connection, api.organization.id)
+    for change in CHANGES + CHANGES_IN[database.engine.dialect.name]:
+        statement = text(change.format(organization=api.organization.id))
+        with pytest.raises(DBAPIError, match="never changed or removed"):
+            await database.write(lambda connection, statement=statement: connection.execute(statement))
+    async with database.read() as connection:
+        assert await all_events(connection, api.organization.id) == before
+    assert len(before) == 3

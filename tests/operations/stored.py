@@ -1,0 +1,136 @@
+"""What an organization has stored, and the parts of it that two runs of the same work must agree on."""
+
+from typing import Any
+
+import httpx
+from sqlalchemy import func, select
+
+from app.imports.tables import import_keys
+from app.learners.tables import events, learners
+from app.operations.tables import operation_chunks, operation_outcomes, operations
+from app.platform.database import Database
+from tests.conftest import Api
+
+State = dict[str, list[dict[str, Any]]]
+
+FACTS = (
+    "username",
+    "external_id",
+    "email",
+    "first_name",
+    "last_name",
+    "deactivated_at",
+    "first_accessed_at",
+    "expires_on",
+    "sessions_valid_from",
+    "version",
+)
+
+
+async def another(api: Api) -> Api:
+    """An administrator of another organization."""
+    organization = await api.service.found_organization()
+    return Api(api.service, organization, api.service.client(await api.service.issue_key(organization)))
+
+
+async def stored_state(database: Database, organization_id: int) -> State:
+    """Every row of the organization's learners and events, and of its operations and their parts."""
+    numbers = select(operations.c.number).where(operations.c.organization_id == organization_id)
+    ids = select(operations.c.id).where(operations.c.organization_id == organization_id)
+    statements = {
+        # Without what the database itself makes of the facts.
+        "learners": select(*(column for column in learners.c if column.computed is None))
+        .where(learners.c.organization_id == organization_id)
+        .order_by(learners.c.id),
+        "events": select(events)
+        .where(events.c.organization_id == organization_id)
+        .order_by(events.c.learner_id, events.c.version),
+        "operations": select(operations)
+        .where(operations.c.organization_id == organization_id)
+        .order_by(operations.c.number),
+        "chunks": select(operation_chunks)
+        .where(operation_chunks.c.operation_id.in_(ids))
+        .order_by(operation_chunks.c.operation_id, operation_chunks.c.number),
+        "outcomes": select(operation_outcomes)
+        .where(operation_outcomes.c.operation_number.in_(numbers))
+        .order_by(operation_outcomes.c.operation_number, operation_outcomes.c.item),
+        "keys": select(import_keys)
+        .where(import_keys.c.operation_number.in_(numbers))
+        .order_by(import_keys.c.operation_number, import_keys.c.is_name, import_keys.c.key),
+    }
+    async with database.read() as connection:
+        return {
+            name: [dict(row) for row in (await connection.execute(statement)).mappings()]
+            for name, statement in statements.items()
+        }
+
+
+def comparable(state: State) -> dict[str, Any]:
+    """The state without ids and positions: equal where the same work was done, wherever and in whatever pieces."""
+    names = {row["id"]: row["username"] for row in state["learners"]}
+    return {
+        "learners": {row["username"]: [row[name] for name in FACTS] for row in state["learners"]},
+        "events": {
+            (names[row["learner_id"]], row["version"]): [
+                row[name] for name in ("type", "occurred_at", "reason", "before", "after")
+            ]
+            + [row["operation_id"] is not None, row["actor"]["kind"]]
+            for row in state["events"]
+        },
+        "operations": [
+            [row[name] for name in ("kind", "state", "cursor", "done", "total", "counts", "problem")]
+            for row in state["operations"]
+        ],
+        "outcomes": sorted(
+            (
+                row["line"] or 0,
+                row["username"] or "",
+                names.get(row["learner_id"]) or "",
+                row["outcome"],
+                str(row["problem"]),
+            )
+            for row in state["outcomes"]
+        ),
+    }
+
+
+async def count_stages(database: Database) -> int:
+    """How many chunks there are whose operation never came."""
+    known = select(operations.c.id).where(operations.c.id == operation_chunks.c.operation_id)
+    statement = select(func.count()).select_from(operation_chunks).where(~known.exists())
+    async with database.read() as connection:
+        return int((await connection.execute(statement)).scalar_one())
+
+
+async def follow(client: httpx.AsyncClient, path: str, **params: Any) -> list[dict[str, Any]]:
+    """The items of every page of a list."""
+    items: list[dict[str, Any]] = []
+    while True:
+        answer = await client.get(path, params={"limit": 1000, **params})
+        assert answer.status_code == 200, answer.text
+        page = answer.json()
+        items += page["items"]
+        if page["next_cursor"] is None:
+            return items
+        params["cursor"] = page["next_cursor"]
+
+
+async def all_outcomes(api: Api, operation: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
+    """What became of each learner or row, of all pages."""
+    return await follow(api.client, f"/operations/{operation['id']}/outcomes", **params)
+
+
+async def all_learners(api: Api) -> dict[str, dict[str, Any]]:
+    """Every learner as the API shows them, by username."""
+    return {each["username"]: each for each in await follow(api.client, "/learners")}
+
+
+async def ended(api: Api, operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation once it has ended: its client asks again and again."""
+    for _ in range(10_000):
+        answer = await api.client.get(f"/operations/{operation['id']}")
+        assert answer.status_code == 200, answer.text
+        document: dict[str, Any] = answer.json()
+        if document["finished_at"] is not None:
+            return document
+    raise AssertionError("the operation does not end")

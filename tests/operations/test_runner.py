@@ -1,0 +1,594 @@
+"""Chunks and cursor: whatever breaks, whenever, nothing is lost and nothing is done twice."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
+
+from app.imports import service as import_service
+from app.imports.worker import CsvImportWorker
+from app.main import WORKERS
+from app.operations import bulk_actions, repository, runner
+from app.operations.bulk_actions import BulkActionWorker
+from app.operations.operation import Chunk, Kind, Operation, State, Worker
+from app.operations.runner import Runner
+from app.platform.database import Database
+from app.platform.ids import new_id
+from tests.conftest import NOON, run_service
+from tests.operations.stored import (
+    all_learners,
+    another,
+    comparable,
+    count_stages,
+    ended,
+    follow,
+    stored_state,
+)
+
+pytestmark = pytest.mark.anyio
+
+CHUNK = 50  # enough that rows go to the database in bulk
+
+
+async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
+    """Happens before or after an undisturbed chunk."""
+
+
+@dataclass
+class Disturbed:
+    """The real worker, and what is to happen in each chunk's transaction before and after its work."""
+
+    real: Worker
+    before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+    after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+
+    async def run_chunk(self, connection, operation, chunk, organization, now):
+        await self.before(connection, chunk)
+        counted = await self.real.run_chunk(connection, operation, chunk, organization, now)
+        await self.after(connection, chunk)
+        return counted
+
+    report_header = report_cells = None
+
+
+def make_runner(api, database=None, **disturbances):
+    """A runner as another process would have it."""
+    workers = {
+        Kind.CSV_IMPORT: Disturbed(CsvImportWorker(), **disturbances),
+        Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
+    }
+    return Runner(database or api.service.database, api.service.clock, workers)
+
+
+@pytest.fixture
+async def second_database(service):
+    """The same database as another process sees it."""
+    database = Database(service.url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def logged():
+    """The lines of the log, kept as they are: to render a traceback with all its locals takes seconds."""
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def chunk_sizes(monkeypatch):
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", CHUNK)
+
+
+@asynccontextmanager
+async def own_turn(api):
+    """The service itself runs nothing of the organization meanwhile: the test does."""
+    async with api.service.app.state.runner._turns[api.organization.id]:
+        yield
+
+
+async def submit(api, kind, chunks=3) -> Operation:
+    """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
+    known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_service, "CHUNK_ROWS", 5000)
+        await api.import_csv(
+            "Username,Active,Expiration Date\n"
+            + "".join(
+                f"{name},{'No' if number % 3 else ''},{'2026-11-01' if number % 10 == 0 else ''}\n"
+                for number, name in enumerate(known)
+            )
+        )
+    prefer = {"Prefer": "respond-async"}
+    if kind is Kind.BULK_ACTION:
+        body = {
+            "action": "activate",
+            "selection": {"usernames": known + [f"nobody{number}" for number in range(len(known))]},
+            "reason": "back to school",
+        }
+        answer = await api.client.post("/learners/bulk-actions", json=body, headers=prefer)
+    else:
+        rows = []
+        for number, name in enumerate(known):
+            # Each chunk creates and changes more than a few; some rows are refused, broken or there twice.
+            twice = known[0] if number % 24 == 7 else name
+            active = "Yes" if number % 10 == 0 else "Maybe" if number % 20 == 9 else ""
+            rows += [f"{twice},HR-{number},{active},Ada\n", f"new{number},,No,Grace\n"]
+        answer = await api.client.post(
+            "/imports/csv",
+            content="Username,External ID,Active,First Name\n" + "".join(rows),
+            headers={"Content-Type": "text/csv", **prefer},
+        )
+    assert answer.status_code == 202, answer.text
+    return await stored(api, answer.json()["id"])
+
+
+async def stored(api, operation_id) -> Operation:
+    async with api.service.database.read() as connection:
+        operation = await repository.find(connection, api.organization.id, operation_id)
+    assert operation is not None
+    return operation
+
+
+async def finish(a_runner, operation) -> Operation:
+    while not operation.is_finished:
+        operation = await a_runner.run_next_chunk(operation)
+    return operation
+
+
+async def state_of(api):
+    return await stored_state(api.service.database, api.organization.id)
+
+
+async def undisturbed(api, kind):
+    """What the operation comes to where nothing happens to it."""
+    other = await another(api)
+    async with own_turn(other):
+        operation = await submit(other, kind)
+        await finish(make_runner(other), operation)
+    await other.client.aclose()
+    return comparable(await state_of(other))
+
+
+# Crashes
+
+
+class Crash(Exception):
+    """Stands for the end of the process."""
+
+
+@asynccontextmanager
+async def crashing(database, at):
+    """Crash before statement `at`, or before the commit after the last; answers whether it came to that."""
+    reached = []
+
+    def before_statement(*_):
+        reached.append("statement")
+        if len(reached) == at:
+            raise Crash
+
+    def before_commit(*_):
+        reached.append("commit")
+        if len(reached) == at:
+            raise Crash
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", before_statement)
+    event.listen(engine, "commit", before_commit)
+    try:
+        yield reached
+    finally:
+        event.remove(engine, "before_cursor_execute", before_statement)
+        event.remove(engine, "commit", before_commit)
+
+
+@asynccontextmanager
+async def losing_connection(database, at):
+    """Lose the connection to PostgreSQL after statement `at`; answers which were reached."""
+    reached = []
+
+    def after_statement(connection, *_):
+        reached.append("statement")
+        if len(reached) == at:
+            connection.connection.driver_connection._transport.abort()
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "after_cursor_execute", after_statement)
+    try:
+        yield reached
+    finally:
+        event.remove(engine, "after_cursor_execute", after_statement)
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(api, second_database, kind):
+    expected = await undisturbed(api, kind)
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        other_process = make_runner(api, second_database)
+        await other_process.run_next_chunk(operation)
+        before = await state_of(api)
+
+        crashes = 0
+        while True:
+            async with crashing(second_database, crashes + 1) as reached:
+                try:
+                    await other_process.run_next_chunk(operation)
+                except Crash:
+                    crashes += 1
+                    assert await state_of(api) == before, f"crashed at {reached}"
+                else:
+                    break
+        assert reached[-1] == "commit"
+        assert crashes == len(reached) > 8
+        await finish(other_process, operation)
+
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_a_connection_lost_after_any_statement_leaves_everything_as_before_the_chunk(
+    api, second_database, kind
+):
+    if second_database.is_sqlite:
+        pytest.skip("SQLite has no connection to lose; see the full disk")
+    expected = await undisturbed(api, kind)
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        other_process = make_runner(api, second_database)
+        await other_process.run_next_chunk(operation)
+        before = await state_of(api)
+
+        losses = 0
+        while True:
+            async with losing_connection(second_database, losses + 1) as reached:
+                try:
+                    await other_process.run_next_chunk(operation)
+                except (SQLAlchemyError, OSError):  # what the runner knows to be no fault of the worker's
+                    losses += 1
+                    assert await state_of(api) == before
+                else:
+                    break
+        assert losses == len(reached) > 8
+        await finish(other_process, operation)
+
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
+    api, second_database, kind, monkeypatch, logged
+):
+    monkeypatch.setattr(runner, "_FIRST_PAUSE_SECONDS", 0.001)
+    expected = await undisturbed(api, kind)
+    faults = iter([False, True, True, False])
+
+    async def fail(connection, _chunk):
+        is_due = next(faults, False)
+        if second_database.is_sqlite:  # as many pages as there are: the disk is full
+            pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
+            limit = pages if is_due else 1_000_000_000
+            await connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
+            if is_due:
+                await connection.exec_driver_sql("CREATE TABLE one_page_more (x)")
+        elif is_due:
+            await connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        other_process = make_runner(api, second_database, after=fail)
+        other_process.start(operation)
+        await asyncio.gather(*other_process._tasks.values())
+
+    assert (await stored(api, operation.id)).state is State.SUCCEEDED
+    assert next(faults, None) is None
+    assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001, 0.002]
+    assert comparable(await state_of(api)) == expected
+
+
+# Several runners
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_two_runners_on_one_operation_do_each_chunk_once(api, second_database, kind):
+    expected = await undisturbed(api, kind)
+    done = []
+
+    async def note(_connection, chunk):
+        done.append(chunk.number)
+
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        here, there = make_runner(api, after=note), make_runner(api, second_database, after=note)
+        here.start(operation)
+        there.start(operation)
+        await asyncio.gather(*here._tasks.values(), *there._tasks.values())
+
+    assert done == [0, 1, 2]
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_a_process_that_starts_goes_on_with_what_another_left(api, second_database):
+    expected = await undisturbed(api, Kind.CSV_IMPORT)
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        left = await make_runner(api).run_next_chunk(operation)
+        assert (left.state, left.cursor, left.done) == (State.RUNNING, 1, CHUNK)
+        finished = await another(api)
+        await finished.import_csv("Username\na\n")
+        before = await state_of(finished)
+
+        successor = make_runner(api, second_database)
+        await successor.take_up_unfinished()
+        assert set(successor._tasks) == {operation.number}
+        await asyncio.gather(*successor._tasks.values())
+
+    assert comparable(await state_of(api)) == expected
+    assert await state_of(finished) == before
+    await finished.client.aclose()
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_a_service_takes_up_unfinished_operations_when_it_starts(api):
+    expected = await undisturbed(api, Kind.BULK_ACTION)
+    async with own_turn(api):
+        operation = await submit(api, Kind.BULK_ACTION)
+        await make_runner(api).run_next_chunk(operation)
+        async with run_service(api.service.url):
+            document = await ended(api, {"id": operation.id})
+
+    assert document["state"] == "succeeded"
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_an_operation_that_is_started_twice_runs_once(api):
+    done = []
+
+    async def note(_connection, chunk):
+        done.append(chunk.number)
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, after=note)
+        here.start(operation)
+        here.start(operation)
+        assert len(here._tasks) == 1
+        await asyncio.gather(*here._tasks.values())
+        assert (await here.run_next_chunk(operation)).state is State.SUCCEEDED
+
+    assert done == [0, 1, 2]
+    assert here._tasks == {}
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_operations_of_one_organization_take_turns_and_those_of_others_go_on(api):
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+    order = []
+    other = await another(api)
+
+    class Observed(Runner):
+        async def run_next_chunk(self, operation):
+            order.append(operation.number)
+            if operation.number == first.number:
+                begun.set()
+                await may_go_on.wait()
+            return await super().run_next_chunk(operation)
+
+    async with own_turn(api), own_turn(other):
+        first, second = await submit(api, Kind.CSV_IMPORT), await submit(api, Kind.BULK_ACTION)
+        theirs = await submit(other, Kind.CSV_IMPORT)
+        here = Observed(api.service.database, api.service.clock, WORKERS)
+        for operation in (first, second, theirs):
+            here.start(operation)
+        await begun.wait()
+        assert (await here.wait(theirs, 60)).state is State.SUCCEEDED
+        assert (await stored(api, second.id)).state is State.PENDING
+        may_go_on.set()
+        await asyncio.gather(*here._tasks.values())
+
+    mine = [number for number in order if number != theirs.number]
+    assert mine == [first.number] * 3 + [second.number] * 3
+    await other.client.aclose()
+
+
+# Waiting and stopping
+
+
+@asynccontextmanager
+async def paused_in_the_first_chunk(api):
+    """A runner in the middle of the first chunk of its operation, and the event that lets it go on."""
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause(_connection, _chunk):
+        begun.set()
+        await may_go_on.wait()
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, after=pause)
+        here.start(operation)
+        await begun.wait()
+        try:
+            yield here, operation, may_go_on
+        finally:
+            may_go_on.set()
+            await asyncio.gather(*here._tasks.values())
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_a_wait_ends_without_the_operation(api):
+    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
+        for seconds in (0, 0.001):
+            waited = await here.wait(operation, seconds)
+            assert (waited.state, waited.cursor) == (State.PENDING, 0)
+        may_go_on.set()
+        assert (await here.wait(operation, 60)).state is State.SUCCEEDED
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(api, second_database):
+    expected = await undisturbed(api, Kind.CSV_IMPORT)
+    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
+        stopping = asyncio.create_task(here.stop())
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        may_go_on.set()
+        await stopping
+        left = await stored(api, operation.id)
+        assert (left.state, left.cursor, left.done, left.finished_at) == (State.RUNNING, 1, CHUNK, None)
+        assert sum(left.counts.values()) == CHUNK
+        await finish(make_runner(api, second_database), operation)
+
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes", "logged")
+async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api):
+    attempted = asyncio.Event()
+
+    async def fail(_connection, _chunk):
+        attempted.set()
+        raise OSError("the disk is full")
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, before=fail)
+        here.start(operation)
+        await attempted.wait()
+        await here.stop()
+        left = await stored(api, operation.id)
+        assert (left.state, left.cursor) == (State.PENDING, 0)
+        await finish(make_runner(api), operation)
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api):
+    async with paused_in_the_first_chunk(api):
+        learners = await all_learners(api)
+        assert len(learners) == 3 * CHUNK // 2
+        access = await api.client.get(f"/learners/{learners['known3']['id']}/access")
+        assert access.json()["allowed"] is True
+        listed = await follow(api.client, "/operations", kind="csv-import")
+        assert sorted(each["state"] for each in listed) == ["pending", "succeeded"]
+
+
+# Faults of a worker
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(api, logged):
+    async def fail(_connection, chunk):
+        if chunk.number == 1:
+            raise ZeroDivisionError("secret of the learner")
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, after=fail)
+        here.start(operation)
+        await asyncio.gather(*here._tasks.values())
+
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["operation failed"]
+    document = await ended(api, {"id": operation.id})
+    assert document["state"] == "failed"
+    assert document["problem"]["code"] == "internal-error"
+    assert "secret" not in str(document)
+    assert document["progress"] == {"done": CHUNK, "total": 3 * CHUNK}
+    assert sum(document["counts"].values()) == CHUNK
+    assert document["finished_at"] == "2026-11-02T12:00:00Z"
+    outcomes = await api.outcomes(document)
+    assert len(outcomes) == CHUNK
+    learners = await all_learners(api)
+    created = [each["username"] for each in outcomes if each["outcome"] == "created"]
+    assert set(created) <= set(learners)
+    assert {name for name in learners if name.startswith("new")} == set(created)
+    state = await state_of(api)
+    changes = [each for each in state["events"] if each["operation_id"] == operation.id]
+    assert len(changes) == document["counts"]["created"] + document["counts"]["changed"]
+    assert (await api.import_csv("Username\nafterwards\n"))["counts"]["created"] == 1
+
+
+@pytest.mark.usefixtures("chunk_sizes", "logged")
+async def test_a_failed_operation_is_not_taken_up_again(api):
+    async def fail(_connection, _chunk):
+        raise ZeroDivisionError
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, before=fail)
+        here.start(operation)
+        await asyncio.gather(*here._tasks.values())
+        before = await state_of(api)
+        successor = make_runner(api)
+        await successor.take_up_unfinished()
+        assert successor._tasks == {}
+        assert (await successor.run_next_chunk(operation)).state is State.FAILED
+
+    assert await state_of(api) == before
+    document = (await api.client.get(f"/operations/{operation.id}")).json()
+    assert (document["started_at"], document["progress"]["done"]) == ("2026-11-02T12:00:00Z", 0)
+
+
+# Stages of uploads that were cut off
+
+
+async def stage(api, at, chunks=2):
+    """Chunks without an operation, staged at this instant."""
+    operation_id = new_id(at)
+
+    async def insert(connection):
+        for number in range(chunks):
+            await repository.insert_chunk(connection, operation_id, Chunk(number, number, 1, b"[]"))
+
+    await api.service.database.write(insert)
+
+
+async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api):
+    await api.import_csv("Username\na\n")  # its chunk is old, but has its operation
+    await stage(api, NOON)
+    api.service.clock.advance(hours=2)
+    await stage(api, NOON + timedelta(hours=2))
+    assert await count_stages(api.service.database) == 4
+
+    for hours, left in ((21, 4), (2, 2), (2, 0)):
+        api.service.clock.advance(hours=hours)
+        await make_runner(api).take_up_unfinished()
+        assert await count_stages(api.service.database) == left
+    assert len((await state_of(api))["chunks"]) == 1
+
+
+async def test_an_upload_whose_client_goes_away_leaves_nothing_staged(api, monkeypatch):
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", 1)
+    staged, goes_on = asyncio.Event(), asyncio.Event()
+    insert_chunk = repository.insert_chunk
+
+    async def insert_and_wait(connection, operation_id, chunk):
+        await insert_chunk(connection, operation_id, chunk)
+        if chunk.number == 2:
+            staged.set()
+            await goes_on.wait()
+
+    monkeypatch.setattr(repository, "insert_chunk", insert_and_wait)
+    request = asyncio.create_task(api.import_csv("Username\n" + "".join(f"u{n}\n" for n in range(5))))
+    await staged.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+    assert await count_stages(api.service.database) == 0
+    assert await follow(api.client, "/operations") == []
+    assert await all_learners(api) == {}

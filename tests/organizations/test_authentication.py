@@ -1,0 +1,280 @@
+"""Who may do what, over HTTP: credentials, scopes, expiry, revocation, and what is noted of a key's use."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.organizations.api_keys import Scope, new_secret
+from app.organizations.authentication import Actor, Principal
+from tests.conftest import NOON, Api, Service, run_service
+
+pytestmark = pytest.mark.anyio
+
+ID = "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"
+ADMINISTRATION = frozenset({Scope.ADMIN})
+READ = frozenset({Scope.LEARNERS_READ})
+WRITE = frozenset({Scope.LEARNERS_WRITE})
+BULK = frozenset({Scope.LEARNERS_BULK})
+CHECK = frozenset({Scope.ACCESS_CHECK})
+# Every operation that needs a credential, and the scopes of which it needs one (none = any credential will do).
+NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
+    ("GET", "/me"): frozenset(),
+    ("GET", "/organization"): frozenset(),
+    ("PATCH", "/organization"): ADMINISTRATION,
+    ("GET", "/api-keys"): ADMINISTRATION,
+    ("POST", "/api-keys"): ADMINISTRATION,
+    ("DELETE", "/api-keys/{key_id}"): ADMINISTRATION,
+    ("GET", "/learners"): READ,
+    ("POST", "/learners"): WRITE,
+    ("GET", "/learners/status-counts"): READ,
+    ("GET", "/learners/{learner_id}"): READ,
+    ("PATCH", "/learners/{learner_id}"): WRITE,
+    ("POST", "/learners/{learner_id}/activate"): WRITE,
+    ("POST", "/learners/{learner_id}/deactivate"): WRITE,
+    ("GET", "/learners/{learner_id}/events"): READ,
+    ("GET", "/learners/{learner_id}/access"): CHECK,
+    ("POST", "/learners/{learner_id}/access"): CHECK,
+    ("GET", "/access"): CHECK,
+    ("POST", "/learners/bulk-actions"): BULK,
+    ("POST", "/imports/csv"): BULK,
+    ("GET", "/operations"): READ | BULK,
+    ("GET", "/operations/{operation_id}"): READ | BULK,
+    ("GET", "/operations/{operation_id}/outcomes"): READ | BULK,
+}
+
+
+def address(path: str) -> str:
+    """The path with ids that nobody has."""
+    return path.replace("{learner_id}", ID).replace("{key_id}", ID).replace("{operation_id}", ID)
+
+
+async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
+    return await client.request(method, address(path))
+
+
+def test_this_table_has_every_operation_that_needs_a_credential(service_app):
+    described = {
+        (method.upper(), path)
+        for path, operations in service_app.openapi()["paths"].items()
+        for method, operation in operations.items()
+        if "security" in operation
+    }
+    assert described == set(NEEDS)
+
+
+@pytest.fixture
+def service_app(shared_service: Service):
+    return shared_service.app
+
+
+async def test_without_any_scope_that_an_operation_needs_it_is_not_permitted_and_the_scope_is_named(api: Api):
+    for (method, path), needed in NEEDS.items():
+        if not needed:
+            continue
+        others = [scope for scope in Scope if scope not in needed and scope is not Scope.ADMIN]
+        async with await api.client_with(*others) as client:
+            answer = await ask(client, method, path)
+        assert answer.status_code == 403, (method, path, answer.text)
+        problem = answer.json()
+        assert problem["code"] == "not-permitted"
+        assert problem["required_scope"] in needed
+        assert all(scope.value in problem["detail"] for scope in needed), problem
+
+
+async def test_each_scope_that_suffices_gets_past_the_gate(api: Api):
+    clients = {scope: await api.client_with(scope) for scope in Scope}
+    for (method, path), needed in NEEDS.items():
+        for scope in needed or Scope:
+            answer = await ask(clients[scope], method, path)
+            assert answer.status_code not in (401, 403), (method, path, scope, answer.text)
+    for client in clients.values():
+        await client.aclose()
+
+
+async def test_admin_holds_every_scope(api: Api):
+    for method, path in NEEDS:
+        answer = await ask(api.client, method, path)
+        assert answer.status_code not in (401, 403), (method, path, answer.text)
+
+
+def test_admin_holds_scopes_that_it_does_not_name(any_organization):
+    principal = Principal(any_organization, Actor("api-key", None, "x"), ADMINISTRATION)
+    assert all(principal.holds(scope) for scope in Scope)
+    assert not replace(principal, scopes=frozenset()).holds(Scope.LEARNERS_READ)
+
+
+@pytest.fixture
+async def any_organization(service: Service):
+    return await service.found_organization()
+
+
+UNUSABLE = {
+    "no credential": {},
+    "an empty one": {"Authorization": ""},
+    "a scheme alone": {"Authorization": "Bearer"},
+    "a scheme and spaces": {"Authorization": "Bearer    "},
+    "another scheme": {"Authorization": "Basic cm9sbGNhbGw6c2VjcmV0"},
+    "no scheme": {"Authorization": new_secret()},
+}
+REFUSED = {
+    "garbage": "Bearer letmein",
+    "two words": f"Bearer {new_secret()} {new_secret()}",
+    "not ASCII": "Bearer rollcall_é".encode("latin-1"),
+    "very long": "Bearer " + "x" * 60_000,
+    "wrong checksum": "Bearer rollcall_" + "0" * 49,
+    "unknown, well-formed": f"Bearer {new_secret()}",
+}
+
+
+@pytest.mark.parametrize("headers", UNUSABLE.values(), ids=UNUSABLE)
+async def test_without_a_bearer_credential_nobody_is_let_in(service: Service, headers):
+    async with service.client() as client:
+        answer = await client.get("/me", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+    # RFC 6750 section 3.1: no error code where the request lacks any authentication information.
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rollcall"'
+
+
+@pytest.mark.parametrize("header", REFUSED.values(), ids=REFUSED)
+async def test_a_credential_that_is_no_key_of_ours_is_refused(service: Service, header):
+    async with service.client() as client:
+        answer = await client.get("/me", headers={"Authorization": header})
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rollcall", error="invalid_token"'
+
+
+async def test_no_operation_answers_without_a_credential(service: Service):
+    async with service.client() as client:
+        for method, path in NEEDS:
+            answer = await ask(client, method, path)
+            assert answer.status_code == 401, (method, path, answer.text)
+            assert "WWW-Authenticate" in answer.headers
+
+
+async def test_who_is_asking_is_found_out_before_anything_else_is_looked_at(service: Service):
+    async with service.client(new_secret()) as client:
+        broken = await client.post(
+            "/learners?nonsense=1", content=b"{", headers={"Content-Type": "text/plain"}
+        )
+        assert broken.status_code == 401
+    organization = await service.found_organization()
+    async with service.client(await service.issue_key(organization, Scope.EVENTS_READ)) as client:
+        unknown_parameter = await client.get("/learners?nonsense=1")
+        assert unknown_parameter.status_code in (403, 422)
+
+
+async def test_the_scheme_is_recognized_in_any_case(api: Api):
+    secret = await api.service.issue_key(api.organization, Scope.LEARNERS_READ)
+    async with api.service.client() as client:
+        for scheme in ("bearer", "BEARER", "Bearer  "):
+            answer = await client.get("/me", headers={"Authorization": f"{scheme} {secret}"})
+            assert answer.status_code == 200
+
+
+async def test_a_key_ends_at_its_instant_by_the_clock(api: Api):
+    clock = api.service.clock
+    secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(minutes=5))
+    async with api.service.client(secret) as client:
+        assert (await client.get("/me")).status_code == 200
+        clock.instant = NOON + timedelta(minutes=5) - timedelta(microseconds=1)
+        assert (await client.get("/me")).status_code == 200
+        clock.instant = NOON + timedelta(minutes=5)
+        ended = await client.get("/me")
+        assert (ended.status_code, ended.json()["code"]) == (401, "not-authenticated")
+
+
+async def test_a_key_that_is_remembered_ends_at_its_instant_all_the_same(api: Api):
+    secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(seconds=1))
+    async with api.service.client(secret) as client:
+        assert (await client.get("/me")).status_code == 200
+        api.service.clock.advance(seconds=1)
+        assert (await client.get("/me")).status_code == 401
+
+
+async def test_a_revoked_key_is_dead_in_the_same_process_at_once(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with api.service.client(issued["secret"]) as client:
+        assert (await client.get("/learners")).status_code == 200
+        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        assert (await client.get("/learners")).status_code == 401
+
+
+async def test_a_revoked_key_is_dead_in_every_process_within_five_seconds(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+        assert (await client.get("/learners")).status_code == 200
+        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        other.clock.advance(seconds=5)
+        assert (await client.get("/learners")).status_code == 401
+
+
+async def test_a_key_that_was_just_issued_works_in_every_process_at_once(api: Api):
+    async with run_service(api.service.url) as other:
+        issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+        async with other.client(issued["secret"]) as client:
+            assert (await client.get("/me")).json()["actor"]["id"] == issued["id"]
+
+
+async def test_a_clock_that_is_set_back_keeps_no_revoked_key_alive(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+        assert (await client.get("/learners")).status_code == 200
+        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        other.clock.advance(hours=-1)
+        assert (await client.get("/learners")).status_code == 401
+
+
+async def test_what_is_remembered_spares_the_database_a_question_for_a_while(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+        assert (await client.get("/me")).status_code == 200
+        async with other.database.engine.begin() as connection:
+            await connection.execute(
+                text("UPDATE api_keys SET name = 'renamed' WHERE id = :id"), {"id": issued["id"]}
+            )
+        assert (await client.get("/me")).json()["actor"]["name"] == "feed"
+        other.clock.advance(seconds=2)
+        assert (await client.get("/me")).json()["actor"]["name"] == "renamed"
+
+
+async def test_when_a_key_was_last_used_is_written_down(api: Api):
+    authenticator = api.service.app.state.authenticator
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    assert issued["last_used_at"] is None
+    unused = (await api.client.post("/api-keys", json={"name": "unused", "scopes": ["admin"]})).json()
+
+    async def last_uses() -> dict[str, str | None]:
+        await authenticator.flush_use()
+        listed = (await api.client.get("/api-keys")).json()["items"]
+        return {key["id"]: key["last_used_at"] for key in listed}
+
+    async with api.service.client(issued["secret"]) as client:
+        api.service.clock.advance(minutes=1)
+        await client.get("/learners")
+        api.service.clock.advance(minutes=1)
+        await client.get("/learners")
+        await client.post("/learners", json={"username": "x"})  # not permitted, but the key was used
+    found = await last_uses()
+    assert found[issued["id"]] == "2026-11-02T12:02:00Z"
+    assert found[unused["id"]] is None
+
+
+async def test_a_refused_key_is_not_noted_as_used(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    await api.client.delete(f"/api-keys/{issued['id']}")
+    async with api.service.client(issued["secret"]) as client:
+        await client.get("/learners")
+    await api.service.app.state.authenticator.flush_use()
+    listed = (await api.client.get("/api-keys")).json()["items"]
+    assert next(key for key in listed if key["id"] == issued["id"])["last_used_at"] is None
+
+
+async def test_what_was_used_is_written_down_when_the_service_stops(api: Api):
+    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+        await client.get("/learners")
+    listed = (await api.client.get("/api-keys")).json()["items"]
+    assert next(key for key in listed if key["id"] == issued["id"])["last_used_at"] == "2026-11-02T12:00:00Z"

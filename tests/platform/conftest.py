@@ -1,0 +1,33 @@
+"""What the tests of the platform share: the lines that the service logs."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from app.platform.logging import configure_logging
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def logged() -> Iterator[Lines]:
+    """The lines that were logged so far; what was set up before is set up again afterwards."""
+    root = logging.getLogger()
+    handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
+    written = StringIO()
+    with redirect_stderr(written):
+        configure_logging("json", "debug")
+    # The tests' own client logs whole addresses.
+    logging.getLogger("httpx").disabled = True
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    logging.getLogger("httpx").disabled = False
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("rollcall").setLevel(logging.NOTSET)
+    structlog.configure(**configuration)

@@ -1,0 +1,259 @@
+"""Thousands of rows in one statement do what a few do one by one, on both databases and for every type."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
+
+from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
+from app.platform.database import BinaryText, Database, Id, Instant, metadata
+from app.platform.ids import new_id
+from tests.conftest import NOON, Service
+
+pytestmark = pytest.mark.anyio
+
+FEW, MANY = 5, 300
+things = Table(
+    "bulk_things",
+    MetaData(),
+    Column("id", Id, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("instant", Instant),
+    Column("day", Date),
+    Column("flag", Boolean),
+    Column("count", Integer),
+    Column("name", Text),
+    Column("key", BinaryText),
+    Column("document", JSON(none_as_null=True)),
+    Column("content", LargeBinary),
+)
+COLUMNS = [column.name for column in things.columns]
+HARD_TEXTS = ["", "Žofie 🎓", "NULL", "\\N", "a\tb\nc\\d", "'; --", '"', "%s", "\u2028", "ﬃ", "A" * 3000]
+DOCUMENTS: list[Any] = [{}, [], {"a": [1, None, "é", {"b": True}], "": 0.5}, ["é"], {"a": {}}, [None]]
+
+
+def row(number: int) -> tuple[Any, ...]:
+    """A row whose values are of many kinds, and every third time missing."""
+
+    def maybe(value: Any, place: int) -> Any:
+        return None if (number + place) % 3 == 0 else value
+
+    return (
+        new_id(NOON + timedelta(seconds=number)),
+        number - 2**62 if number % 2 else number + 2**62,
+        maybe(datetime(1970 + number % 100, 2, 28, 23, 59, 59, number % 1_000_000, UTC), 0),
+        maybe(date(1 + number * 7 % 9999, 1 + number % 12, 28), 1),
+        maybe(number % 2 == 0, 2),
+        maybe(-number, 3),
+        maybe(HARD_TEXTS[number % len(HARD_TEXTS)], 4),
+        maybe(HARD_TEXTS[-1 - number % len(HARD_TEXTS)], 5),
+        maybe(DOCUMENTS[number % len(DOCUMENTS)], 6),
+        maybe(bytes(range(number % 256)), 7),
+    )
+
+
+@pytest.fixture
+async def table(service: Service) -> AsyncIterator[Database]:
+    """The database with an empty table of every column type."""
+    database = service.database
+
+    async def drop_and_create(connection: Any) -> None:
+        await connection.run_sync(things.drop, checkfirst=True)
+        await connection.run_sync(things.create)
+
+    await database.write(drop_and_create)
+    yield database
+    await database.write(lambda connection: connection.run_sync(things.drop))
+
+
+async def stored(database: Database) -> list[tuple[Any, ...]]:
+    """All rows, by number."""
+    async with database.read() as connection:
+        return [tuple(each) for each in await connection.execute(select(things).order_by(things.c.id))]
+
+
+async def put(database: Database, rows: Sequence[Sequence[Any]]) -> None:
+    await database.write(lambda connection: insert_rows(connection, things, COLUMNS, rows))
+
+
+@pytest.mark.parametrize("size", [0, 1, FEW, 19, 20, 21, MANY])
+async def test_what_is_inserted_comes_back_whatever_its_type(table: Database, size: int):
+    rows = [row(number) for number in range(size)]
+    await put(table, rows)
+    assert await stored(table) == rows
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_what_is_missing_is_null_in_the_database_itself(table: Database, size: int):
+    await put(table, [(new_id(NOON), number, *[None] * 8) for number in range(size)])
+    async with table.read() as connection:
+        for name in COLUMNS[2:]:
+            found = await connection.execute(text(f"SELECT count(*) FROM bulk_things WHERE {name} IS NULL"))
+            assert found.scalar_one() == size, name
+
+
+async def test_few_and_many_are_stored_alike(table: Database):
+    """Written as many, then as few, the stored bytes are the same."""
+
+    async def raw() -> list[tuple[Any, ...]]:
+        async with table.read() as connection:
+            names = [*COLUMNS[:8], "CAST(document AS text)", "content"]
+            found = await connection.execute(text(f"SELECT {', '.join(names)} FROM bulk_things ORDER BY id"))
+            return [tuple(each) for each in found]
+
+    rows = [row(number) for number in range(MANY)]
+    await put(table, rows)
+    as_many = await raw()
+    await table.write(lambda connection: connection.execute(text("DELETE FROM bulk_things")))
+    for start in range(0, MANY, FEW):
+        await put(table, rows[start : start + FEW])
+    assert await raw() == as_many
+
+
+@pytest.mark.parametrize("size", [0, 1, FEW, 19, 20, MANY])
+async def test_columns_that_are_not_named_keep_their_values(table: Database, size: int):
+    rows = [row(number) for number in range(MANY + 10)]
+    await put(table, rows)
+    changed = [
+        (each[0], f"new {place}", DOCUMENTS[place % len(DOCUMENTS)]) for place, each in enumerate(rows[:size])
+    ]
+    await table.write(
+        lambda connection: update_rows(connection, things, ["id"], ["name", "document"], changed)
+    )
+    expected = [
+        (*each[:6], f"new {place}", each[7], DOCUMENTS[place % len(DOCUMENTS)], each[9])
+        if place < size
+        else each
+        for place, each in enumerate(rows)
+    ]
+    assert await stored(table) == expected
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_every_type_can_be_updated(table: Database, size: int):
+    rows = [row(number) for number in range(size)]
+    await put(table, rows)
+    changed = [(each[0], *row(number + 1000)[1:]) for number, each in enumerate(rows)]
+    await table.write(lambda connection: update_rows(connection, things, ["id"], COLUMNS[1:], changed))
+    assert await stored(table) == changed
+    nothing = [(each[0], *[None] * 8) for each in rows]
+    await table.write(lambda connection: update_rows(connection, things, ["id"], COLUMNS[2:], nothing))
+    assert [each[2:] for each in await stored(table)] == [(None,) * 8] * size
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_rows_are_found_by_all_of_their_keys(table: Database, size: int):
+    rows = [row(number) for number in range(size)]
+    await put(table, rows)
+    wrong_number = [(each[0], each[1] + 1, "changed") for each in rows[::2]]
+    unknown = [(new_id(NOON), 0, "changed") for _ in rows]
+    right = [(each[0], each[1], "right") for each in rows[1::2]]
+    changes = wrong_number + unknown + right
+    await table.write(lambda connection: update_rows(connection, things, ["id", "number"], ["name"], changes))
+    assert [each[6] for each in await stored(table)] == [
+        "right" if place % 2 else each[6] for place, each in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_many_rows_belong_to_their_transaction(table: Database, size: int):
+    rows = [row(number) for number in range(size)]
+
+    async def fail(connection: Any) -> None:
+        # First of all in its transaction: COPY must not run ahead of it.
+        await insert_rows(connection, things, COLUMNS, rows)
+        await update_rows(connection, things, ["id"], ["name"], [(each[0], "x") for each in rows])
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await table.write(fail)
+    assert await stored(table) == []
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_a_duplicate_is_an_error_of_the_database_like_any_other(table: Database, size: int):
+    rows = [row(number) for number in range(size)]
+    await put(table, rows)
+
+    async def once(connection: Any) -> None:
+        try:
+            await insert_rows(connection, things, COLUMNS, [(new_id(NOON), *each[1:]) for each in rows])
+        except DBAPIError as error:
+            raise LookupError from error  # else it would be tried again
+
+    with pytest.raises(LookupError):
+        await table.write(once)
+    assert await stored(table) == rows
+
+
+@pytest.mark.parametrize("size", [FEW, MANY])
+async def test_of_two_who_insert_the_same_the_later_one_decides_anew(table: Database, size: int):
+    async def insert_missing(connection: Any) -> int:
+        known = set((await connection.execute(select(things.c.number))).scalars())
+        missing = [row(number) for number in range(size) if row(number)[1] not in known]
+        await insert_rows(connection, things, COLUMNS, missing)
+        return len(missing)
+
+    inserted = await asyncio.gather(*(table.write(insert_missing) for _ in range(4)))
+    assert sum(inserted) == size
+    assert len(await stored(table)) == size
+
+
+async def test_values_outside_a_column_are_refused_and_nothing_is_stored(table: Database):
+    good = [row(number) for number in range(MANY)]
+    naive = [*good[0][:2], datetime(2026, 1, 1), *good[0][3:]]  # noqa: DTZ001
+    for rows in ([naive], [*good[1:], naive]):
+        with pytest.raises(Exception, match="time zone"):
+            await put(table, rows)
+    assert await stored(table) == []
+
+
+@pytest.mark.parametrize("size", [0, 1, FEW, 2000])
+async def test_is_one_of_takes_any_number_of_values(table: Database, size: int):
+    rows = [row(number) for number in range(MANY)]
+    await put(table, rows)
+    dialect = table.engine.dialect.name
+    wanted = [each[0] for each in rows[:size]] + [new_id(NOON) for _ in range(size - MANY)]
+    async with table.read() as connection:
+        found = await connection.execute(
+            select(things.c.id).where(is_one_of(things.c.id, wanted, dialect)).order_by(things.c.id)
+        )
+        assert list(found.scalars()) == [each[0] for each in rows[:size]]
+        hard = {each[7] for each in rows if each[7] is not None} | {"nowhere"}
+        found = await connection.execute(select(things.c.key).where(is_one_of(things.c.key, hard, dialect)))
+        assert len(list(found.scalars())) == len([each for each in rows if each[7] is not None])
+
+
+async def test_what_an_ordinary_insert_stores_is_read_alike(table: Database):
+    rows = [row(number) for number in range(50)]
+    await table.write(
+        lambda connection: connection.execute(
+            insert(things), [dict(zip(COLUMNS, each, strict=True)) for each in rows]
+        )
+    )
+    assert await stored(table) == rows
+
+
+def test_no_json_column_has_two_kinds_of_nothing():
+    columns = [column for each in metadata.tables.values() for column in each.columns]
+    nullable = [column for column in columns if isinstance(column.type, JSON) and column.nullable]
+    assert nullable
+    assert all(column.type.none_as_null for column in nullable)

@@ -1,0 +1,438 @@
+"""The database: transactions that lose a race and try again, reads of one state, types alike on both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.platform.database import (
+    Database,
+    Id,
+    Instant,
+    driver_url,
+    instant_as_text,
+    instant_text,
+)
+from app.platform.ids import new_id
+from tests.conftest import NOON, Service
+from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+things = Table(
+    "database_things",
+    MetaData(),
+    Column("number", Integer, primary_key=True),
+    Column("value", Integer, nullable=False),
+    Column("instant", Instant),
+    Column("id", Id),
+)
+
+
+@pytest.fixture
+async def database(service: Service) -> AsyncIterator[Database]:
+    """Either database, with one table of the tests' own."""
+    await service.database.write(lambda connection: connection.run_sync(things.create))
+    yield service.database
+    await service.database.write(lambda connection: connection.run_sync(things.drop))
+
+
+@pytest.fixture
+async def postgresql(postgres: PostgresServer) -> AsyncIterator[Database]:
+    """A PostgreSQL database with the same table, for what SQLite, with its one writer, does not know."""
+    async with opened(postgres.create_database("races")) as database:
+        yield database
+    postgres.drop_database("races")
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    """An SQLite database with the same table, for what PostgreSQL does by itself."""
+    async with opened(f"sqlite:///{tmp_path}/rollcall.db") as database:
+        yield database
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    await database.write(lambda connection: connection.run_sync(things.create))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two attempts no time passes."""
+    monkeypatch.setattr("app.platform.database.random.uniform", lambda *_: 0.0)
+
+
+def add(number: int, value: int = 0, **more: Any):
+    """Work that inserts one row."""
+
+    async def work(connection: AsyncConnection) -> None:
+        await connection.execute(insert(things).values(number=number, value=value, **more))
+
+    return work
+
+
+async def numbers(database: Database) -> list[int]:
+    async with database.read() as connection:
+        return list((await connection.execute(select(things.c.number).order_by(things.c.number))).scalars())
+
+
+# Writing
+
+
+async def test_a_write_is_committed_when_it_returns_and_gives_back_what_the_work_gave(database: Database):
+    async def work(connection: AsyncConnection) -> str:
+        await add(1)(connection)
+        return "done"
+
+    assert await database.write(work) == "done"
+    assert await numbers(database) == [1]
+
+
+async def test_a_write_that_fails_leaves_nothing(database: Database):
+    async def fail(connection: AsyncConnection) -> None:
+        await add(1)(connection)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await database.write(fail)
+    assert await numbers(database) == []
+    await database.write(add(2))
+    assert await numbers(database) == [2]
+
+
+async def test_a_write_that_is_cancelled_leaves_nothing_and_lets_others_in(database: Database):
+    has_begun = asyncio.Event()
+
+    async def hang(connection: AsyncConnection) -> None:
+        await add(1)(connection)
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(database.write(hang))
+    await has_begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await database.write(add(2))
+    assert await numbers(database) == [2]
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("state", ["40001", "40P01", "23505"])
+async def test_a_write_that_lost_a_race_is_tried_again_as_a_whole(postgresql: Database, state: str):
+    attempts = 0
+
+    async def work(connection: AsyncConnection) -> int:
+        nonlocal attempts
+        attempts += 1
+        await add(attempts)(connection)
+        if attempts < 3:
+            await connection.execute(text(f"DO $$ BEGIN RAISE SQLSTATE '{state}'; END $$"))
+        return attempts
+
+    assert await postgresql.write(work) == 3
+    assert await numbers(postgresql) == [3]
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_write_that_always_loses_gives_up(postgresql: Database):
+    attempts = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal attempts
+        attempts += 1
+        await connection.execute(text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
+
+    with pytest.raises(DBAPIError):
+        await postgresql.write(work)
+    assert attempts == 8
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_write_that_is_wrong_is_not_tried_again(database: Database):
+    attempts = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal attempts
+        attempts += 1
+        await connection.execute(text("INSERT INTO database_things (number) VALUES (1)"))  # without a value
+
+    with pytest.raises(IntegrityError):
+        await database.write(work)
+    assert attempts == 1
+
+
+async def test_of_two_that_insert_one_key_the_second_decides_on_what_it_finds(database: Database):
+    async def work(connection: AsyncConnection) -> str:
+        if (await connection.execute(select(things).where(things.c.number == 1))).one_or_none():
+            return "found"
+        await add(1)(connection)
+        return "inserted"
+
+    results = await asyncio.gather(*(database.write(work) for _ in range(8)))
+    assert sorted(results) == ["found"] * 7 + ["inserted"]
+
+
+async def test_a_deadlock_costs_time_but_nothing_else(postgresql: Database):
+    for number in (1, 2):
+        await postgresql.write(add(number))
+    both_hold_one = asyncio.Barrier(2)
+    is_first = {1: True, 2: True}
+
+    def work(first: int, second: int):
+        async def change(connection: AsyncConnection) -> None:
+            await connection.execute(text("SET LOCAL deadlock_timeout = '10ms'"))
+            for number in (first, second):
+                await connection.execute(
+                    update(things).where(things.c.number == number).values(value=things.c.value + 1)
+                )
+                if number == first and is_first[first]:
+                    is_first[first] = False
+                    await both_hold_one.wait()
+
+        return change
+
+    await asyncio.gather(postgresql.write(work(1, 2)), postgresql.write(work(2, 1)))
+    async with postgresql.read() as connection:
+        assert list((await connection.execute(select(things.c.value))).scalars()) == [2, 2]
+
+
+async def test_many_writers_lose_no_update(database: Database):
+    await database.write(add(1))
+
+    async def increment(connection: AsyncConnection) -> None:
+        value = (await connection.execute(select(things.c.value).with_for_update())).scalar_one()
+        await connection.execute(update(things).values(value=value + 1))
+
+    await asyncio.gather(*(database.write(increment) for _ in range(30)))
+    async with database.read() as connection:
+        assert (await connection.execute(select(things.c.value))).scalar_one() == 30
+
+
+async def test_on_sqlite_writers_come_in_turn_and_readers_at_once(sqlite: Database):
+    is_writing, may_end = asyncio.Event(), asyncio.Event()
+
+    async def hold(connection: AsyncConnection) -> None:
+        await add(0)(connection)
+        is_writing.set()
+        await may_end.wait()
+
+    order: list[int] = []
+
+    def take_turn(number: int):
+        async def work(connection: AsyncConnection) -> None:
+            order.append(number)
+            await add(number)(connection)
+
+        return work
+
+    holder = asyncio.create_task(sqlite.write(hold))
+    await is_writing.wait()
+    waiting = []
+    for number in range(1, 9):
+        waiting.append(asyncio.create_task(sqlite.write(take_turn(number))))
+        await asyncio.sleep(0)
+    assert await numbers(sqlite) == []  # readers do not wait
+    assert order == []
+    may_end.set()
+    await asyncio.gather(holder, *waiting)
+    assert order == list(range(1, 9))
+
+
+async def test_two_processes_may_write_to_one_database(database: Database, service: Service):
+    other = Database(service.url)
+    try:
+        await asyncio.gather(
+            *((database if number % 2 else other).write(add(number)) for number in range(20))
+        )
+    finally:
+        await other.close()
+    assert await numbers(database) == list(range(20))
+
+
+# Reading
+
+
+async def test_a_read_sees_what_was_committed_between_its_statements(database: Database):
+    async with database.read() as connection:
+        statement = select(things.c.number)
+        assert (await connection.execute(statement)).scalars().all() == []
+        await database.write(add(1))
+        assert (await connection.execute(statement)).scalars().all() == [1]
+
+
+async def test_a_snapshot_sees_one_state_throughout(database: Database):
+    await database.write(add(1))
+    async with database.snapshot() as connection:
+        statement = select(things.c.number)
+        assert (await connection.execute(statement)).scalars().all() == [1]
+        await database.write(add(2))
+        assert (await connection.execute(statement)).scalars().all() == [1]
+    async with database.snapshot() as connection:
+        assert (await connection.execute(statement.order_by(things.c.number))).scalars().all() == [1, 2]
+
+
+async def test_nothing_is_written_in_a_snapshot_of_postgresql(postgresql: Database):
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with postgresql.snapshot() as connection:
+            await add(1)(connection)
+    await postgresql.write(add(2))
+    assert await numbers(postgresql) == [2]
+
+
+async def test_errors_do_not_repeat_what_was_bound(database: Database):
+    await database.write(add(7_654_321))
+    with pytest.raises(DBAPIError) as raised:
+        async with database.engine.begin() as connection:
+            await add(7_654_321)(connection)
+    assert "[SQL parameters hidden" in str(raised.value)
+
+
+# Types
+
+
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_an_instant_as_text_is_rfc_3339_in_utc_with_six_digits(instant: datetime):
+    written = instant_text(instant.astimezone(timezone(timedelta(hours=-7, minutes=-30))))
+    assert len(written) == 27
+    assert written.endswith("Z")
+    assert datetime.fromisoformat(written) == instant
+
+
+async def test_instants_come_back_and_sort_by_time_whatever_zone_they_were_told_in(database: Database):
+    zone = timezone(timedelta(hours=14))
+    instants = [
+        NOON,
+        NOON + timedelta(microseconds=1),
+        (NOON + timedelta(seconds=1)).astimezone(zone),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999_998, UTC),
+        datetime(1, 1, 2, tzinfo=UTC),
+    ]
+    for number, instant in enumerate(instants):
+        await database.write(add(number, instant=instant))
+    dialect = database.engine.dialect.name
+    async with database.read() as connection:
+        found = list(
+            await connection.execute(
+                select(things.c.instant, instant_as_text(things.c.instant, dialect)).order_by(
+                    things.c.instant
+                )
+            )
+        )
+    assert [each[0] for each in found] == sorted(instants)
+    assert {each[0].utcoffset() for each in found} == {timedelta(0)}
+    assert [each[1] for each in found] == [instant_text(each) for each in sorted(instants)]
+
+
+async def test_the_last_instant_of_all_keeps_its_zone(database: Database):
+    last = datetime.max.replace(tzinfo=UTC)  # which the driver takes for infinity
+    await database.write(add(1, instant=last))
+    async with database.read() as connection:
+        assert (await connection.execute(select(things.c.instant))).scalar_one() == last
+
+
+async def test_an_instant_without_a_zone_is_refused(database: Database):
+    with pytest.raises((StatementError, ValueError), match="time zone"):
+        await database.write(add(1, instant=datetime(2026, 1, 1)))  # noqa: DTZ001
+    assert await numbers(database) == []
+
+
+async def test_an_id_comes_back_in_canonical_form(database: Database):
+    identifier = new_id(NOON)
+    await database.write(add(1, id=identifier))
+    async with database.read() as connection:
+        assert (await connection.execute(select(things.c.id))).scalar_one() == identifier
+
+
+# Connections
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("sqlite:///var/rollcall.db", "sqlite+aiosqlite:///var/rollcall.db"),
+        ("sqlite:////abs/rollcall.db", "sqlite+aiosqlite:////abs/rollcall.db"),
+        ("sqlite+pysqlite:///x.db", "sqlite+aiosqlite:///x.db"),
+        ("postgresql://u:p%40ss@host:5433/name", "postgresql+asyncpg://u:p%40ss@host:5433/name"),
+        ("postgres://host/name", "postgresql+asyncpg://host/name"),
+        ("postgresql+psycopg://host/name", "postgresql+asyncpg://host/name"),
+        ("postgresql://host/name?sslmode=require", "postgresql+asyncpg://host/name?ssl=require"),
+        ("postgresql://host/name?ssl=verify-full", "postgresql+asyncpg://host/name?ssl=verify-full"),
+    ],
+)
+def test_the_service_picks_the_driver(given: str, expected: str):
+    assert driver_url(given).render_as_string(hide_password=False) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "://x"]
+)
+def test_other_databases_are_refused_in_a_sentence(url: str):
+    with pytest.raises(ValueError, match="database"):
+        driver_url(url)
+
+
+async def test_sqlite_keeps_what_it_has_acknowledged(sqlite: Database):
+    async with sqlite.read() as connection:
+        found = {
+            name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000}
+
+
+async def test_a_missing_folder_is_made_for_an_sqlite_file(tmp_path: Path):
+    database = Database(f"sqlite:///{tmp_path}/a/b/rollcall.db")
+    await database.write(lambda connection: connection.execute(text("CREATE TABLE t (n INTEGER)")))
+    await database.close()
+    assert (tmp_path / "a" / "b" / "rollcall.db").is_file()
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "prefer"])
+async def test_the_name_that_libpq_gives_to_encryption_is_understood(postgres: PostgresServer, sslmode: str):
+    database = Database(f"{postgres.url()}?sslmode={sslmode}")
+    try:
+        async with database.read() as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+    finally:
+        await database.close()
+
+
+async def test_encryption_that_is_required_and_not_there_is_refused(postgres: PostgresServer):
+    database = Database(f"{postgres.url()}?sslmode=require")
+    try:
+        with pytest.raises(OperationalError):
+            async with database.read():
+                pass
+    finally:
+        await database.close()
+
+
+async def test_connections_that_cannot_be_made_are_errors_of_the_database(postgres: PostgresServer):
+    elsewhere = postgres.url().replace("127.0.0.1", "nowhere.invalid")
+    for url in (postgres.url("no_such_database"), elsewhere):
+        database = Database(url)
+        with pytest.raises(OperationalError):
+            async with database.read():
+                pass
+        await database.close()
+
+
+async def test_a_connection_compiles_no_queries_and_says_whose_it_is(postgresql: Database):
+    async with postgresql.read() as connection:
+        assert (await connection.execute(text("SHOW jit"))).scalar_one() == "off"
+        assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "rollcall"

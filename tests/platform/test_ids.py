@@ -1,0 +1,82 @@
+"""UUIDv7 (RFC 9562 section 5.7), made in Python and by either database."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import literal, select, union_all
+
+from app.platform.ids import instant_of, new_id, new_ids, parse_id
+from tests.conftest import NOON, Service
+
+instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+def is_version_7(identifier: str) -> bool:
+    """Whether it is in canonical form, of version 7 and of the RFC's variant."""
+    return str(UUID(identifier)) == identifier and UUID(identifier).version == 7
+
+
+@given(instants)
+def test_an_id_carries_its_instant_to_the_millisecond(instant: datetime):
+    identifier = new_id(instant)
+    assert is_version_7(identifier)
+    assert instant_of(identifier) == instant - timedelta(microseconds=instant.microsecond % 1000)
+
+
+@given(instants, instants)
+def test_ids_sort_as_their_instants_do(one: datetime, other: datetime):
+    if abs(one - other) >= timedelta(milliseconds=1):
+        assert (new_id(one) < new_id(other)) is (one < other)
+
+
+def test_the_zone_in_which_an_instant_is_told_does_not_matter():
+    zone = datetime.now(UTC).astimezone().tzinfo
+    assert new_id(NOON.astimezone(zone))[:13] == new_id(NOON)[:13]
+
+
+def test_ids_of_one_instant_differ():
+    assert len({new_id(NOON) for _ in range(10_000)}) == 10_000
+
+
+@given(st.uuids())
+def test_an_id_is_read_in_any_case(identifier: UUID):
+    assert parse_id(str(identifier)) == parse_id(str(identifier).upper()) == str(identifier)
+
+
+@given(st.text(max_size=40))
+def test_what_is_no_uuid_is_no_id(text: str):
+    assert parse_id(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "019a8c5e7c1f7d559b0e3f6f3b0c2a11",
+        "{019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11}",
+        "urn:uuid:019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
+        " 019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
+        "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11\n",
+        "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a1g",
+        "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a1\x00",
+        "\uff1019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a1",
+    ],
+)
+def test_other_forms_of_a_uuid_are_no_ids(text: str):
+    assert parse_id(text) is None
+
+
+@pytest.mark.anyio
+async def test_the_database_makes_a_new_id_for_each_row(service: Service):
+    instant = NOON + timedelta(microseconds=123_456)
+    numbers = union_all(*(select(literal(number).label("number")) for number in range(500))).subquery()
+    async with service.database.read() as connection:
+        made = (await connection.execute(select(new_ids(instant)).select_from(numbers))).scalars().all()
+    assert len(set(made)) == 500
+    assert all(map(is_version_7, made))
+    assert {instant_of(each) for each in made} == {NOON + timedelta(milliseconds=123)}
+    variants = {each[19] for each in made}
+    assert variants == set("89ab")

@@ -1,0 +1,95 @@
+"""What Prometheus is shown: that it counts, and whom it does not name."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import Api, Service
+
+pytestmark = pytest.mark.anyio
+
+
+async def value(service: Service, name: str, **labels: str) -> float:
+    """One number, as Prometheus reads it."""
+    async with service.client() as client:
+        answer = await client.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return 0.0
+
+
+async def test_requests_are_counted_by_method_route_and_status(api: Api):
+    labels = {"method": "GET", "route": "/learners/{learner_id}", "status": "404"}
+    before = await value(api.service, "rollcall_http_requests_total", **labels)
+    durations = {"method": "GET", "route": "/learners/{learner_id}"}
+    timed = await value(api.service, "rollcall_http_request_duration_seconds_count", **durations)
+    for _ in range(3):
+        await api.client.get("/learners/019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11")
+    assert await value(api.service, "rollcall_http_requests_total", **labels) == before + 3
+    assert await value(api.service, "rollcall_http_request_duration_seconds_count", **durations) == timed + 3
+
+
+async def test_only_the_request_that_asks_is_in_flight(service: Service):
+    assert await value(service, "rollcall_http_requests_in_flight") == 1.0
+
+
+async def test_operations_and_their_rows_are_counted(api: Api):
+    rows = {"kind": "csv-import", "outcome": "created"}
+    ended = {"kind": "csv-import", "state": "succeeded"}
+    before = await value(api.service, "rollcall_operation_rows_total", **rows)
+    ended_before = await value(api.service, "rollcall_operations_finished_total", **ended)
+    await api.import_csv("Username\na\nb\nc\n")
+    assert await value(api.service, "rollcall_operation_rows_total", **rows) == before + 3
+    assert await value(api.service, "rollcall_operations_finished_total", **ended) == ended_before + 1
+
+
+async def test_access_checks_are_counted_by_their_answer(api: Api):
+    learner = await api.create()
+    allowed, denied = {"allowed": "true", "reason": ""}, {"allowed": "false", "reason": "deactivated"}
+    name = "rollcall_access_checks_total"
+    before = [await value(api.service, name, **labels) for labels in (allowed, denied)]
+    await api.client.get(f"/learners/{learner['id']}/access")
+    await api.client.post(f"/learners/{learner['id']}/deactivate")
+    await api.client.get(f"/learners/{learner['id']}/access")
+    await api.client.post(f"/learners/{learner['id']}/access")
+    after = [await value(api.service, name, **labels) for labels in (allowed, denied)]
+    assert after == [before[0] + 1, before[1] + 2]
+
+
+async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_one_bucket(api: Api):
+    learner = await api.create(username="metrics.okafor", first_name="Metrika")
+    await api.client.get(f"/learners/{learner['id']}")
+    await api.client.get("/people/metrics.okafor")
+    await api.client.request("OKAFOR", "/learners")
+    async with api.service.client() as client:
+        shown = (await client.get("/metrics")).text
+    assert 'route="unmatched"' in shown
+    assert 'method="other"' in shown
+    for secret in (
+        "okafor",
+        "OKAFOR",
+        "Metrika",
+        learner["id"],
+        api.organization.slug,
+        api.organization.public_id,
+    ):
+        assert secret not in shown
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", shown)
+
+
+def test_with_several_processes_the_numbers_of_all_are_shown(tmp_path: Path):
+    count = "from app.platform.metrics import ROWS, read_metrics; ROWS.labels('csv-import', 'created').inc(5)"
+    show = "import asyncio; print(asyncio.run(read_metrics()).body.decode())"
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for program in (count, f"{count}; {show}"):
+        shown = subprocess.run(
+            [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+    assert 'rollcall_operation_rows_total{kind="csv-import",outcome="created"} 10.0' in shown

@@ -1,0 +1,191 @@
+"""What surrounds every request: its id, the limit on its size, and how many run at once."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.platform.ids import instant_of
+from tests.conftest import NOON, Api, Service, run_service
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"Content-Type": "application/json"}
+NEW_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+ANSWERED = ["/me", "/learners?nonsense=1", "/nowhere", "/healthz", "/docs", "/docs/assets/swagger-ui.css"]
+
+
+# Request ids
+
+
+@pytest.mark.parametrize(
+    "sent", ["a", "req-1", "A.b_c~d:e+f/g=h", "0" * 128, "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"]
+)
+async def test_a_request_id_that_was_sent_comes_back(api: Api, sent: str):
+    for path in ANSWERED:
+        answer = await api.client.get(path, headers={"X-Request-ID": sent})
+        assert answer.headers["X-Request-ID"] == sent
+    problem = (await api.client.get("/nowhere", headers={"X-Request-ID": sent})).json()
+    assert problem["instance"] == sent
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"a b", b"0" * 129, b"<script>", b"a\x00b", b"\xff", "ключ".encode(), b"a\tb", b'"', b"x;y"]
+)
+async def test_a_request_id_that_could_do_harm_is_replaced(api: Api, sent: bytes):
+    answer = await api.client.get("/nowhere", headers={"X-Request-ID": sent})
+    given = answer.headers["X-Request-ID"]
+    assert NEW_ID.fullmatch(given)
+    assert answer.json()["instance"] == given
+
+
+async def test_a_request_without_an_id_gets_one_that_tells_when_it_came(api: Api):
+    given = {(await api.client.get(path)).headers["X-Request-ID"] for path in ANSWERED}
+    assert len(given) == len(ANSWERED)
+    assert {instant_of(each) for each in given} == {NOON}
+
+
+async def test_no_answer_is_taken_for_another_media_type_than_it_says(api: Api):
+    for path in ANSWERED:
+        assert (await api.client.get(path)).headers["X-Content-Type-Options"] == "nosniff"
+
+
+# Sizes
+
+
+@pytest.fixture
+async def small(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Api]:
+    """A service that takes little at once."""
+    del anyio_backend
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    async with run_service(url, max_body_bytes=2000, max_import_bytes=5000) as service:
+        organization = await service.found_organization()
+        async with service.client(await service.issue_key(organization)) as client:
+            yield Api(service, organization, client)
+
+
+def body_of(size: int) -> bytes:
+    """A learner in exactly so many bytes."""
+    return b'{"username": "x"' + b" " * (size - 17) + b"}"
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), 500):
+        yield content[start : start + 500]
+
+
+def assert_too_large(answer: httpx.Response, limit: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload-too-large"), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert f"{limit} bytes" in answer.json()["detail"]
+    assert answer.json()["instance"] == answer.headers["X-Request-ID"]
+
+
+async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(small: Api):
+    answer = await small.client.post("/learners", content=body_of(2001), headers=JSON)
+    assert_too_large(answer, "2,000")
+    answer = await small.client.post("/learners", content=body_of(2000), headers=JSON)
+    assert answer.status_code == 201
+
+
+async def test_a_body_is_measured_while_it_streams_in(small: Api):
+    answer = await small.client.post("/learners", content=pieces(body_of(2001)), headers=JSON)
+    assert_too_large(answer, "2,000")
+    answer = await small.client.post("/learners", content=pieces(body_of(2000)), headers=JSON)
+    assert answer.status_code == 201
+
+
+async def test_a_body_is_measured_whatever_its_length_was_said_to_be(small: Api):
+    for announced in ("10", "²", "-1", "x", ""):
+        answer = await small.client.post(
+            "/learners",
+            content=pieces(body_of(3000)),
+            headers=[("Content-Type", "application/json"), ("Content-Length", announced.encode("latin-1"))],
+        )
+        assert_too_large(answer, "2,000")
+
+
+async def test_an_endless_body_is_cut_off(small: Api):
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1000
+            yield b" " * 1000
+
+    assert_too_large(await small.client.post("/learners", content=endless(), headers=JSON), "2,000")
+    assert sent <= 4000
+
+
+async def test_an_import_may_be_larger_than_another_body(small: Api):
+    csv = b"Username\n" + b"\n".join(b"learner%04d" % number for number in range(300))
+    headers = {"Content-Type": "text/csv"}
+    assert 2000 < len(csv) < 5000
+    answer = await small.client.post("/imports/csv", content=csv, headers=headers)
+    assert answer.json()["counts"]["created"] == 300
+    for content in (csv * 2, pieces(csv * 2)):
+        assert_too_large(await small.client.post("/imports/csv", content=content, headers=headers), "5,000")
+    too_large = {"file": ("roster.csv", csv * 2, "text/csv")}
+    assert_too_large(await small.client.post("/imports/csv", files=too_large), "5,000")
+    assert (await small.client.get("/operations")).json()["items"][0]["counts"]["created"] == 300
+    assert len((await small.client.get("/operations")).json()["items"]) == 1
+
+
+# Numbers
+
+
+async def test_beyond_what_it_can_hold_the_service_says_so_and_goes_on(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    async with run_service(url, max_requests_in_flight=1) as service:
+        organization = await service.found_organization()
+        async with service.client(await service.issue_key(organization)) as client:
+            is_being_read, may_end = asyncio.Event(), asyncio.Event()
+
+            async def slow_body() -> AsyncIterator[bytes]:
+                yield b'{"username": '
+                is_being_read.set()
+                await may_end.wait()
+                yield b'"slow"}'
+
+            slow = asyncio.create_task(client.post("/learners", content=slow_body(), headers=JSON))
+            await is_being_read.wait()
+            for path in ("/learners", "/me", "/nowhere", "/docs"):
+                answer = await client.get(path)
+                assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+                assert answer.headers["Retry-After"] == "1"
+                assert answer.headers["X-Request-ID"] == answer.json()["instance"]
+            for probe in ("/healthz", "/readyz", "/metrics"):
+                assert (await client.get(probe)).status_code == 200
+            may_end.set()
+            assert (await slow).status_code == 201
+            assert [each["username"] for each in (await client.get("/learners")).json()["items"]] == ["slow"]
+
+
+async def test_requests_that_fail_or_are_broken_off_give_their_places_back(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    async with run_service(url, max_requests_in_flight=1) as service:
+        await _break_off_a_request(service)
+        async with service.client() as client:
+            for _ in range(3):
+                assert (await client.get("/learners")).status_code == 401
+
+
+async def _break_off_a_request(service: Service) -> None:
+    is_being_read = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        is_being_read.set()
+        yield b"{"
+        await asyncio.Event().wait()
+
+    organization = await service.found_organization()
+    async with service.client(await service.issue_key(organization)) as client:
+        request = asyncio.create_task(client.post("/learners", content=never_ending(), headers=JSON))
+        await is_being_read.wait()
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request

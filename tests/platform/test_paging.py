@@ -1,0 +1,153 @@
+"""Cursors: what goes in comes out, and nothing else is taken for one."""
+
+import base64
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+import pytest
+from fastapi import Request, Response
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.platform.paging import decode_cursor, encode_cursor, link_next
+from app.platform.problems import Problem
+
+positions = st.lists(
+    st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
+    max_size=4,
+)
+queries = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcde"), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def kinds_of(position: list[Any]) -> tuple[type, ...]:
+    return tuple(map(type, position))
+
+
+def assert_refused(query: object, cursor: str, kinds: tuple[type, ...]) -> None:
+    with pytest.raises(Problem) as raised:
+        decode_cursor(query, cursor, kinds)
+    assert raised.value.type.code == "invalid-cursor"
+
+
+@given(query=queries, position=positions)
+def test_a_position_comes_back_from_its_cursor(query: object, position: list[Any]):
+    cursor = encode_cursor(query, position)
+    assert decode_cursor(query, cursor, kinds_of(position)) == position
+    assert cursor.isascii()
+    assert not set(cursor) & set("=+/&?# ")
+
+
+@given(query=queries, other=queries, position=positions)
+def test_a_cursor_is_good_for_its_own_query_only(query: object, other: object, position: list[Any]):
+    if orjson.dumps(query, option=orjson.OPT_SORT_KEYS) != orjson.dumps(other, option=orjson.OPT_SORT_KEYS):
+        assert_refused(other, encode_cursor(query, position), kinds_of(position))
+
+
+def test_the_order_of_the_members_of_a_query_does_not_matter():
+    cursor = encode_cursor({"a": 1, "b": [2]}, ["x"])
+    assert decode_cursor({"b": [2], "a": 1}, cursor, (str,)) == ["x"]
+
+
+@given(position=positions, other=positions)
+def test_a_cursor_that_was_altered_is_refused(position: list[Any], other: list[Any]):
+    packed = encode_cursor("query", position)
+    fingerprint, _ = orjson.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+    forged = base64.urlsafe_b64encode(orjson.dumps([fingerprint, other])).rstrip(b"=").decode()
+    if other == position:
+        assert decode_cursor("query", forged, kinds_of(other)) == position
+    else:
+        assert_refused("query", forged, kinds_of(other))
+
+
+@given(position=positions, kinds=st.lists(st.sampled_from([str, int, bool, float]), max_size=4))
+def test_a_cursor_of_other_types_is_refused(position: list[Any], kinds: list[type]):
+    if kinds_of(position) != tuple(kinds):
+        assert_refused("query", encode_cursor("query", position), tuple(kinds))
+
+
+@given(st.text(max_size=60))
+def test_any_other_text_is_no_cursor(cursor: str):
+    assert_refused("query", cursor, (str,))
+
+
+@given(st.binary(max_size=60))
+def test_any_other_bytes_are_no_cursor(packed: bytes):
+    assert_refused("query", base64.urlsafe_b64encode(packed).rstrip(b"=").decode(), (str,))
+
+
+@given(st.recursive(st.none() | st.integers() | st.text("ab"), st.lists, max_leaves=6))
+def test_any_other_json_is_no_cursor(content: Any):
+    try:
+        packed = orjson.dumps(content)
+    except TypeError:
+        return  # beyond 64 bits
+    assert_refused("query", base64.urlsafe_b64encode(packed).rstrip(b"=").decode(), (str,))
+
+
+def test_without_a_cursor_there_is_no_position():
+    assert decode_cursor("query", None, (str,)) is None
+
+
+def request_for(path: str, query: str, root_path: str = "") -> Request:
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "root_path": root_path,
+            "query_string": query.encode(),
+            "headers": [(b"host", b"rollcall.test")],
+            "scheme": "http",
+            "server": ("rollcall.test", 80),
+        }
+    )
+
+
+def next_link(request: Request, cursor: str | None) -> str | None:
+    response = Response()
+    link_next(request, response, cursor)
+    return response.headers.get("Link")
+
+
+def test_the_link_to_the_next_page_is_the_same_request_with_the_next_cursor():
+    link = next_link(
+        request_for("/learners", "status=active&q=a%26b&status=expired&cursor=old&limit=2"), "new"
+    )
+    assert link is not None
+    assert link.endswith('>; rel="next"')
+    parts = urlsplit(link[1 : link.index(">")])
+    assert parts.path == "/learners"
+    assert parse_qsl(parts.query) == [
+        ("status", "active"),
+        ("q", "a&b"),
+        ("status", "expired"),
+        ("limit", "2"),
+        ("cursor", "new"),
+    ]
+
+
+def test_the_last_page_has_no_link():
+    assert next_link(request_for("/learners", "limit=2"), None) is None
+
+
+def test_the_link_of_a_service_below_a_path_leads_there():
+    # A server puts the root path in front of the path (ASGI); a proxy may have cut it off.
+    for path in ("/rollcall/learners", "/learners"):
+        assert (
+            next_link(request_for(path, "", "/rollcall"), "c") == '</rollcall/learners?cursor=c>; rel="next"'
+        )
+
+
+def test_a_link_can_be_a_header_whatever_was_asked_for():
+    link = next_link(request_for("/learners", "q=%C3%BC%0D%0AX-Evil%3A%201"), "c")
+    assert link is not None
+    assert link.isascii()
+    assert link.isprintable()

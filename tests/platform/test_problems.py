@@ -1,0 +1,524 @@
+"""Errors on the wire: every wrong request is answered by a problem that says what to do, and none by a fault."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy import text
+
+from app.organizations.api_keys import Scope, new_secret
+from app.platform.problems import CATALOGUE, define_problem
+from tests.conftest import Api, Service, run_service
+from tests.platform.conftest import Lines
+from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"
+JSON = {"Content-Type": "application/json"}
+
+
+def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem, whose members are all there and agree with each other and with the answer."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code
+    assert problem["type"] == f"/problems/{code}"
+    assert problem["status"] == status == CATALOGUE[code].status
+    assert problem["title"] == CATALOGUE[code].title
+    assert len(problem["detail"]) > 10
+    assert problem["instance"] == answer.headers["X-Request-ID"]
+    return problem
+
+
+def pointers(answer: httpx.Response) -> set[str]:
+    """What an invalid-request points to."""
+    problem = problem_of(answer, 422, "invalid-request")
+    assert all(error["detail"].endswith(".") for error in problem["errors"])
+    return {error["pointer"] for error in problem["errors"]}
+
+
+async def count_learners(api: Api) -> int:
+    """How many learners the organization has."""
+    return int((await api.client.get("/learners/status-counts")).json()["total"])
+
+
+# Addresses and methods
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/learners/", "/Learners", "/learners//x", "/%00", "/é", "/favicon.ico"]
+)
+async def test_an_unknown_address_is_not_found_whoever_asks(service: Service, path: str):
+    async with service.client() as client:
+        problem_of(await client.get(path), 404, "not-found")
+        problem_of(await client.post(path + "?x=1", content=b"{"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/learners", "GET, POST"),
+        ("PUT", f"/learners/{NOBODY}", "GET, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}", "GET, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}/access", "GET, POST"),
+        ("GET", f"/learners/{NOBODY}/activate", "POST"),
+        ("POST", "/organization", "GET, PATCH"),
+        ("PATCH", "/api-keys", "GET, POST"),
+        ("GET", "/imports/csv", "POST"),
+        ("POST", "/healthz", "GET"),
+        ("PROPFIND", "/me", "GET"),
+        ("DELETE", "/docs/assets/swagger-ui.css", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_all_that_the_address_answers_to(
+    api: Api, method: str, path: str, allowed: str
+):
+    answer = await api.client.request(method, path)
+    problem = problem_of(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
+    assert allowed in problem["detail"]
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"{'username': 'x'}",
+        b'{"username": "x",}',
+        b"username=x",
+        b"\xff\xfe\x00",
+        b'{"username": "\xff"}',
+        b"\x00",
+        b"[" * 100_000,
+        b'{"username": ' + b"1" * 5000 + b"}",
+        b'{"username": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+    ids=["cut off", "quotes", "comma", "form", "binary", "latin-1", "NUL", "deep", "huge number", "nested"],
+)
+async def test_broken_json_is_an_invalid_request(api: Api, body: bytes):
+    problem_of(await api.client.post("/learners", content=body, headers=JSON), 422, "invalid-request")
+    assert await count_learners(api) == 0
+
+
+async def test_json_that_is_no_object_is_an_invalid_request(api: Api):
+    for body in (b"null", b"[]", b"7", b'"x"', b"true", b"[{}]", b"NaN"):
+        problem_of(await api.client.post("/learners", content=body, headers=JSON), 422, "invalid-request")
+
+
+async def test_a_missing_body_is_said_to_be_missing(api: Api):
+    for path in ("/learners", "/api-keys", "/learners/bulk-actions"):
+        for headers in ({}, JSON):
+            problem = problem_of(await api.client.post(path, headers=headers), 422, "invalid-request")
+            assert problem["errors"] == [{"pointer": "", "detail": "This is required."}]
+
+
+async def test_a_body_that_may_be_missing_may_be_missing(api: Api):
+    learner = await api.create()
+    for headers in ({}, JSON):
+        answer = await api.client.post(f"/learners/{learner['id']}/deactivate", headers=headers)
+        assert answer.status_code == 200, answer.text
+    answer = await api.client.post(f"/learners/{learner['id']}/activate", content=b"null", headers=JSON)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",  # what curl sends with -d
+        "text/plain",
+        "text/csv",
+        "multipart/form-data; boundary=x",
+        "application/octet-stream",
+        "nonsense",
+        "",
+    ],
+)
+async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, content_type: str):
+    answer = await api.client.post(
+        "/learners", content=b'{"username": "x"}', headers={"Content-Type": content_type}
+    )
+    problem = problem_of(answer, 415, "unsupported-media-type")
+    assert "application/json" in problem["detail"]
+    assert answer.headers["Accept"] == "application/json"
+    assert await count_learners(api) == 0
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
+)
+async def test_a_body_that_says_that_it_is_json_is_read(api: Api, content_type: str):
+    learner = await api.create()
+    answer = await api.client.patch(
+        f"/learners/{learner['id']}", content=b'{"first_name": "Ada"}', headers={"Content-Type": content_type}
+    )
+    assert answer.json()["first_name"] == "Ada"
+
+
+async def test_an_import_of_json_is_told_what_to_send(api: Api):
+    answer = await api.client.post("/imports/csv", json=[])
+    assert "text/csv" in problem_of(answer, 415, "unsupported-media-type")["detail"]
+
+
+async def test_unknown_members_are_pointed_to_wherever_they_stand(api: Api):
+    answer = await api.client.post("/learners", json={"username": "x", "user name": 1, "a/b~c": 2})
+    assert pointers(answer) == {"/user name", "/a~1b~0c"}
+    body = {"action": "activate", "selection": {"filter": {"statuses": ["active"]}, "excluding": []}}
+    answer = await api.client.post("/learners/bulk-actions", json=body)
+    assert pointers(answer) == {"/selection/filter/statuses", "/selection/excluding"}
+    assert await count_learners(api) == 0
+
+
+async def test_every_wrong_member_is_named_and_the_detail_holds_the_first_ones(api: Api):
+    body = {"username": "", "email": "x", "first_name": 7, "expires_on": "tomorrow", "status": "active"}
+    answer = await api.client.post("/learners", json=body)
+    assert pointers(answer) == {f"/{member}" for member in body}
+    assert "(and 2 more)" in answer.json()["detail"]
+
+
+# Query parameters
+
+
+async def test_an_unknown_query_parameter_never_selects_everyone(api: Api):
+    await api.create()
+    for path in (
+        "/learners",
+        "/learners/status-counts",
+        f"/learners/{NOBODY}",
+        "/me",
+        "/api-keys",
+        "/operations",
+    ):
+        answer = await api.client.get(path, params={"statuss": "active"})
+        assert pointers(answer) == {"?statuss"}
+        assert "'statuss'" in answer.json()["detail"]
+    answer = await api.client.get("/learners", params={"accept": "text/csv"}, headers={"Accept": "text/csv"})
+    assert pointers(answer) == {"?accept"}
+    answer = await api.client.post("/learners?dry_run=true", json={"username": "x"})
+    assert pointers(answer) == {"?dry_run"}
+    assert await count_learners(api) == 1
+
+
+async def test_what_an_address_takes_is_said_where_a_parameter_is_mistyped(api: Api):
+    detail = (await api.client.get("/operations", params={"stat": "failed"})).json()["detail"]
+    assert "cursor, kind, limit, state" in detail
+
+
+async def test_services_own_addresses_refuse_unknown_query_parameters_too(service: Service):
+    async with service.client() as client:
+        for path in ("/healthz", "/readyz", "/openapi.yaml", "/problems", "/problems/not-found", "/metrics"):
+            assert pointers(await client.get(path, params={"x": "1"})) == {"?x"}
+
+
+# Who is asking comes first
+
+
+async def test_a_bad_key_with_a_broken_request_is_a_bad_key(service: Service):
+    async with service.client(new_secret()) as client:
+        answer = await client.post(
+            "/learners?nonsense=1", content=b"{", headers={"Content-Type": "text/plain"}
+        )
+        problem_of(answer, 401, "not-authenticated")
+        answer = await client.get("/learners", params={"limit": "x", "cursor": "y"})
+        problem_of(answer, 401, "not-authenticated")
+
+
+# Text that no database stores
+
+
+HARD_TEXTS = [b"a\\u0000b", b"\\ud800", b"a\\udfffb", b"\\u0007", b"\\u009f"]
+
+
+@pytest.mark.parametrize("hard", HARD_TEXTS)
+async def test_control_characters_and_halves_of_pairs_are_refused_in_every_member(api: Api, hard: bytes):
+    learner = await api.create()
+    bodies: list[tuple[str, str, bytes, str]] = [
+        ("POST", "/learners", b'{"username": "%s"}', "/username"),
+        ("POST", "/learners", b'{"username": "x", "email": "%s@example.org"}', "/email"),
+        ("POST", "/learners", b'{"username": "x", "first_name": "%s"}', "/first_name"),
+        ("POST", "/learners", b'{"username": "x", "last_name": "%s"}', "/last_name"),
+        ("POST", "/learners", b'{"username": "x", "external_id": "%s"}', "/external_id"),
+        ("PATCH", f"/learners/{learner['id']}", b'{"username": "%s"}', "/username"),
+        ("POST", f"/learners/{learner['id']}/deactivate", b'{"reason": "%s"}', "/reason"),
+        ("POST", f"/learners/{learner['id']}/activate", b'{"reason": "%s"}', "/reason"),
+        (
+            "POST",
+            "/learners/bulk-actions",
+            b'{"action": "activate", "selection": {"usernames": ["%s"]}}',
+            "/selection/usernames/0",
+        ),
+        (
+            "POST",
+            "/learners/bulk-actions",
+            b'{"action": "activate", "selection": {"ids": ["%s"]}}',
+            "/selection/ids/0",
+        ),
+        (
+            "POST",
+            "/learners/bulk-actions",
+            b'{"action": "activate", "selection": {"filter": {"q": "%s"}}}',
+            "/selection/filter/q",
+        ),
+        (
+            "POST",
+            "/learners/bulk-actions",
+            b'{"action": "activate", "selection": {"filter": {}}, "reason": "%s"}',
+            "/reason",
+        ),
+        ("POST", "/api-keys", b'{"name": "%s", "scopes": ["admin"]}', "/name"),
+        ("POST", "/api-keys", b'{"name": "x", "scopes": ["%s"]}', "/scopes/0"),
+        ("PATCH", "/organization", b'{"name": "%s"}', "/name"),
+        ("PATCH", "/organization", b'{"time_zone": "%s"}', "/time_zone"),
+        ("PATCH", "/organization", b'{"max_deactivations": "%s"}', "/max_deactivations"),
+    ]
+    for method, path, body, pointer in bodies:
+        answer = await api.client.request(method, path, content=body % hard, headers=JSON)
+        assert pointers(answer) == {pointer}, (path, body)
+    assert await api.get(learner) == learner
+    assert await count_learners(api) == 1
+
+
+@pytest.mark.parametrize("hard", HARD_TEXTS)
+async def test_a_name_of_a_member_that_no_database_stores_is_refused(api: Api, hard: bytes):
+    answer = await api.client.post("/learners", content=b'{"username": "x", "%s": 1}' % hard, headers=JSON)
+    problem_of(answer, 422, "invalid-request")
+
+
+QUERIES = [
+    "/learners?q={}",
+    "/learners?username={}",
+    "/learners?email={}",
+    "/learners?external_id={}",
+    "/learners?status={}",
+    "/learners?ids={}",
+    "/learners?sort={}",
+    "/learners?limit={}",
+    "/learners?include={}",
+    "/learners?expires_before={}",
+    "/learners/status-counts?q={}",
+    "/learners?{}=1",
+    "/access?username={}",
+    "/access?username=x&session_started_at={}",
+    "/operations?kind={}",
+    "/operations?state={}",
+    f"/operations/{NOBODY}/outcomes?outcome={{}}",
+]
+
+
+async def test_nul_in_a_query_is_an_invalid_request(api: Api):
+    for query in QUERIES:
+        problem_of(await api.client.get(query.format("a%00b")), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("hard", ["%ED%A0%80", "%FF", "%F0%9F%8E%93", "%25%5F%27%22%5C--", "x" * 20_000])
+async def test_no_query_is_a_fault(api: Api, hard: str):
+    for query in QUERIES:
+        answer = await api.client.get(query.format(hard))
+        assert answer.status_code in (200, 404, 422), (query, answer.text)
+
+
+async def test_nul_in_the_options_of_an_import_is_an_invalid_request(api: Api):
+    for name in ("reason", "encoding", "delimiter", "date_format", "create"):
+        answer = await api.client.post(
+            f"/imports/csv?{name}=a%00b", content=b"Username\nx\n", headers={"Content-Type": "text/csv"}
+        )
+        assert pointers(answer) == {f"?{name}"}
+    assert await count_learners(api) == 0
+
+
+PATHS = [
+    "/learners/{}",
+    "/learners/{}/events",
+    "/learners/{}/access",
+    "/operations/{}",
+    "/operations/{}/outcomes",
+    "/problems/{}",
+]
+
+
+async def test_what_is_no_id_is_not_found(api: Api):
+    for path in PATHS:
+        for hard in ("%00", "%ED%A0%80", "%FF", "é", "x" * 20_000, "1", "-1", "null", "%20", NOBODY + "0"):
+            problem_of(await api.client.get(path.format(hard)), 404, "not-found")
+
+
+# Numbers and lengths
+
+
+async def test_numbers_out_of_bounds_are_refused_in_a_body(api: Api):
+    for number in ("1" * 19, "1" * 40, "-1", "1e400", "1.5", "true", '"5"', "[]", "NaN", "Infinity"):
+        body = f'{{"action": "activate", "selection": {{"filter": {{}}}}, "expected_count": {number}}}'
+        answer = await api.client.post("/learners/bulk-actions", content=body.encode(), headers=JSON)
+        assert pointers(answer) == {"/expected_count"}, number
+
+
+async def test_numbers_out_of_bounds_are_refused_in_a_query(api: Api):
+    for number in ("0", "-1", "1001", "9" * 25, "1e2", "0x10", "1.0.0", "", "NaN"):
+        for path in ("/learners", "/operations", "/api-keys", f"/learners/{NOBODY}/events"):
+            assert pointers(await api.client.get(path, params={"limit": number})) == {"?limit"}
+
+
+async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Api):
+    answer = await api.client.post("/learners", json={"username": "x" * 256})
+    assert "255" in answer.json()["detail"]
+    answer = await api.client.post("/learners", json={"username": "x" * 2_000_000})
+    assert pointers(answer) == {"/username"}
+    assert len(answer.content) < 2000
+    learner = await api.create()
+    answer = await api.client.post(f"/learners/{learner['id']}/deactivate", json={"reason": "x" * 1001})
+    assert pointers(answer) == {"/reason"}
+    assert (await api.get(learner))["status"] == "activated"
+
+
+async def test_a_problem_never_repeats_much_of_what_was_sent(api: Api):
+    answer = await api.client.get("/learners", params={"x" * 20_000: "1"})
+    assert answer.status_code == 422
+    body = {f"unknown {number}": number for number in range(5000)}
+    answer = await api.client.post("/learners", json=body)
+    assert answer.status_code == 422
+
+
+# Faults and outages
+
+
+def test_a_code_is_defined_once():
+    with pytest.raises(ValueError, match="twice"):
+        define_problem("not-found", 404, "x", "y")
+
+
+def test_codes_are_words_with_hyphens_and_statuses_are_errors():
+    for code, kind in CATALOGUE.items():
+        assert code == kind.code == code.lower()
+        assert code.replace("-", "").isalpha()
+        assert 400 <= kind.status < 600
+        assert kind.explanation.endswith(".")
+        assert not kind.title.endswith(".")
+
+
+async def test_a_fault_of_ours_is_an_internal_error_and_repeats_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch, logged: Lines
+):
+    async def fail(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("Okafor, secret")
+
+    monkeypatch.setattr("app.organizations.repository.get_organization", fail)
+    answer = await api.client.get("/organization")
+    problem = problem_of(answer, 500, "internal-error")
+    assert "Okafor" not in answer.text
+    (fault,) = (line for line in logged() if line["level"] == "error")
+    assert fault["request_id"] == problem["instance"]
+    assert "ZeroDivisionError" in fault["exception"]
+
+
+@asynccontextmanager
+async def administrator(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """An administrator of an organization of the service's own."""
+    organization = await service.found_organization()
+    async with service.client(await service.issue_key(organization, Scope.ADMIN)) as client:
+        yield client
+
+
+@pytest.fixture
+def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that this test may stop; small, so that its connections can run out."""
+    del postgres  # where there is none this is skipped
+    with PostgresServer(durable=True, settings={"max_connections": "12"}) as server:
+        yield server
+
+
+async def test_while_the_database_is_away_requests_are_told_to_come_back(
+    own_postgres: PostgresServer,
+):
+    url = own_postgres.create_database("outage")
+    async with run_service(url) as service, administrator(service) as client:
+        created = await client.post("/learners", json={"username": "before"})
+        assert created.status_code == 201
+
+        own_postgres.kill()
+        for answer in (
+            await client.get("/learners"),
+            await client.get(f"/learners/{created.json()['id']}/access"),
+            await client.post("/learners", json={"username": "during"}),
+            await client.post("/learners", json={"username": "during"}, headers={"Idempotency-Key": "k"}),
+            await client.get("/learners", headers={"Accept": "text/csv"}),
+            await client.get("/readyz"),
+        ):
+            problem_of(answer, 503, "database-unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/metrics")).status_code == 200
+        assert (await client.get("/openapi.yaml")).status_code == 200
+
+        own_postgres.start()
+        assert (await client.get("/readyz")).status_code == 200
+        answer = await client.post("/learners", json={"username": "during"}, headers={"Idempotency-Key": "k"})
+        assert answer.status_code == 201
+        listed = (await client.get("/learners")).json()["items"]
+        assert [learner["username"] for learner in listed] == ["before", "during"]
+
+
+async def test_requests_that_the_database_leaves_in_the_middle_are_told_to_come_back(
+    own_postgres: PostgresServer,
+):
+    url = own_postgres.create_database("crash")
+    async with run_service(url) as service, administrator(service) as client:
+        learner = (await client.post("/learners", json={"username": "x"})).json()
+        holder, observer = await asyncpg.connect(url), await asyncpg.connect(url)
+        await holder.execute("BEGIN; LOCK TABLE learners IN ACCESS EXCLUSIVE MODE")
+        requests = [
+            asyncio.create_task(client.get("/learners")),
+            asyncio.create_task(client.post(f"/learners/{learner['id']}/deactivate")),
+            asyncio.create_task(
+                client.post("/learners", json={"username": "y"}, headers={"Idempotency-Key": "k"})
+            ),
+        ]
+        while await observer.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") < len(requests):
+            pass
+        own_postgres.kill()
+        for answer in await asyncio.gather(*requests):
+            problem_of(answer, 503, "database-unavailable")
+        holder.terminate()
+        observer.terminate()
+
+        own_postgres.start()
+        assert (await client.get(f"/learners/{learner['id']}")).json()["status"] == "activated"
+
+
+async def test_a_database_without_a_free_connection_is_told_from_a_fault(
+    own_postgres: PostgresServer,
+):
+    url = own_postgres.create_database("crowd")
+    async with run_service(url) as service, administrator(service) as client:
+        await service.database.engine.dispose()
+        crowd = []
+        with suppress(asyncpg.TooManyConnectionsError):
+            while True:
+                crowd.append(await asyncpg.connect(url))
+        problem_of(await client.get("/learners"), 503, "database-unavailable")
+        for connection in crowd:
+            await connection.close()
+        assert (await client.get("/learners")).status_code == 200
+
+
+async def test_a_locked_sqlite_file_is_told_from_a_fault(tmp_path: Path):
+    path = tmp_path / "rollcall.db"
+    async with run_service(f"sqlite:///{path}") as service, administrator(service) as client:
+        async with service.database.read() as connection:
+            await connection.execute(text("PRAGMA busy_timeout = 0"))  # of the pool's only connection so far
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        problem_of(await client.post("/learners", json={"username": "x"}), 503, "database-unavailable")
+        assert (await client.get("/learners")).json()["items"] == []
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await client.post("/learners", json={"username": "x"})).status_code == 201

@@ -1,0 +1,110 @@
+"""How many requests one credential may make a minute."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.organizations.api_keys import Scope, new_secret
+from tests.conftest import Api, Service, run_service
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 5
+
+
+@pytest.fixture
+async def limited(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Service]:
+    """A service with a low limit."""
+    del anyio_backend
+    async with run_service(f"sqlite:///{tmp_path}/rollcall.db", rate_limit_per_minute=LIMIT) as service:
+        yield service
+
+
+async def test_beyond_the_limit_a_credential_is_told_when_to_go_on(limited: Service):
+    organization = await limited.found_organization()
+    async with limited.client(await limited.issue_key(organization)) as client:
+        remaining = []
+        # One more than the limit where a minute of the clock ends in between: the window slides.
+        for _ in range(LIMIT + 2):
+            answer = await client.get("/me")
+            assert answer.headers["RateLimit-Policy"] == f'"minute";q={LIMIT};w=60'
+            state = re.fullmatch(r'"minute";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+            assert state is not None
+            assert 1 <= int(state[2]) <= 60
+            if answer.status_code != 200:
+                break
+            remaining.append(int(state[1]))
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate-limited")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert answer.headers["Retry-After"] == state[2]
+        assert state[1] == "0"
+        assert len(remaining) in (LIMIT, LIMIT + 1)
+        assert remaining == sorted(remaining, reverse=True)
+        assert remaining[0] == LIMIT - 1
+
+
+async def test_a_request_beyond_the_limit_does_nothing(limited: Service):
+    organization = await limited.found_organization()
+    async with (
+        limited.client(await limited.issue_key(organization)) as client,
+        limited.client(await limited.issue_key(organization)) as other,
+    ):
+        statuses = [
+            (await client.post("/learners", json={"username": f"learner{number}"})).status_code
+            for number in range(LIMIT + 3)
+        ]
+        assert 429 in statuses
+        total = (await other.get("/learners/status-counts")).json()["total"]
+        assert total == statuses.count(201)
+
+
+async def test_each_credential_has_a_limit_of_its_own(limited: Service):
+    organization = await limited.found_organization()
+    async with (
+        limited.client(await limited.issue_key(organization)) as one,
+        limited.client(await limited.issue_key(organization)) as other,
+    ):
+        while (await one.get("/me")).status_code == 200:
+            pass
+        assert (await other.get("/me")).status_code == 200
+
+
+async def test_refused_requests_carry_the_header_fields_too(limited: Service):
+    organization = await limited.found_organization()
+    async with limited.client(await limited.issue_key(organization, Scope.ACCESS_CHECK)) as client:
+        for path, status in (("/learners", 403), ("/access?nonsense=1", 422)):
+            answer = await client.get(path)
+            assert (answer.status_code, "RateLimit" in answer.headers) == (status, True)
+
+
+async def test_a_bulk_action_counts_as_one_request(limited: Service):
+    organization = await limited.found_organization()
+    async with limited.client(await limited.issue_key(organization)) as client:
+        csv = "Username\n" + "\n".join(f"learner{number}" for number in range(100))
+        answer = await client.post("/imports/csv", content=csv, headers={"Content-Type": "text/csv"})
+        assert answer.json()["counts"]["created"] == 100
+        answer = await client.post(
+            "/learners/bulk-actions", json={"action": "deactivate", "selection": {"filter": {}}}
+        )
+        assert answer.json()["counts"]["changed"] == 100
+        remaining = re.match(r'"minute";r=(\d+);', answer.headers["RateLimit"])
+        assert remaining is not None
+        assert int(remaining[1]) >= LIMIT - 2
+
+
+async def test_what_carries_no_credential_of_ours_has_no_limit_and_no_header_fields(limited: Service):
+    async with limited.client() as client, limited.client(new_secret()) as stranger:
+        for _ in range(LIMIT + 2):
+            answer = await client.get("/healthz")
+            assert (answer.status_code, "RateLimit" in answer.headers) == (200, False)
+            answer = await stranger.get("/me")
+            assert (answer.status_code, "RateLimit" in answer.headers) == (401, False)
+
+
+async def test_a_limit_of_zero_is_none(api: Api):
+    answer = await api.client.get("/me")
+    assert "RateLimit" not in answer.headers
+    assert "RateLimit-Policy" not in answer.headers
