@@ -6,7 +6,7 @@ Rows are decided in the order of the file, and each sees what the rows before it
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.errors import LearnerExpired
 from app.domain.status import Account
@@ -23,8 +23,7 @@ _PROFILE = ("username", "external_id", "email", "first_name", "last_name")
 _NOT_FOUND = Problem(NOT_FOUND, "There is no such learner, and the import creates none.").document()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What becomes of one row; `change` is what there is to store, if anything."""
 
     line: int
@@ -237,13 +236,13 @@ def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
     batch: list[Change] = []
     given_up: set[tuple[str, str]] = set()
     for change in changes:
-        before = _unique_keys(change.before)
-        after = _unique_keys(change.after)
-        if given_up and not given_up.isdisjoint(after - before):
-            yield batch
-            batch, given_up = [], set()
+        if given_up or change.before is not None:
+            before, after = _unique_keys(change.before), _unique_keys(change.after)
+            if not given_up.isdisjoint(after - before):
+                yield batch
+                batch, given_up = [], set()
+            given_up |= before - after
         batch.append(change)
-        given_up |= before - after
     if batch:
         yield batch
 

@@ -112,15 +112,17 @@ class Runner:
     async def run_next_chunk(self, operation: Operation) -> Operation:
         """Do the next chunk in one transaction, whoever did the ones before."""
 
-        async def transaction(connection: AsyncConnection) -> Operation:
+        async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)
             if current.is_finished:
-                return current
+                return current, current
             chunk = await repository.get_chunk(connection, current.id, current.cursor)
             organization = await get_organization(connection, current.organization_id)
-            return await self._do_chunk(connection, current, chunk, organization)
+            return current, await self._do_chunk(connection, current, chunk, organization)
 
-        return await self.database.write(transaction)
+        before, after = await self.database.write(transaction)
+        report_progress(before, after)
+        return after
 
     async def _do_chunk(
         self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
@@ -141,10 +143,6 @@ class Runner:
             finished_at=self.clock.now() if is_last else None,
         )
         await repository.store_progress(connection, advanced)
-        for outcome, number in counted.items():
-            ROWS.labels(operation.kind, outcome).inc(number)
-        if is_last:
-            _report_end(advanced)
         return advanced
 
     async def _fail(self, operation: Operation) -> Operation:
@@ -152,7 +150,7 @@ class Runner:
             INTERNAL_ERROR, "A fault of the service ended this operation; what is done stays done."
         )
 
-        async def transaction(connection: AsyncConnection) -> Operation:
+        async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)
             now = self.clock.now()
             failed = replace(
@@ -163,21 +161,25 @@ class Runner:
                 finished_at=now,
             )
             await repository.store_progress(connection, failed)
-            return failed
+            return current, failed
 
-        failed = await self.database.write(transaction)
-        _report_end(failed)
-        return failed
+        before, after = await self.database.write(transaction)
+        report_progress(before, after)
+        return after
 
 
-def _report_end(operation: Operation) -> None:
-    OPERATIONS.labels(operation.kind, operation.state).inc()
-    logger.info(
-        "operation ended",
-        operation=operation.id,
-        kind=operation.kind.value,
-        state=operation.state.value,
-        total=operation.total,
-        dry_run=operation.dry_run,
-        **operation.counts,
-    )
+def report_progress(before: Operation, after: Operation) -> None:
+    """Tell metrics and log what a committed transaction brought about; before the commit it is not true yet."""
+    for outcome, number in (Counter(after.counts) - Counter(before.counts)).items():
+        ROWS.labels(after.kind, outcome).inc(number)
+    if after.is_finished and not before.is_finished:
+        OPERATIONS.labels(after.kind, after.state).inc()
+        logger.info(
+            "operation ended",
+            operation=after.id,
+            kind=after.kind.value,
+            state=after.state.value,
+            total=after.total,
+            dry_run=after.dry_run,
+            **after.counts,
+        )

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
 from app.operations.operation import Chunk, Operation
-from app.operations.runner import Runner
+from app.operations.runner import Runner, report_progress
 from app.organizations.organization import Organization
 
 # Called in the transaction that makes the operation count, with the operation as it then is.
@@ -81,7 +81,9 @@ async def _run_at_once(
         await on_stored(connection, done)
         return done
 
-    return await runner.database.write(transaction)
+    done = await runner.database.write(transaction)
+    report_progress(draft, done)
+    return done
 
 
 def _stage(operation_id: str, chunk: Chunk) -> Callable[[AsyncConnection], Awaitable[None]]:

@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ SQLITE_BUSY_TIMEOUT_MS = 15_000
 _SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
 _UNIQUE_VIOLATION = "23505"
 _ATTEMPTS = 8
+# From which PostgreSQL counts the days.
+_DAY_ZERO = date(2000, 1, 1).toordinal()
 
 # Text that is compared byte by byte on both databases, whatever the server's locale.
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
@@ -248,6 +250,16 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("SET jit = off")
     cursor.close()
+    # Left alone, the driver sends 9999-12-31 as `infinity`, which the server sorts after that day.
+    connection.run_async(
+        lambda driver: driver.set_type_codec(
+            "date",
+            schema="pg_catalog",
+            format="tuple",
+            encoder=lambda day: (day.toordinal() - _DAY_ZERO,),
+            decoder=lambda days: date.fromordinal(days[0] + _DAY_ZERO),
+        )
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -35,7 +35,14 @@ router = APIRouter(tags=["service"], route_class=StrictRoute)
     summary="Metrics for Prometheus",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {"example": 'rollcall_http_requests_total{method="GET"} 42.0\n'}}}
+        200: {
+            "content": {
+                "text/plain": {
+                    "schema": {"type": "string"},
+                    "example": 'rollcall_http_requests_total{method="GET"} 42.0\n',
+                }
+            }
+        }
     },
 )
 async def read_metrics() -> Response:

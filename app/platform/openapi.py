@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from app.platform.problems import (
@@ -117,6 +118,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         schemas.update(_problem_schemas())
+        _restore_examples(app, schemas)
         described["components"]["examples"] = _problem_examples()
         for path in described["paths"].values():
             for operation in path.values():
@@ -124,6 +126,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         described["components"]["securitySchemes"]["ApiKey"]["bearerFormat"] = "rollcall_…"
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _restore_examples(app: FastAPI, schemas: dict[str, Any]) -> None:
+    # The framework leaves every null out of the document, those of examples included.
+    routes = iter_route_contexts(app.routes)
+    answered = [model for route in routes if (model := getattr(route, "response_model", None)) is not None]
+    _, definitions = models_json_schema([(model, "serialization") for model in answered])
+    for name, schema in definitions["$defs"].items():
+        if "examples" in schema:
+            schemas[name]["examples"] = schema["examples"]
 
 
 def _problem_examples() -> dict[str, Any]:
