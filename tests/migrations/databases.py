@@ -1,0 +1,77 @@
+"""Databases of a test's own, and what there is in them."""
+
+from contextlib import asynccontextmanager
+from itertools import count
+
+from alembic import command
+from sqlalchemy import inspect, text
+
+from app.platform import schema
+from app.platform.database import Database
+
+_numbers = count(1)
+
+
+@asynccontextmanager
+async def opened(url):
+    """A database, closed at the end."""
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def new_url(kind, request):
+    """The address of an empty database of this kind."""
+    if kind == "sqlite":
+        return f"sqlite:///{request.getfixturevalue('tmp_path')}/rollcall{next(_numbers)}.db"
+    return request.getfixturevalue("postgres").create_database(f"migrations_{next(_numbers)}")
+
+
+async def migrate(database, revision):
+    """Bring the schema to this revision, up or down."""
+
+    def work(connection):
+        config = schema.migration_config(connection)
+        known = [each.revision for each in schema.ScriptDirectory.from_config(config).walk_revisions()]
+        current = schema.MigrationContext.configure(connection).get_current_revision()
+        is_down = revision == "base" or (current in known and known.index(revision) > known.index(current))
+        (command.downgrade if is_down else command.upgrade)(config, revision)
+
+    await database.write(lambda connection: connection.run_sync(work))
+
+
+async def ask(database, sql):
+    """The first column of what a query finds."""
+    async with database.read() as connection:
+        return list((await connection.execute(text(sql))).scalars())
+
+
+async def reflected(database):
+    """Everything that the database says of its tables, by table, in a form that can be compared."""
+
+    def look(connection):
+        inspector = inspect(connection)
+        return {
+            name: {
+                "columns": {
+                    column.pop("name"): column | {"type": column["type"].compile(connection.dialect)}
+                    for column in map(dict, inspector.get_columns(name))
+                },
+                "primary key": inspector.get_pk_constraint(name),
+                "foreign keys": by_name(inspector.get_foreign_keys(name)),
+                "uniques": by_name(inspector.get_unique_constraints(name)),
+                "checks": by_name(inspector.get_check_constraints(name)),
+                "indexes": by_name(inspector.get_indexes(name)),
+            }
+            for name in inspector.get_table_names()
+            if not name.startswith("learner_search_trigrams")
+        }
+
+    async with database.read() as connection:
+        return await connection.run_sync(look)
+
+
+def by_name(found):
+    return {each["name"]: {name: str(value) for name, value in each.items()} for each in found}

@@ -1,0 +1,242 @@
+"""The migrations: from nothing to the tables of the code and back, with data in them, on both databases."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, func, insert, select
+
+import migrations
+from app.platform import schema
+from app.platform.database import Id, Instant, metadata
+from app.platform.ids import new_id
+from tests.conftest import NOON
+from tests.migrations.databases import ask, migrate, new_url, opened, reflected
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[2]
+REVISIONS = [
+    each.revision
+    for each in schema.ScriptDirectory.from_config(schema.migration_config()).walk_revisions("base", "heads")
+][::-1]
+# What SQLAlchemy has no words for, and the migration makes by hand.
+BY_HAND = {
+    "sqlite": {
+        "table": [
+            "learner_search_trigrams",
+            "learner_search_trigrams_config",
+            "learner_search_trigrams_data",
+            "learner_search_trigrams_idx",
+        ],
+        "trigger": ["events_refuse_delete", "events_refuse_update"],
+    },
+    "postgresql": {
+        "index": ["ix_learner_search_trigrams"],
+        "trigger": ["events_are_final"],
+        "function": ["refuse_change_of_events"],
+    },
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request):
+    """An empty database."""
+    async with opened(new_url(request.param, request)) as database:
+        yield database
+
+
+async def made_by_hand(database):
+    """What there is in the database beside the tables of the code and their indexes."""
+    if database.is_sqlite:
+        names = ", ".join(f"'{table}'" for table in metadata.tables)
+        of_ours = f"tbl_name NOT IN ({names}) AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
+        return {
+            "table": await ask(
+                database, f"SELECT name FROM sqlite_master WHERE type = 'table' AND {of_ours} ORDER BY name"
+            ),
+            "trigger": await ask(
+                database, "SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+            ),
+        }
+    indexes = {index.name for table in metadata.tables.values() for index in table.indexes}
+    found = await ask(
+        database,
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+        "WHERE relnamespace = 'public'::regnamespace AND NOT EXISTS "
+        "(SELECT 1 FROM pg_constraint WHERE conindid = indexrelid) ORDER BY 1",
+    )
+    return {
+        "index": [name for name in found if name not in indexes],
+        "trigger": await ask(database, "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"),
+        "function": await ask(
+            database,
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prolang = "
+            "(SELECT oid FROM pg_language WHERE lanname = 'plpgsql') ORDER BY 1",
+        ),
+    }
+
+
+async def fill(database):
+    """One row in every table."""
+
+    async def work(connection):
+        for table in metadata.sorted_tables:
+            await connection.execute(
+                insert(table).values({column.name: some(column) for column in table.c if has_value(column)})
+            )
+
+    await database.write(work)
+
+
+def has_value(column):
+    return column.computed is None and column.identity is None
+
+
+def some(column):
+    """A value that the column takes; 1 stands for every key."""
+    values = {Id: new_id(NOON), Instant: NOON, Integer: 1, JSON: {"a": 1}, Boolean: True, LargeBinary: b"x"}
+    values[Date] = NOON.date()
+    return next((value for kind, value in values.items() if isinstance(column.type, kind)), "some text")
+
+
+async def counts(database):
+    async with database.read() as connection:
+        return {
+            name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+            for name, table in metadata.tables.items()
+        }
+
+
+async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables(database):
+    await schema.upgrade(database)
+
+    def compare(connection):
+        options = {
+            "compare_type": True,
+            "include_name": lambda name, kind, _: name not in BY_HAND[connection.dialect.name].get(kind, ()),
+        }
+        return compare_metadata(schema.MigrationContext.configure(connection, opts=options), metadata)
+
+    async with database.read() as connection:
+        assert await connection.run_sync(compare) == []
+    assert await made_by_hand(database) == BY_HAND[database.engine.dialect.name]
+
+
+async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of_it(database, request):
+    """Names, types, collations, keys, checks, computed columns and the conditions of partial indexes."""
+    await schema.upgrade(database)
+    migrated = await reflected(database)
+    del migrated["alembic_version"]
+    by_hand = migrated["learner_search"]["indexes"].pop("ix_learner_search_trigrams", None)
+    assert (by_hand is None) == database.is_sqlite
+
+    kind = "sqlite" if database.is_sqlite else "postgresql"
+    async with opened(new_url(kind, request)) as model:
+        await model.write(lambda connection: connection.run_sync(metadata.create_all))
+        expected = await reflected(model)
+        if database.is_sqlite:
+            # Reflection does not tell these: AUTOINCREMENT, and tables without a rowid.
+            peculiar = "SELECT name FROM sqlite_master WHERE sql LIKE '%{}%' ORDER BY name"
+            for word in ("AUTOINCREMENT", "WITHOUT ROWID"):
+                found = await ask(database, peculiar.format(word))
+                assert found == await ask(model, peculiar.format(word))
+                assert found
+    assert migrated.keys() == expected.keys() == set(metadata.tables)
+    for table, said in expected.items():
+        assert migrated[table] == said, table
+    partial = {
+        name
+        for table in migrated.values()
+        for name, index in table["indexes"].items()
+        if "where" in index.get("dialect_options", "")
+    }
+    assert {"uq_learners_external_id", "ix_operations_unfinished"} <= partial
+
+
+async def test_the_way_down_and_up_again_is_open_with_data_in_every_table(database):
+    await schema.upgrade(database)
+    await fill(database)
+    assert set((await counts(database)).values()) == {1}
+    whole = await reflected(database)
+
+    await migrate(database, "base")
+    assert (await reflected(database)).keys() == {"alembic_version"}
+    assert await ask(database, "SELECT version_num FROM alembic_version") == []
+    assert not any((await made_by_hand(database)).values())
+
+    await schema.upgrade(database)
+    assert await reflected(database) == whole
+    assert await made_by_hand(database) == BY_HAND[database.engine.dialect.name]
+    assert set((await counts(database)).values()) == {0}
+    await fill(database)
+
+
+async def test_every_step_can_be_taken_back_and_again(database):
+    for place, revision in enumerate(REVISIONS):
+        await migrate(database, revision)
+        whole = await reflected(database)
+        await migrate(database, REVISIONS[place - 1] if place else "base")
+        await migrate(database, revision)
+        assert await reflected(database) == whole
+        assert await ask(database, "SELECT version_num FROM alembic_version") == [revision]
+    assert (await schema.read_state(database)).is_current
+
+
+async def test_two_who_migrate_at_once_both_succeed(database):
+    async with opened(
+        database.url.render_as_string(hide_password=False).replace("+aiosqlite", "").replace("+asyncpg", "")
+    ) as other:
+        await asyncio.gather(schema.upgrade(database), schema.upgrade(other), schema.upgrade(database))
+        for each in (database, other):
+            assert (await schema.read_state(each)).is_current
+    await fill(database)
+
+
+async def test_a_migration_that_fails_leaves_nothing(database, monkeypatch):
+    """On PostgreSQL and on SQLite alike, all of it is one transaction."""
+
+    def fail(*_args, **_options):
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("alembic.op.create_index", fail)
+        with pytest.raises(RuntimeError, match="the power went"):
+            await schema.upgrade(database)
+    assert await reflected(database) == {}
+    await schema.upgrade(database)
+    assert (await schema.read_state(database)).is_current
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_developers_find_alembic_ready_at_the_command_line(kind, request):
+    url = new_url(kind, request)
+
+    def alembic(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"ROLLCALL_DATABASE_URL": url, "PYTHONWARNINGS": "error"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    for arguments, said in (
+        (("upgrade", "head"), ""),
+        (("current",), f"{REVISIONS[-1]} (head)"),
+        (("check",), "No new upgrade operations detected"),
+        (("downgrade", "base"), ""),
+        (("history",), f"<base> -> {REVISIONS[0]}"),
+    ):
+        done = alembic(*arguments)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+
+
+def test_the_service_brings_its_migrations_along():
+    assert schema._MIGRATIONS == Path(migrations.__file__).parent

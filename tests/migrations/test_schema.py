@@ -1,0 +1,95 @@
+"""What a start makes of the schema that it finds: migrate, go on, or stop and say what to do."""
+
+import shutil
+
+import pytest
+from sqlalchemy import text
+
+from app.platform import schema
+from app.platform.schema import SchemaMismatch
+from tests.migrations.databases import ask, new_url, opened, reflected
+
+pytestmark = pytest.mark.anyio
+
+LATER = '''
+"""A migration of the version to come."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision, branch_labels, depends_on = "later", "{head}", None, None
+
+
+def upgrade():
+    op.add_column("organizations", sa.Column("motto", sa.Text()))
+
+
+def downgrade():
+    op.drop_column("organizations", "motto")
+'''
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database(request):
+    """An empty database."""
+    async with opened(new_url(request.param, request)) as database:
+        yield database
+
+
+@pytest.fixture
+def comes_later(monkeypatch, tmp_path):
+    """Turns the code into a later version, which has one migration more."""
+
+    def come():
+        head = schema.ScriptDirectory.from_config(schema.migration_config()).get_current_head()
+        shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations")
+        (tmp_path / "migrations/versions/later.py").write_text(LATER.format(head=head).lstrip())
+        monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path / "migrations")
+        return head
+
+    return come
+
+
+async def has_motto(database):
+    return "motto" in (await reflected(database))["organizations"]["columns"]
+
+
+async def test_an_empty_database_is_migrated(database):
+    before = await schema.read_state(database)
+    assert (before.current, before.is_current) == (None, False)
+    await schema.prepare(database)
+    after = await schema.read_state(database)
+    assert (after.current, after.is_current) == (before.needed, True)
+
+
+async def test_a_current_schema_is_left_as_it_is(database):
+    await schema.prepare(database)
+    await database.write(lambda connection: connection.execute(text("DROP TABLE import_keys")))
+    await schema.prepare(database)
+    assert "import_keys" not in await reflected(database)
+
+
+async def test_a_schema_that_this_version_does_not_know_stops_the_start(database):
+    await schema.prepare(database)
+    stamp = text("UPDATE alembic_version SET version_num = 'of_next_year'")
+    await database.write(lambda connection: connection.execute(stamp))
+    before = await reflected(database)
+    with pytest.raises(SchemaMismatch, match=r"of_next_year.*newer.*Start the newer version\."):
+        await schema.prepare(database)
+    assert await reflected(database) == before
+    assert await ask(database, "SELECT version_num FROM alembic_version") == ["of_next_year"]
+
+
+async def test_an_older_schema_is_migrated_in_a_file_and_by_command_alone_on_a_server(database, comes_later):
+    """Other processes may be using a server's schema; a file is used by one."""
+    await schema.prepare(database)
+    head = comes_later()
+    if not database.is_sqlite:
+        with pytest.raises(SchemaMismatch, match=rf"revision {head}.*needs later.*Run: rollcall migrate$"):
+            await schema.prepare(database)
+        assert await ask(database, "SELECT version_num FROM alembic_version") == [head]
+        assert not await has_motto(database)
+        await schema.upgrade(database)
+    await schema.prepare(database)
+    assert await ask(database, "SELECT version_num FROM alembic_version") == ["later"]
+    assert await has_motto(database)
