@@ -14,10 +14,16 @@ from app.platform.database import Database, metadata
 from app.settings import Settings
 
 
+def _is_declared(name: str | None, _kind: str, _parents: object) -> bool:
+    # The trigram indexes are made by hand: SQLAlchemy has no words for them, and would have them dropped.
+    return "learner_search_trigrams" not in (name or "")
+
+
 def _run(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
+        include_name=_is_declared,
         compare_server_default=False,
         transaction_per_migration=False,
     )

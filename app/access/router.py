@@ -15,7 +15,6 @@ from app.learners.learner import Learner
 from app.learners.router import LearnerIdPath, cause_of, learner_id_of
 from app.learners.schemas import SessionStartedAt
 from app.organizations.authentication import AccessChecker, AuthenticatedRoute
-from app.platform.database import instant_text
 from app.platform.dependencies import Db, Now
 from app.platform.fields import PlainText
 from app.platform.metrics import ACCESS_CHECKS
@@ -145,11 +144,7 @@ async def enter(
     learner, access = await database.write(transaction)
     document = _present(learner, access, now)
     if not access.allowed:
-        valid_from = learner.account.sessions_valid_from
-        members = document | {
-            "checked_at": instant_text(now),
-            "sessions_valid_from": None if valid_from is None else instant_text(valid_from),
-        }
+        members = AccessDocument.model_validate(document).model_dump(mode="json")
         # `status` of a problem is the HTTP status (RFC 9457); the learner's goes by another name here.
         members["learner_status"] = members.pop("status")
         raise Problem(ACCESS_DENIED, f"The learner may not enter: {access.reason}.", members=members)

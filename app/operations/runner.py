@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
@@ -19,7 +19,7 @@ from app.operations.operation import Chunk, Kind, Operation, State, Worker
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.clock import Clock
-from app.platform.database import Database
+from app.platform.database import Database, is_unavailable, lost_a_race
 from app.platform.ids import new_id
 from app.platform.logging import get_logger
 from app.platform.metrics import OPERATIONS, ROWS
@@ -90,20 +90,21 @@ class Runner:
     async def _run(self, operation: Operation) -> None:
         async with self._turns[operation.organization_id]:
             pause = _FIRST_PAUSE_SECONDS
+            is_faulty = False
             while not operation.is_finished and not self._stopping.is_set():
                 try:
-                    operation = await self.run_next_chunk(operation)
+                    operation = await (self._fail if is_faulty else self.run_next_chunk)(operation)
                     pause = _FIRST_PAUSE_SECONDS
-                except (SQLAlchemyError, OSError):
-                    # The database is away or full: the cursor stands where it stood, so try again.
-                    logger.exception(
-                        "chunk failed, trying again", operation=operation.id, pause_seconds=pause
-                    )
+                except Exception as error:
+                    may_pass = is_unavailable(error) or isinstance(error, PoolTimeout) or lost_a_race(error)
+                    if not may_pass and not is_faulty:
+                        logger.exception("operation failed", operation=operation.id)
+                        is_faulty = True  # a fault of ours, which would only happen again
+                        continue
+                    # The database is away, full or busy: the cursor stands where it stood, so try again.
+                    logger.exception("trying again", operation=operation.id, pause_seconds=pause)
                     await self._pause(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-                except Exception:
-                    logger.exception("operation failed", operation=operation.id)
-                    operation = await self._fail(operation)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

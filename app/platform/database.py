@@ -15,7 +15,7 @@ import asyncpg  # type: ignore[import-untyped]
 import orjson
 from sqlalchemy import ColumnElement, DateTime, MetaData, Text, Uuid, event, func, type_coerce
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -180,10 +180,19 @@ class Database:
         await self.engine.dispose()
 
 
-def lost_a_race(error: DBAPIError) -> bool:
+def lost_a_race(error: Exception) -> bool:
     """Whether the same work, run again, may well succeed: PostgreSQL's 40001, 40P01 and 23505."""
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
     return state in _SERIALIZATION_FAILURES or state == _UNIQUE_VIOLATION
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database refuses, is gone, is locked or full: the same work may succeed later."""
+    if isinstance(error, OperationalError | InterfaceError | ConnectionError | TimeoutError):
+        return True
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    # PostgreSQL's classes for broken connections, exhausted resources, and starting up or shutting down.
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or state[:2] in ("08", "53", "57"))
 
 
 def driver_url(url: str) -> URL:

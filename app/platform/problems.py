@@ -10,9 +10,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+from app.platform.database import is_unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -212,10 +214,6 @@ def install_problem_handlers(app: FastAPI, translations: Translations) -> None:
         app.add_exception_handler(kind, answer)
 
 
-# The server refuses, is gone, is locked, or its disk is full.
-_UNAVAILABLE = (OperationalError, InterfaceError, ConnectionError, TimeoutError)
-
-
 def _translate_framework(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
@@ -249,7 +247,7 @@ def _translate_database(error: Exception) -> Problem | None:
     retry = {"Retry-After": "2"}
     if isinstance(error, PoolTimeout):
         return Problem(OVERLOADED, "All database connections are busy; try again shortly.", headers=retry)
-    if isinstance(error, _UNAVAILABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if is_unavailable(error):
         return Problem(
             DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=retry
         )

@@ -79,7 +79,9 @@ async def check_readiness(request: Request) -> Any:
     summary="This description",
     response_class=Response,
     responses={
-        200: {"content": {"application/yaml": {"schema": {"type": "string"}, "example": "openapi: 3.1.0\n"}}}
+        200: {
+            "content": {"application/yaml": {"schema": {"type": "object"}, "example": {"openapi": "3.1.0"}}}
+        }
     },
 )
 async def read_openapi(request: Request) -> Response:

@@ -53,7 +53,7 @@ def _create_organizations() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_organizations"),
         sa.UniqueConstraint("public_id", name="uq_organizations_public_id"),
         sa.UniqueConstraint("slug", name="uq_organizations_slug"),
-        sa.CheckConstraint("expiring_days >= 0", name="ck_organizations_expiring_days"),
+        sa.CheckConstraint("expiring_days >= 0", name=op.f("ck_organizations_expiring_days")),
     )
     op.create_table(
         "api_keys",

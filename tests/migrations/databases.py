@@ -74,4 +74,11 @@ async def reflected(database):
 
 
 def by_name(found):
-    return {each["name"]: {name: str(value) for name, value in each.items()} for each in found}
+    return {each["name"]: plain(each) for each in found}
+
+
+def plain(value):
+    """With the text of an expression for the expression, which equals nothing but itself."""
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    return str(value)

@@ -276,15 +276,17 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
     faults = iter([False, True, True, False])
 
     async def fail(connection, _chunk):
-        is_due = next(faults, False)
-        if second_database.is_sqlite:  # as many pages as there are: the disk is full
-            pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-            limit = pages if is_due else 1_000_000_000
-            await connection.exec_driver_sql(f"PRAGMA max_page_count = {limit}")
-            if is_due:
-                await connection.exec_driver_sql("CREATE TABLE one_page_more (x)")
-        elif is_due:
+        if not next(faults, False):
+            return
+        if not second_database.is_sqlite:
             await connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        try:
+            await connection.exec_driver_sql(
+                "PRAGMA max_page_count = 1"
+            )  # as many as there are: the disk is full
+            await connection.exec_driver_sql("CREATE TABLE too_large AS SELECT zeroblob(100000000)")
+        finally:
+            await connection.exec_driver_sql("PRAGMA max_page_count = 1000000000")
 
     async with own_turn(api):
         operation = await submit(api, kind)

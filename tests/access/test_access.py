@@ -1,0 +1,241 @@
+"""The portal's door over HTTP: who may enter, why not, and what a visit leaves behind."""
+
+from datetime import timedelta
+
+import pytest
+
+from app.organizations.api_keys import Scope
+from tests.conftest import NOON
+from tests.learners.answers import pointers, problem
+
+pytestmark = pytest.mark.anyio
+
+AT_NOON, LATER = "2026-11-02T12:00:00Z", "2026-11-02T12:01:00Z"
+
+
+async def act(api, learner, action):
+    answer = await api.client.post(f"/learners/{learner['id']}/{action}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def check(api, learner, **params):
+    answer = await api.client.get(f"/learners/{learner['id']}/access", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def enter(api, learner, **params):
+    return await api.client.post(f"/learners/{learner['id']}/access", params=params)
+
+
+async def learner_like(api, status):
+    """A learner with this status, who has not accessed training unless the status says so."""
+    learner = await api.create(expires_on="2026-11-01" if "expired" in status else None)
+    if status == "active":
+        await act(api, learner, "access")
+    if "deactivated" in status:
+        await act(api, learner, "deactivate")
+    return await api.get(learner)
+
+
+WHO = {
+    "activated": (True, "activated", None),
+    "active": (True, "active", None),
+    "deactivated": (False, "deactivated", "deactivated"),
+    "expired": (False, "expired", "expired"),
+    "expired and deactivated": (False, "expired", "expired"),
+}
+
+
+class TestChecking:
+    @pytest.mark.parametrize("status", WHO)
+    async def test_the_answer_says_whether_and_why_not_and_records_nothing(self, api, status):
+        learner = await learner_like(api, status)
+        history = await api.events(learner)
+        api.service.clock.advance(minutes=1)
+        allowed, resolved, reason = WHO[status]
+        expected = {
+            "learner_id": learner["id"],
+            "allowed": allowed,
+            "status": resolved,
+            "reason": reason,
+            "sessions_valid_from": learner["sessions_valid_from"],
+            "checked_at": LATER,
+        }
+        assert await check(api, learner) == expected
+        for username in (learner["username"], learner["username"].upper()):
+            answer = await api.client.get("/access", params={"username": username})
+            assert (answer.status_code, answer.json()) == (200, expected)
+        assert (await api.get(learner), await api.events(learner)) == (learner, history)
+
+    async def test_a_username_is_found_in_any_case_and_exactly(self, api):
+        learner = await api.create(username="Zoë Straße")
+        for username in ("ZOË STRASSE", "zoe\N{COMBINING DIAERESIS} straße"):
+            answer = await api.client.get("/access", params={"username": username})
+            assert answer.json()["learner_id"] == learner["id"]
+        for username in ("Zoë", "Zoë Straße2", "%", "zoe strasse"):
+            problem(await api.client.get("/access", params={"username": username}), 404, "not-found")
+
+    @pytest.mark.parametrize("params", [{}, {"username": ""}, {"username": "x" * 256}, {"username": "a\x00"}])
+    async def test_a_check_by_username_needs_one(self, api, params):
+        document = problem(await api.client.get("/access", params=params), 422, "invalid-request")
+        assert pointers(document) == ["?username"]
+
+    async def test_a_deactivation_that_was_answered_counts_at_once(self, api):
+        learner = await api.create()
+        for action, allowed in (("deactivate", False), ("activate", True)) * 3:
+            await act(api, learner, action)
+            assert (await check(api, learner))["allowed"] is allowed
+
+    async def test_access_lasts_through_the_last_day_where_the_organization_is(self, service):
+        organization = await service.found_organization("America/New_York")
+        async with service.client(await service.issue_key(organization)) as client:
+            body = {"username": "a.okafor", "expires_on": "2026-11-02"}
+            learner = (await client.post("/learners", json=body)).json()
+            said = []
+            # Midnight in New York is 05:00 UTC on the day after.
+            for instant in (NOON, NOON + timedelta(hours=17, microseconds=-1), NOON + timedelta(hours=17)):
+                service.clock.instant = instant
+                access = (await client.get(f"/learners/{learner['id']}/access")).json()
+                said.append((access["allowed"], access["reason"]))
+        assert said == [(True, None), (True, None), (False, "expired")]
+
+
+class TestSessions:
+    async def test_a_session_from_before_the_last_deactivation_is_refused_after_activation_too(self, api):
+        learner = await api.create()
+        assert (await check(api, learner, session_started_at="2026-11-02T09:00:00Z"))["reason"] is None
+        await act(api, learner, "deactivate")
+        assert (await check(api, learner, session_started_at=LATER))["reason"] == "deactivated"
+        api.service.clock.advance(minutes=1)
+        await act(api, learner, "activate")
+        refused = await check(api, learner, session_started_at="2026-11-02T11:59:59.999999Z")
+        assert refused == {
+            "learner_id": learner["id"],
+            "allowed": False,
+            "status": "activated",
+            "reason": "session-revoked",
+            "sessions_valid_from": AT_NOON,
+            "checked_at": LATER,
+        }
+        for started_at in (AT_NOON, "2026-11-02T12:00:30Z", "2026-11-02T13:00:00+01:00"):
+            assert (await check(api, learner, session_started_at=started_at))["allowed"], started_at
+        for started_at in ("2026-11-02T12:59:59+01:00", "2026-11-02T06:59:59-05:00"):
+            params = {"session_started_at": started_at, "username": learner["username"]}
+            answer = await api.client.get("/access", params=params)
+            assert answer.json()["reason"] == "session-revoked", started_at
+        assert (await check(api, learner))["allowed"]
+
+    async def test_the_status_comes_before_the_session(self, api):
+        learner = await learner_like(api, "expired and deactivated")
+        access = await check(api, learner, session_started_at="2020-01-01T00:00:00Z")
+        assert access["reason"] == "expired"
+
+    @pytest.mark.parametrize(
+        "started_at",
+        ["2026-11-02T12:00:00", "2026-11-02", "noon", "", "2026-11-02T12:00:00 01:00", "1793620800", "0"],
+    )
+    async def test_an_instant_has_an_offset(self, api, started_at):
+        learner = await api.create()
+        params = {"session_started_at": started_at}
+        for answer in (
+            await api.client.get(f"/learners/{learner['id']}/access", params=params),
+            await api.client.get("/access", params=params | {"username": learner["username"]}),
+            await enter(api, learner, **params),
+        ):
+            assert pointers(problem(answer, 422, "invalid-request")) == ["?session_started_at"]
+        assert await api.get(learner) == learner
+
+
+class TestEntering:
+    async def test_the_first_access_makes_an_activated_learner_active(self, api):
+        learner = await api.create()
+        api.service.clock.advance(minutes=1)
+        answer = await enter(api, learner)
+        assert answer.status_code == 200
+        assert answer.json()["allowed"] is True
+        assert answer.json()["reason"] is None
+        assert answer.json()["checked_at"] == LATER
+        assert await api.get(learner) == learner | {
+            "status": "active",
+            "first_accessed_at": LATER,
+            "last_accessed_at": LATER,
+            "updated_at": LATER,
+            "version": 2,
+        }
+        event, _ = await api.events(learner)
+        assert (event["type"], event["version"], event["reason"]) == ("learner.accessed", 2, None)
+        assert event["before"] == {"first_accessed_at": None, "status": "activated"}
+        assert event["after"] == {"first_accessed_at": "2026-11-02T12:01:00.000000Z", "status": "active"}
+
+    async def test_later_accesses_note_the_time_and_change_nothing(self, api):
+        learner = await learner_like(api, "active")
+        history = await api.events(learner)
+        for _ in range(2):
+            api.service.clock.advance(minutes=1)
+            answer = await enter(api, learner)
+            assert (answer.status_code, answer.json()["status"]) == (200, "active")
+        assert await api.get(learner) == learner | {"last_accessed_at": "2026-11-02T12:02:00Z"}
+        assert await api.events(learner) == history
+
+    @pytest.mark.parametrize("status", ["deactivated", "expired", "expired and deactivated"])
+    async def test_a_refusal_says_why_and_records_nothing(self, api, status):
+        learner = await learner_like(api, status)
+        history = await api.events(learner)
+        api.service.clock.advance(minutes=1)
+        document = problem(await enter(api, learner), 403, "access-denied")
+        _, resolved, reason = WHO[status]
+        members = ("learner_id", "allowed", "learner_status", "reason", "sessions_valid_from", "checked_at")
+        assert {name: document[name] for name in members} == {
+            "learner_id": learner["id"],
+            "allowed": False,
+            "learner_status": resolved,
+            "reason": reason,
+            "sessions_valid_from": learner["sessions_valid_from"],
+            "checked_at": LATER,
+        }
+        assert reason in document["detail"]
+        assert (await api.get(learner), await api.events(learner)) == (learner, history)
+
+    async def test_a_revoked_session_is_refused_and_a_new_one_gets_in(self, api):
+        learner = await api.create()
+        await act(api, learner, "deactivate")
+        learner = await act(api, learner, "activate")
+        old = await enter(api, learner, session_started_at="2026-11-02T11:00:00Z")
+        assert problem(old, 403, "access-denied")["reason"] == "session-revoked"
+        assert await api.get(learner) == learner
+        assert (await enter(api, learner, session_started_at=AT_NOON)).status_code == 200
+        assert (await api.get(learner))["status"] == "active"
+
+    async def test_a_learner_who_accessed_training_stays_so_through_deactivation(self, api):
+        learner = await learner_like(api, "active")
+        await act(api, learner, "deactivate")
+        assert (await act(api, learner, "activate"))["status"] == "active"
+
+
+async def test_nobody_is_not_found(api):
+    for unknown in ("019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor"):
+        problem(await api.client.get(f"/learners/{unknown}/access"), 404, "not-found")
+        problem(await api.client.post(f"/learners/{unknown}/access"), 404, "not-found")
+    problem(await api.client.get("/access", params={"username": "nobody"}), 404, "not-found")
+
+
+async def test_the_portal_needs_its_scope_and_no_other(api):
+    learner = await api.create()
+    asked = [
+        ("GET", f"/learners/{learner['id']}/access"),
+        ("GET", "/access?username=x"),
+        ("POST", f"/learners/{learner['id']}/access"),
+    ]
+    others = [scope for scope in Scope if scope not in (Scope.ACCESS_CHECK, Scope.ADMIN)]
+    async with await api.client_with(*others) as client:
+        for method, url in asked:
+            document = problem(await client.request(method, url), 403, "not-permitted")
+            assert document["required_scope"] == "access:check"
+    async with await api.client_with(Scope.ACCESS_CHECK, name="portal") as client:
+        answers = [await client.request(method, url) for method, url in asked]
+        assert [answer.status_code for answer in answers] == [200, 404, 200]
+        problem(await client.get(f"/learners/{learner['id']}"), 403, "not-permitted")
+    event, _ = await api.events(learner)
+    assert (event["actor"]["kind"], event["actor"]["name"]) == ("api-key", "portal")
