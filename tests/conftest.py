@@ -24,7 +24,9 @@ from tests.postgres import PostgresMissing, PostgresServer
 
 # Examples are slow on a busy machine, not wrong; fixtures are made to be shared between them.
 settings.register_profile(
-    "rollcall", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    "rollcall",
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("rollcall")
 
@@ -60,7 +62,9 @@ class Service:
         """A client with this key, or without any."""
         headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
         transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://rollcall.test", headers=headers, timeout=60)
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://rollcall.test", headers=headers, timeout=60
+        )
 
     async def found_organization(self, time_zone: str = "UTC", slug: str | None = None) -> Organization:
         """A new organization."""
@@ -72,7 +76,11 @@ class Service:
         )
 
     async def issue_key(
-        self, organization: Organization, *scopes: Scope, name: str = "test", expires_at: datetime | None = None
+        self,
+        organization: Organization,
+        *scopes: Scope,
+        name: str = "test",
+        expires_at: datetime | None = None,
     ) -> str:
         """The secret of a new key; admin without scopes."""
         wanted = list(scopes) or [Scope.ADMIN]
@@ -181,7 +189,10 @@ async def run_service(url: str, **options: Any) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
-async def shared_service(database_url: str, anyio_backend: str) -> AsyncIterator[Service]:
+async def shared_service(
+    database_url: str,
+    anyio_backend: str,  # noqa: ARG001 - the loop of the session
+) -> AsyncIterator[Service]:
     """One service on each database for all tests, which keep to organizations of their own."""
     async with run_service(database_url) as service:
         yield service

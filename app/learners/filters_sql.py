@@ -65,7 +65,8 @@ def criteria(
         # One index has the searched texts of all organizations: a small one is faster gone through whole.
         found.append(criterion(true(), true()))
     found += (Criterion(holds, learners.c.id.in_(ids), ids) for holds, ids in searches)
-    for dated in _dates(wanted):
+    dated = _dates(wanted)
+    if dated is not None:
         # A CASE keeps its own index out of a walk along another.
         walk = dated if sorted_by is learners.c.expires_on else case((dated, 1), else_=0) == 1
         found.append(criterion(walk, dated))
@@ -87,11 +88,13 @@ def _keys(wanted: LearnerFilter, dialect: str) -> Iterator[ColumnElement[bool]]:
         yield is_one_of(learners.c.id, wanted.ids, dialect)
 
 
-def _dates(wanted: LearnerFilter) -> Iterator[ColumnElement[bool]]:
+def _dates(wanted: LearnerFilter) -> ColumnElement[bool] | None:
+    conditions = []
     if wanted.expires_before is not None:
-        yield learners.c.expires_on < wanted.expires_before
+        conditions.append(learners.c.expires_on < wanted.expires_before)
     if wanted.expires_after is not None:
-        yield learners.c.expires_on > wanted.expires_after
+        conditions.append(learners.c.expires_on > wanted.expires_after)
+    return and_(*conditions) if conditions else None
 
 
 def _walked_status(
@@ -128,6 +131,19 @@ def matching(
         learners.c.organization_id == organization_id,
         *(criterion.seek if criterion is sought else criterion.walk for criterion in found),
     )
+
+
+async def narrowed(
+    connection: AsyncConnection,
+    columns: Sequence[ColumnElement[Any]],
+    organization_id: int,
+    found: Sequence[Criterion],
+) -> Select[Any]:
+    """A query over the learners that meet every criterion, by way of the one that few meet, if there is one."""
+    sought = await narrowest(connection, found)
+    if sought is None:
+        return counting(columns, organization_id, found)
+    return matching(columns, organization_id, found, sought)
 
 
 def counting(

@@ -24,7 +24,7 @@ from app.domain.events import EventType
 from app.domain.status import Account, Status
 from app.learners import status_sql
 from app.learners.filters import LearnerFilter
-from app.learners.filters_sql import counting, criteria, matching, narrowest
+from app.learners.filters_sql import counting, criteria, matching, narrowed, narrowest
 from app.learners.learner import (
     Learner,
     username_key,
@@ -228,7 +228,8 @@ async def page(
 async def count(connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date) -> int:
     """How many learners the filter matches."""
     found = criteria(wanted, organization_id, today, connection.dialect.name)
-    return int((await connection.execute(counting([func.count()], organization_id, found))).scalar_one())
+    statement = await narrowed(connection, [func.count()], organization_id, found)
+    return int((await connection.execute(statement)).scalar_one())
 
 
 async def status_counts(
@@ -252,7 +253,8 @@ async def status_counts(
     else:
         found = criteria(wanted, organization_id, today, dialect)
         resolved = status_sql.resolve_status(today).label("status")
-        statement = counting([resolved, func.count()], organization_id, found).group_by("status")
+        wide = await narrowed(connection, [resolved, func.count()], organization_id, found)
+        statement = wide.group_by("status")
     counted = {Status(row[0]): row[1] for row in await connection.execute(statement)}
     return {each: counted.get(each, 0) for each in Status}
 

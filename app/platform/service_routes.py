@@ -1,5 +1,6 @@
 """What every service answers: health, its own description, and a page for each kind of problem."""
 
+import asyncio
 from html import escape
 from typing import Annotated, Any
 
@@ -86,7 +87,11 @@ async def check_readiness(request: Request) -> Any:
 )
 async def read_openapi(request: Request) -> Response:
     """The OpenAPI 3.1 document of this service, as YAML; `/docs` shows it. Needs no credential."""
-    return Response(to_yaml(request.app.openapi()), media_type="application/yaml")
+    state = request.app.state
+    if not hasattr(state, "openapi_yaml"):
+        # Writing it takes half a second, in which nobody else would be answered.
+        state.openapi_yaml = await asyncio.to_thread(to_yaml, request.app.openapi())
+    return Response(state.openapi_yaml, media_type="application/yaml")
 
 
 def to_yaml(document: dict[str, Any]) -> str:

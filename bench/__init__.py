@@ -1,0 +1,1 @@
+"""Benchmarks: what the service costs at a size that hurts, as ratios within one run."""

@@ -1,0 +1,60 @@
+"""`python -m bench`: which benchmarks to run, on which databases, at which size."""
+
+import argparse
+import asyncio
+import os
+import platform
+
+from bench import access, imports, pages, plans
+from bench.databases import KINDS, Databases, databases, new_organization, opened, server_version
+from bench.population import gather_statistics, populate
+
+_LEARNERS = 1_000_000
+_ROWS = 100_000
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure Rollcall on databases that are thrown away afterwards. "
+        "Compare within one run: what else the machine does is in every number.",
+    )
+    parser.add_argument(
+        "benchmark", nargs="?", default="all", choices=["all", "plans", "pages", "import", "access"]
+    )
+    parser.add_argument("--database", default="both", choices=[*KINDS, "both"])
+    parser.add_argument("--learners", type=int, default=_LEARNERS, help="in plans and pages (%(default)s)")
+    parser.add_argument("--rows", type=int, default=_ROWS, help="in import and access (%(default)s)")
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
+    for kind in KINDS if options.database == "both" else [options.database]:
+        with databases(kind) as fresh:
+            wants = (
+                {"plans", "pages", "import", "access"} if options.benchmark == "all" else {options.benchmark}
+            )
+            if wants & {"plans", "pages"}:
+                asyncio.run(_lists(fresh, options.learners, wants))
+            if "import" in wants:
+                imports.measure(fresh, options.rows)
+            if "access" in wants:
+                access.measure(fresh, options.rows)
+
+
+async def _lists(fresh: Databases, learners: int, wants: set[str]) -> None:
+    async with opened(fresh.new_url()) as database:
+        print(
+            f"\n{await server_version(database)}, {learners:,} learners and {plans.SMALL:,} of another organization"
+        )
+        large = await new_organization(database, "large")
+        small = await new_organization(database, "small")
+        await populate(database, small.id, plans.SMALL)
+        await populate(database, large.id, learners)
+        if "plans" in wants:
+            await plans.measure(database, large, small)
+        await gather_statistics(database)
+        if "pages" in wants:
+            await pages.measure(database, large)
+
+
+main()

@@ -1,0 +1,266 @@
+"""What an import stores, by the driver alone: the same tables and transactions, with every value made beforehand."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Protocol
+
+import asyncpg
+import orjson
+
+from app.domain.events import EventType
+from app.domain.status import Account
+from app.learners.learner import Cause, Change, Learner, creation_of, event_documents, search_text
+from app.platform.clock import SystemClock
+from app.platform.database import instant_text
+from app.platform.ids import new_id
+from bench.databases import opened
+from bench.population import STORED_COLUMNS, stored_row
+
+Rows = list[tuple[Any, ...]]
+
+_ORGANIZATION = 1
+_OPERATION = 1
+_COLUMNS = {
+    "learners": STORED_COLUMNS,
+    "learner_search": ("organization_id", "learner_id", "text"),
+    "events": (
+        *("organization_id", "id", "type", "learner_id", "version", "occurred_at"),
+        *("actor", "operation_id", "reason", "before", "after"),
+    ),
+    "operation_outcomes": ("operation_number", "item", "outcome", "learner_id", "username", "line"),
+    "import_keys": ("operation_number", "is_name", "key", "line"),
+}
+
+
+class Driver(Protocol):
+    """The statements of an import, in one of the two databases' own ways."""
+
+    def transaction(self) -> Any:
+        """A transaction, committed at its end."""
+
+    async def insert(self, table: str, rows: Rows) -> None:
+        """Insert these rows, in the order of _COLUMNS."""
+
+    async def index_texts(self, first: int) -> None:
+        """Make the texts from this one on searchable."""
+
+    async def lock(self, keys: Sequence[str]) -> None:
+        """Read the learners with these usernames, and lock them."""
+
+    async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
+        """Set what a deactivation sets."""
+
+
+@dataclass
+class Postgresql:
+    """COPY and arrays."""
+
+    connection: Any
+
+    def transaction(self) -> Any:
+        """See Driver."""
+        return self.connection.transaction()
+
+    async def insert(self, table: str, rows: Rows) -> None:
+        """See Driver."""
+        await self.connection.copy_records_to_table(table, records=rows, columns=_COLUMNS[table])
+
+    async def index_texts(self, first: int) -> None:
+        """Its index keeps itself."""
+
+    async def lock(self, keys: Sequence[str]) -> None:
+        """See Driver."""
+        await self.connection.fetch(
+            "SELECT * FROM learners WHERE organization_id = $1 AND username_key = ANY($2) ORDER BY id FOR UPDATE",
+            _ORGANIZATION,
+            keys,
+        )
+
+    async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
+        """See Driver."""
+        await self.connection.execute(
+            "UPDATE learners SET deactivated_at = $3, sessions_valid_from = $3, updated_at = $3,"
+            " version = version + 1 WHERE organization_id = $1 AND id = ANY($2)",
+            _ORGANIZATION,
+            ids,
+            at,
+        )
+
+
+@dataclass
+class Sqlite:
+    """`executemany` inside the process."""
+
+    connection: sqlite3.Connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """See Driver."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        yield
+        self.connection.execute("COMMIT")
+
+    async def insert(self, table: str, rows: Rows) -> None:
+        """See Driver."""
+        columns = _COLUMNS[table]
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+    async def index_texts(self, first: int) -> None:
+        """See Driver."""
+        self.connection.execute(
+            "INSERT INTO learner_search_trigrams (rowid, text)"
+            " SELECT number, text FROM learner_search WHERE number > ?",
+            (first,),
+        )
+
+    async def lock(self, keys: Sequence[str]) -> None:
+        """See Driver."""
+        self.connection.execute(
+            "SELECT * FROM learners WHERE organization_id = ?"
+            " AND username_key IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (_ORGANIZATION, orjson.dumps(keys).decode()),
+        ).fetchall()
+
+    async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
+        """See Driver."""
+        text = instant_text(at)
+        self.connection.executemany(
+            "UPDATE learners SET deactivated_at = ?, sessions_valid_from = ?, updated_at = ?,"
+            " version = version + 1 WHERE organization_id = ? AND id = ?",
+            [(text, text, text, _ORGANIZATION, learner_id) for learner_id in ids],
+        )
+
+
+class BareSql:
+    """The two imports, as bare SQL on a database of their own."""
+
+    def __init__(self, url: str, drawn: Sequence[Learner], at_once: int) -> None:
+        """`drawn`: the learners of the file; `at_once`: rows in one transaction."""
+        self._url = url
+        self._is_sqlite = url.startswith("sqlite")
+        self._now = SystemClock().now()
+        self._at_once = at_once
+        self._learners = [
+            learner._replace(account=Account(expires_on=learner.account.expires_on), updated_at=self._now)
+            for learner in drawn
+        ]
+
+    def insert_all(self) -> float:
+        """Store every learner; the seconds that took."""
+        return asyncio.run(self._run(all_new=True))
+
+    def deactivate_half(self) -> float:
+        """Deactivate every second learner; the seconds that took."""
+        return asyncio.run(self._run(all_new=False))
+
+    async def _run(self, *, all_new: bool) -> float:
+        chunks = [
+            self._prepare(first, self._learners[first : first + self._at_once], all_new=all_new)
+            for first in range(0, len(self._learners), self._at_once)
+        ]
+        async with self._connected() as driver:
+            started = perf_counter()
+            for place, (tables, keys, ids) in enumerate(chunks):
+                async with driver.transaction():
+                    await driver.lock(keys)
+                    for table, rows in tables.items():
+                        await driver.insert(table, rows)
+                    if all_new:
+                        await driver.index_texts(place * self._at_once)
+                    else:
+                        await driver.deactivate(ids, self._now)
+            return perf_counter() - started
+
+    def _prepare(
+        self, first: int, learners: Sequence[Learner], *, all_new: bool
+    ) -> tuple[dict[str, Rows], list[str], list[str]]:
+        operation = _OPERATION if all_new else _OPERATION + 1
+        changes = [self._change(learner, all_new=all_new) for learner in learners[not all_new :: 2 - all_new]]
+        changed = {change.after.id for change in changes}
+        outcome = "created" if all_new else "changed"
+        tables: dict[str, Rows] = {
+            "events": [self._event(change) for change in changes],
+            "operation_outcomes": [
+                (
+                    operation,
+                    first + place,
+                    outcome if learner.id in changed else "unchanged",
+                    learner.id,
+                    learner.username,
+                    first + place + 2,
+                )
+                for place, learner in enumerate(learners)
+            ],
+            "import_keys": [
+                (operation, False, learner.id, first + place + 2) for place, learner in enumerate(learners)
+            ],
+        }
+        if all_new:
+            tables["learners"] = [stored_row(_ORGANIZATION, learner) for learner in learners]
+            tables["learner_search"] = [
+                (_ORGANIZATION, learner.id, search_text(learner)) for learner in learners
+            ]
+        if self._is_sqlite:
+            tables = {table: [tuple(map(_for_sqlite, row)) for row in rows] for table, rows in tables.items()}
+        return tables, [learner.username.lower() for learner in learners], sorted(changed)
+
+    def _change(self, learner: Learner, *, all_new: bool) -> Change:
+        if all_new:
+            return creation_of(learner)
+        account = Account(self._now, None, learner.account.expires_on, self._now)
+        after = learner._replace(account=account, version=learner.version + 1)
+        return Change(learner, after, EventType.DEACTIVATED)
+
+    def _event(self, change: Change) -> tuple[Any, ...]:
+        cause = Cause({"kind": "api-key", "id": None, "name": "bench"}, self._now, self._now.date())
+        documents = (orjson.dumps(document).decode() for document in event_documents(change, cause.today))
+        return (
+            _ORGANIZATION,
+            new_id(self._now),
+            change.type.value,
+            change.after.id,
+            change.after.version,
+            self._now,
+            orjson.dumps(cause.actor).decode(),
+            None,
+            None,
+            *documents,
+        )
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Driver]:
+        # The schema, and on SQLite what the service sets for each connection.
+        async with opened(self._url) as database, database.read() as read:
+            pragmas = ("synchronous", "cache_size", "wal_autocheckpoint")
+            settings = (
+                {name: (await read.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in pragmas}
+                if self._is_sqlite
+                else {}
+            )
+        if not self._is_sqlite:
+            connection = await asyncpg.connect(self._url)
+            try:
+                yield Postgresql(connection)
+            finally:
+                await connection.close()
+            return
+        sqlite = sqlite3.connect(Path(self._url.removeprefix("sqlite:///")), isolation_level=None)
+        try:
+            for name, value in settings.items():
+                sqlite.execute(f"PRAGMA {name} = {value}")
+            yield Sqlite(sqlite)
+        finally:
+            sqlite.close()
+
+
+def _for_sqlite(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.isoformat() if isinstance(value, date) else value

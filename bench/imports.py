@@ -1,0 +1,62 @@
+"""An import through the service's API, next to the bare SQL that stores the same, taking turns.
+
+The service is a process of its own that is sent the file over HTTP; bare SQL has its values ready before the
+clock starts. So the ratio holds everything that is not the database: HTTP, CSV, rules, outcomes, Python.
+"""
+
+from pathlib import Path
+from statistics import mean
+
+from app.imports.service import CHUNK_ROWS
+from app.platform.clock import SystemClock
+from bench.bare_sql import BareSql
+from bench.databases import Databases
+from bench.population import draw_learners
+from bench.rosters import Service, served, write_roster
+
+_ROUNDS = 2
+
+
+def measure(databases: Databases, rows: int) -> None:
+    """Print rows a second of both, for learners who are all new and for half of them changed."""
+    drawn = list(draw_learners(rows, SystemClock().now()))
+    folder = databases.new_folder()
+    rosters = {
+        "all new": write_roster(folder / "new.csv", drawn),
+        "half changed": write_roster(folder / "changed.csv", drawn, deactivated="No"),
+    }
+    seconds: dict[str, list[tuple[float, float]]] = {what: [] for what in rosters}
+    memory = (0.0, 0.0)
+    for turn in range(_ROUNDS):
+        bare = BareSql(databases.new_url(), drawn, CHUNK_ROWS)
+        with served(databases) as service:
+            idle = service.resident_mib()
+            service.forget_peak()
+            for what, roster in rosters.items():
+                took = _time(service, bare, what, roster, turn)
+                seconds[what].append(took)
+            memory = max(memory, (service.resident_mib("VmHWM") - idle, idle))
+    print(f"\n{f'Import of {rows:,} rows':<38} {'service':>12} {'bare SQL':>12} {'ratio':>8}")
+    for what, taken in seconds.items():
+        ours, theirs = (rows / mean(each) for each in zip(*taken, strict=True))
+        print(f"{what:<38} {ours:>10,.0f}/s {theirs:>10,.0f}/s {ours / theirs:>8.2f}")
+    growth, idle = memory
+    print(
+        f"{'resident memory':<38} {idle:.0f} MiB idle, {idle + growth:.0f} MiB at its peak: +{growth:.0f} MiB"
+    )
+
+
+def _time(service: Service, bare: BareSql, what: str, roster: Path, turn: int) -> tuple[float, float]:
+    def ours() -> float:
+        operation, seconds = service.run(roster)
+        if operation["state"] != "succeeded" or operation["counts"]["invalid"]:
+            raise SystemExit(f"the import went wrong: {operation}")
+        return seconds
+
+    def theirs() -> float:
+        return bare.insert_all() if what == "all new" else bare.deactivate_half()
+
+    if turn % 2:
+        later = theirs()
+        return ours(), later
+    return ours(), theirs()

@@ -1,0 +1,188 @@
+"""The query plans of the statements that the repository really issues, with each full scan marked."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.learners.filters import LearnerFilter
+from app.learners.repository import Sort
+from app.organizations.organization import Organization
+from app.platform.clock import SystemClock
+from app.platform.database import Database
+from bench.population import gather_statistics
+from bench.queries import Roll, filters, roll_of, sort_name, sorts
+
+# An organization that shares the tables with a large one: its lists must not cost what the large one's do.
+SMALL = 3000
+# PostgreSQL weighs a plan for any parameters against those made for the first five.
+_UNTIL_GENERIC = 7
+# What costs more than this, in milliseconds, is not run that often.
+_CHEAP_MS = 50
+_FULL_SCAN = re.compile(r"Seq Scan on learner|SCAN learner(?!.*INDEX)")
+_NODE = re.compile(r"\b(Scan|SCAN|SEARCH|Sort|B-TREE|MATERIALIZE)\b(?! Key| Method)")
+_ACTUAL = re.compile(r"actual rows=([\d.]+) loops=(\d+)")
+
+Question = Callable[[Roll], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ways in which tables are accessed, and the same as lines with numbers of rows and times."""
+
+    accesses: list[str]
+    lines: list[str]
+
+    def show(self, name: str) -> None:
+        """Print it: one line a statement."""
+        for place, line in enumerate(self.lines):
+            print(f"{'' if place else name:<40} {line}")
+
+
+@dataclass
+class Statements:
+    """The SQL that goes to the database, with its parameters."""
+
+    seen: list[tuple[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def recorded(self, database: Database) -> Iterator[None]:
+        """Record what is executed meanwhile."""
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            if statement.lstrip().startswith(("SELECT", "WITH")):
+                self.seen.append((statement, parameters))
+
+        self.seen.clear()
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        try:
+            yield
+        finally:
+            event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def measure(database: Database, large: Organization, small: Organization) -> None:
+    """Print the plans for both organizations; on PostgreSQL with statistics, and where they differ without."""
+    if database.is_sqlite:
+        await _explain_all(database, large, is_shown=True)
+        await _explain_all(database, small, is_shown=True)
+        return
+    unprepared = await _explain_all(database, large, is_shown=False)
+    await gather_statistics(database)
+    usual = await _explain_all(database, large, is_shown=True)
+    await _explain_all(database, small, is_shown=True)
+    print("\nWithout statistics, as in the first minute after a large import: what is planned otherwise")
+    for name, plan in unprepared.items():
+        if plan.accesses != usual[name].accesses:
+            plan.show(name)
+
+
+async def _explain_all(database: Database, organization: Organization, *, is_shown: bool) -> dict[str, Plan]:
+    """The plan of each question."""
+    plans: dict[str, Plan] = {}
+    if is_shown:
+        print(f"\nOrganization: {organization.slug}")
+    async with roll_of(database, organization.id, SystemClock().now().date()) as roll:
+        for name, question in (await _questions(roll)).items():
+            plans[name] = await _explain(database, roll, question, keeps=is_shown)
+            if is_shown:
+                plans[name].show(name)
+    return plans
+
+
+async def _questions(roll: Roll) -> dict[str, Question]:
+    default = Sort("username")
+    everyone = LearnerFilter()
+    found = [learner for learner, _ in await roll.page(everyone, default)]
+    someone = next(learner for learner in found if learner.external_id is not None)
+    questions: dict[str, Question] = {}
+    for sort in sorts():
+        after = await roll.before_last_page(everyone, sort)
+        questions[f"sort={sort_name(sort)}"] = partial(Roll.page, wanted=everyone, sort=sort)
+        questions[f"sort={sort_name(sort)}, last"] = partial(
+            Roll.page, wanted=everyone, sort=sort, after=after
+        )
+    for name, wanted in filters(someone, found[:20], roll.today).items():
+        after = await roll.before_last_page(wanted, default)
+        questions[name] = partial(Roll.page, wanted=wanted, sort=default)
+        if after is not None:
+            questions[f"{name}, last"] = partial(Roll.page, wanted=wanted, sort=default, after=after)
+            for sort in (Sort("expires_on"), Sort("expires_on", descending=True)):
+                questions[f"{name}, {sort_name(sort)}"] = partial(Roll.page, wanted=wanted, sort=sort)
+        questions[f"total of {name}"] = partial(Roll.count, wanted=wanted)
+        questions[f"status-counts of {name}"] = partial(Roll.status_counts, wanted=wanted)
+        questions[f"bulk selection of {name}"] = partial(Roll.select_all, wanted=wanted)
+    return questions
+
+
+async def _explain(database: Database, roll: Roll, question: Question, *, keeps: bool) -> Plan:
+    """`keeps`: show the plan too that PostgreSQL keeps for a statement that it has had some times."""
+    statements = Statements()
+    with statements.recorded(database):
+        await question(roll)
+    issued = list(statements.seen)
+    accesses: list[str] = []
+    lines: list[str] = []
+    slowest = 0.0
+    for statement, parameters in issued:
+        if database.is_sqlite:
+            started = perf_counter()
+            await roll.connection.exec_driver_sql(statement, parameters)
+            took = 1000 * (perf_counter() - started)
+            rows = await roll.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
+            plan = [row[3] for row in rows]
+        else:
+            rows = await roll.connection.exec_driver_sql(
+                "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement, parameters
+            )
+            plan = [row[0] for row in rows]
+            took = float(plan[-1].removeprefix("Execution Time: ").removesuffix(" ms"))
+        slowest = max(slowest, took)
+        found, shown = _read(plan)
+        accesses += found
+        lines.append(f"{took:8.1f} ms  {'; '.join(shown)}")
+    if keeps and not database.is_sqlite and slowest < _CHEAP_MS:
+        lines += await _generic_plans(roll.connection, question, roll, issued)
+    return Plan(accesses, lines)
+
+
+def _read(plan: list[str]) -> tuple[list[str], list[str]]:
+    accesses, shown = [], []
+    for line in plan:
+        if "Rows Removed by Filter" in line and shown:
+            shown[-1] += f" (-{line.rpartition(': ')[2]})"
+        elif _NODE.search(line):
+            access = line.strip(" ->").partition(" (actual")[0]
+            accesses.append(access)
+            actual = _ACTUAL.search(line)
+            rows = f" [{actual[1]}*{actual[2]}]" if actual else ""
+            shown.append(("!! FULL SCAN !! " if _FULL_SCAN.search(access) else "") + access + rows)
+    return accesses, shown
+
+
+async def _generic_plans(
+    connection: AsyncConnection, question: Question, roll: Roll, issued: list[tuple[str, Any]]
+) -> list[str]:
+    """The plans that the server keeps for a statement once it has run it a few times, where it does."""
+    for _ in range(_UNTIL_GENERIC):
+        await question(roll)
+    lines = []
+    for statement, parameters in issued:
+        kept = await connection.exec_driver_sql(
+            "SELECT name FROM pg_prepared_statements WHERE statement = $1 AND generic_plans > 0", (statement,)
+        )
+        for (name,) in kept.all():
+            await connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            values = ", ".join(["NULL"] * len(parameters))
+            execute = f'EXECUTE "{name}"' + (f"({values})" if values else "")
+            rows = await connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {execute}")
+            await connection.exec_driver_sql("SET plan_cache_mode = auto")
+            _, shown = _read([row[0] for row in rows])
+            lines.append(f"{'kept':>8}     {'; '.join(shown)}")
+    return lines

@@ -1,0 +1,177 @@
+"""Made-up learners in the mix of a real portal, and how a million of them get into a database quickly."""
+
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from itertools import islice
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.status import Account
+from app.learners.learner import Learner, last_name_key, search_text, username_key
+from app.learners.tables import learner_search, learners
+from app.platform.bulk_rows import insert_rows
+from app.platform.clock import SystemClock
+from app.platform.database import Database
+from app.platform.ids import new_id
+
+# What a search looks for: in every twelfth learner, in one of 50,000, and in nobody.
+FREQUENT, RARE, ABSENT = "contractor", "wrzosek", "qqxzzq"
+# Two characters, which no trigram holds: in most learners, and in nobody.
+FREQUENT_PAIR, ABSENT_PAIR = "an", "qx"
+
+_FIRST_NAMES = (
+    "Anna",
+    "Bilal",
+    "Chiara",
+    "Dmitri",
+    "Élodie",
+    "Fatou",
+    "Goran",
+    "Hana",
+    "Kofi",
+    "Olu",
+    "Piet",
+)
+_LAST_NAMES = (
+    "Adeyemi",
+    "Brandt",
+    "Dvořák",
+    "Eriksen",
+    "Fontaine",
+    "García",
+    "Hansen",
+    "Ivanov",
+    "Jansen",
+    "Lang",
+)
+STORED_COLUMNS = (
+    "organization_id",
+    "id",
+    "username",
+    "username_key",
+    "external_id",
+    "email",
+    "first_name",
+    "last_name",
+    "last_name_key",
+    "deactivated_at",
+    "first_accessed_at",
+    "expires_on",
+    "sessions_valid_from",
+    "updated_at",
+    "version",
+)
+_AT_ONCE = 20_000
+
+
+def draw_learners(number: int, now: datetime) -> Iterator[Learner]:
+    """70% active, 15% activated, 10% deactivated and 5% expired, the same ones in every run.
+
+    In the order of their ids, created over the last three years. A third have an expiration date, so that
+    each status has some with one; those who have expired are of every status underneath.
+    """
+    chance = random.Random(number)
+    for place in range(number):
+        created_at = now - timedelta(days=1095) * (1 - place / number)
+        seen_at = created_at + (now - created_at) * chance.random()
+        status = chance.random()
+        expires_on = None
+        if chance.random() < 1 / 3:
+            expires_on = now.date() + timedelta(days=chance.randint(1, 730))
+        if chance.random() < 0.05:
+            expires_on = now.date() - timedelta(days=chance.randint(1, 1000))
+        first, last = chance.choice(_FIRST_NAMES), chance.choice(_LAST_NAMES)
+        host = "example.org"
+        if chance.random() < 1 / 12:
+            host = f"{FREQUENT}.example.com"
+        if chance.random() < 1 / 50_000 or place == 0:
+            last = RARE.title()
+        # Scattered over the alphabet, so that neighbours in one order are none in another.
+        username = f"{first[0]}{last}.{place * 7919 % number:07}"
+        is_deactivated = status < 0.105
+        yield Learner(
+            id=new_id(created_at),
+            username=username,
+            account=Account(
+                deactivated_at=seen_at if is_deactivated else None,
+                first_accessed_at=created_at if status < 0.10 or status > 0.26 else None,
+                expires_on=expires_on,
+                sessions_valid_from=seen_at if is_deactivated else None,
+            ),
+            updated_at=seen_at,
+            email=f"{username.lower()}@{host}",
+            first_name=first,
+            last_name=last,
+            external_id=f"HR-{place}" if chance.random() < 0.9 else None,
+        )
+
+
+async def populate(database: Database, organization_id: int, number: int) -> None:
+    """Store this many learners, without events: the indexes are made again when all are there."""
+    drawn = draw_learners(number, SystemClock().now())
+
+    async def fill(connection: AsyncConnection) -> None:
+        async with _without_indexes(connection):
+            while batch := list(islice(drawn, _AT_ONCE)):
+                rows = [stored_row(organization_id, learner) for learner in batch]
+                await insert_rows(connection, learners, STORED_COLUMNS, rows)
+                texts = [(organization_id, learner.id, search_text(learner)) for learner in batch]
+                await insert_rows(
+                    connection, learner_search, ("organization_id", "learner_id", "text"), texts
+                )
+
+    await database.write(fill)
+
+
+def stored_row(organization_id: int, learner: Learner) -> tuple[object, ...]:
+    """The values of STORED_COLUMNS."""
+    account = learner.account
+    return (
+        organization_id,
+        learner.id,
+        learner.username,
+        username_key(learner.username),
+        learner.external_id,
+        learner.email,
+        learner.first_name,
+        learner.last_name,
+        last_name_key(learner.last_name),
+        account.deactivated_at,
+        account.first_accessed_at,
+        account.expires_on,
+        account.sessions_valid_from,
+        learner.updated_at,
+        learner.version,
+    )
+
+
+@asynccontextmanager
+async def _without_indexes(connection: AsyncConnection) -> AsyncIterator[None]:
+    is_sqlite = connection.dialect.name == "sqlite"
+    found = await connection.exec_driver_sql(
+        "SELECT name, sql FROM sqlite_master"
+        " WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ('learners', 'learner_search')"
+        if is_sqlite
+        else "SELECT indexname, indexdef FROM pg_indexes"
+        " WHERE tablename IN ('learners', 'learner_search') AND indexname NOT LIKE 'pk_%%'"
+    )
+    indexes = found.all()
+    for name, _ in indexes:
+        await connection.exec_driver_sql(f"DROP INDEX {name}")
+    yield
+    for _, definition in indexes:
+        await connection.exec_driver_sql(definition)
+    if is_sqlite:
+        await connection.exec_driver_sql(
+            "INSERT INTO learner_search_trigrams (learner_search_trigrams) VALUES ('rebuild')"
+        )
+
+
+async def gather_statistics(database: Database) -> None:
+    """What PostgreSQL's autovacuum does by itself some time after many rows have come."""
+    if database.is_sqlite:
+        return
+    async with database.read() as connection:
+        await connection.exec_driver_sql("VACUUM ANALYZE")

@@ -1,0 +1,114 @@
+"""What is asked of a list of learners: each filter, each order, each end, as calls of the repository."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.domain.status import Status
+from app.learners import repository
+from app.learners.filters import LearnerFilter
+from app.learners.learner import Learner
+from app.learners.repository import SORT_COLUMNS, Sort
+from app.platform.database import Database
+from bench.population import ABSENT, ABSENT_PAIR, FREQUENT, FREQUENT_PAIR, RARE
+
+LIMIT = 50
+
+
+@dataclass(frozen=True)
+class Roll:
+    """The learners that are asked about, and the connection over which."""
+
+    connection: AsyncConnection
+    organization_id: int
+    today: date
+
+    async def page(
+        self, wanted: LearnerFilter, sort: Sort, after: Sequence[Any] | None = None
+    ) -> list[tuple[Learner, list[Any]]]:
+        """As the router asks for it: one more than is shown."""
+        return await repository.page(
+            self.connection,
+            self.organization_id,
+            wanted,
+            self.today,
+            sort=sort,
+            after=after,
+            limit=LIMIT + 1,
+        )
+
+    async def before_last_page(self, wanted: LearnerFilter, sort: Sort) -> Sequence[Any] | None:
+        """The position after which the last full page begins; None where all fit on one."""
+        backwards = await self.page(wanted, Sort(sort.key, descending=not sort.descending))
+        return backwards[-1][1] if len(backwards) > LIMIT else None
+
+    async def count(self, wanted: LearnerFilter) -> int:
+        """As include=total asks."""
+        return await repository.count(self.connection, self.organization_id, wanted, self.today)
+
+    async def status_counts(self, wanted: LearnerFilter) -> dict[Status, int]:
+        """As GET /learners/status-counts asks."""
+        return await repository.status_counts(self.connection, self.organization_id, wanted, self.today)
+
+    async def select_all(self, wanted: LearnerFilter) -> int:
+        """As a bulk action asks; answers how many it would work on."""
+        statement = repository.select_ids(
+            self.organization_id, wanted, self.today, self.connection.dialect.name
+        )
+        selected = 0
+        async with self.connection.stream_scalars(statement, execution_options={"yield_per": 5000}) as stream:
+            async for ids in stream.partitions():
+                selected += len(ids)
+        return selected
+
+
+@asynccontextmanager
+async def roll_of(database: Database, organization_id: int, today: date) -> AsyncIterator[Roll]:
+    """Over one connection in a transaction that sees one state, for streams as well."""
+    async with database.snapshot() as connection:
+        yield Roll(connection, organization_id, today)
+
+
+def sorts() -> list[Sort]:
+    """Every order, both ways."""
+    return [Sort(key, descending=descending) for key in SORT_COLUMNS for descending in (False, True)]
+
+
+def sort_name(sort: Sort) -> str:
+    """As the parameter `sort` has it."""
+    return f"{'-' if sort.descending else ''}{sort.key}"
+
+
+def filters(someone: Learner, several: Sequence[Learner], today: date) -> dict[str, LearnerFilter]:
+    """Filters by a name for each: those that match many, few and nobody, and some together."""
+    wanted: dict[str, dict[str, Any]] = {
+        "everyone": {},
+        **{f"status={status.value}": {"status": (status,)} for status in Status},
+        "status=deactivated,expired": {"status": (Status.DEACTIVATED, Status.EXPIRED)},
+        "q frequent": {"q": FREQUENT},
+        "q in all": {"q": "example"},
+        "q rare": {"q": RARE},
+        "q none": {"q": ABSENT},
+        "q 2 characters": {"q": FREQUENT_PAIR},
+        "q 2 characters, none": {"q": ABSENT_PAIR},
+        "email": {"email": someone.email},
+        "email none": {"email": f"{ABSENT}@example.org"},
+        "username": {"username": someone.username},
+        "external_id": {"external_id": someone.external_id},
+        "ids": {"ids": tuple(learner.id for learner in several)},
+        "expires_before, many": {"expires_before": today + timedelta(days=90)},
+        "expires_before, few": {"expires_before": today - timedelta(days=999)},
+        "expires_after, many": {"expires_after": today + timedelta(days=90)},
+        "expires_after, few": {"expires_after": today + timedelta(days=729)},
+        "expires in a week": {"expires_after": today, "expires_before": today + timedelta(days=8)},
+        "status + q frequent": {"status": (Status.ACTIVE,), "q": FREQUENT},
+        "status + q rare": {"status": (Status.ACTIVE,), "q": RARE},
+        "status=expired + q frequent": {"status": (Status.EXPIRED,), "q": FREQUENT},
+        "status + expires_before": {"status": (Status.ACTIVE,), "expires_before": today + timedelta(days=30)},
+        "q frequent + expires_after": {"q": FREQUENT, "expires_after": today + timedelta(days=700)},
+    }
+    return {name: LearnerFilter(**members) for name, members in wanted.items()}

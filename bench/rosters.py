@@ -1,0 +1,105 @@
+"""Roster files for imports, and the service as a process that is given them."""
+
+import csv
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.learners.learner import Learner
+from bench.databases import Databases
+from tests.processes import Server
+
+_HEADER = ("Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date")
+_PATIENCE_SECONDS = 600
+
+
+def write_roster(path: Path, learners: Iterable[Learner], deactivated: str = "") -> Path:
+    """A CSV of these learners; every second one has `deactivated` as what Active says."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(_HEADER)
+        writer.writerows(
+            (
+                learner.username,
+                learner.external_id,
+                learner.email,
+                learner.first_name,
+                learner.last_name,
+                deactivated if place % 2 else "",
+                learner.account.expires_on,
+            )
+            for place, learner in enumerate(learners)
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running `rollcall serve` and a client with an admin's key."""
+
+    server: Server
+    client: httpx.Client
+
+    def submit(self, roster: Path) -> dict[str, Any]:
+        """Send a file to import, and get the operation as it stands then."""
+        with roster.open("rb") as content:
+            answer = self.client.post(
+                "/imports/csv",
+                content=content,
+                headers={"Content-Type": "text/csv", "Prefer": "respond-async"},
+                timeout=_PATIENCE_SECONDS,
+            )
+        return _checked(answer)
+
+    def look(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """The operation as it stands now."""
+        return _checked(self.client.get(f"/operations/{operation['id']}"))
+
+    def run(self, roster: Path) -> tuple[dict[str, Any], float]:
+        """Import a file to its end; the operation, and the seconds since it began to be sent."""
+        started = time.perf_counter()
+        operation = self.submit(roster)
+        while operation["finished_at"] is None:
+            time.sleep(0.05)
+            operation = self.look(operation)
+        return operation, time.perf_counter() - started
+
+    def resident_mib(self, name: str = "VmRSS") -> float:
+        """The memory of the process now, or with `VmHWM` at its peak since `forget_peak`, in MiB."""
+        status = Path(f"/proc/{self.server.pid}/status").read_text(encoding="ascii")
+        (line,) = (line for line in status.splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+
+    def forget_peak(self) -> None:
+        """Let the peak be what is resident now."""
+        Path(f"/proc/{self.server.pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    answer.raise_for_status()
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def chunk_seconds(operation: dict[str, Any], rows_at_once: int) -> float:
+    """How long one of its chunks took on average."""
+    started, finished = (datetime.fromisoformat(operation[name]) for name in ("started_at", "finished_at"))
+    return (finished - started).total_seconds() / -(-operation["progress"]["total"] // rows_at_once)
+
+
+@contextmanager
+def served(databases: Databases) -> Iterator[Service]:
+    """`rollcall serve`, as a person starts it, on a new database."""
+    server = Server(databases.new_url(), databases.new_folder(), is_fresh=True)
+    try:
+        server.start()
+        with server.client(server.secret) as client:
+            yield Service(server, client)
+    finally:
+        server.end()

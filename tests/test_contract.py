@@ -1,0 +1,114 @@
+"""The service keeps the contract that its own OpenAPI document states, whatever it is sent."""
+
+from contextlib import suppress
+from functools import cache
+from itertools import cycle
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi import checks
+
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import Api
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = 8  # of what is right, and as many of what is wrong, for each operation
+PROBLEM = "application/problem+json"
+
+
+def read_operations() -> list[APIOperation]:
+    """The operations of the document, as everyone may use them: the administrator's key is added here."""
+    document = create_app(Settings(database_url="sqlite:///unused/rollcall.db")).openapi()
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation.pop("security", None)
+    return [each.ok() for each in schemathesis.openapi.from_dict(document).get_all_operations()]
+
+
+OPERATIONS = read_operations()
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+
+@cache
+def draw(label: str, mode: GenerationMode) -> list[Case]:
+    """The same requests in every run, and on both databases."""
+    (operation,) = (each for each in OPERATIONS if each.label == label)
+    cases: list[Case] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy(generation_mode=mode))
+    def collect(case: Case) -> None:
+        cases.append(case)
+
+    with suppress(Unsatisfiable):  # where there is nothing to send, there is nothing wrong to send
+        collect()
+    return cases
+
+
+@pytest.fixture
+async def known_ids(api: Api) -> dict[str, str]:
+    """Ids that there are, so that not every answer is a 404."""
+    learner = await api.create(username="a.okafor", first_name="Adaeze", expires_on="2027-01-31")
+    imported = await api.import_csv("Username,Active\na.okafor,No\nb.lindqvist,Maybe\n")
+    key = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+    return {
+        "learner_id": learner["id"],
+        "operation_id": imported["id"],
+        "key_id": key["id"],
+        "code": "learner-expired",
+    }
+
+
+async def send(api: Api, case: Case) -> httpx.Response:
+    """What any client would send, byte by byte, with the key of an administrator."""
+    prepared = requests.Request(**case.as_transport_kwargs(base_url="http://rollcall.test")).prepare()
+    headers = {name: value for name, value in prepared.headers.items() if name.lower() != "authorization"}
+    return await api.client.request(
+        prepared.method, prepared.url, content=prepared.body or b"", headers=headers
+    )
+
+
+def check(case: Case, answer: httpx.Response) -> None:
+    """Status, header fields, content type and body are as the document says, and so is the kind of problem."""
+    try:
+        case.validate_response(answer, checks=CHECKS)
+    except FailureGroup as failures:
+        raise AssertionError(str(failures)) from None
+    if answer.is_error:
+        documented = case.operation.definition.raw["responses"][str(answer.status_code)]
+        assert answer.headers["Content-Type"] == PROBLEM
+        assert answer.json()["code"] in documented["content"][PROBLEM]["examples"], answer.text
+
+
+@pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+async def test_every_answer_is_as_the_document_says(
+    operation: APIOperation, mode: GenerationMode, api: Api, known_ids: dict[str, str]
+):
+    for case, takes_known_ids in zip(draw(operation.label, mode), cycle([True, False]), strict=False):
+        if takes_known_ids:
+            case.path_parameters |= {name: known_ids[name] for name in case.path_parameters}
+        check(case, await send(api, case))

@@ -1,0 +1,309 @@
+"""What holds for the whole: who may ask, what is documented, and who reads the environment."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+import yaml
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from typer.testing import CliRunner
+
+from app import cli
+from app.main import create_app
+from app.organizations.authentication import AuthenticatedRoute
+from app.platform.problems import CATALOGUE
+from app.platform.routes import StrictRoute
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PROBLEM = "application/problem+json"
+# What answers without a credential. Whatever is not here needs one.
+OPEN = {
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.yaml",
+    "/openapi.json",
+    "/docs",
+    "/docs/assets",
+    "/docs/oauth2-redirect",
+    "/problems",
+    "/problems/{code}",
+}
+Operation = tuple[str, str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def app():
+    return create_app(Settings(database_url="sqlite:///unused/rollcall.db"))
+
+
+@pytest.fixture(scope="module")
+def document(app) -> dict[str, Any]:
+    described: dict[str, Any] = app.openapi()
+    return described
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> list[Operation]:
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def modules() -> dict[Path, ast.Module]:
+    """The service's own modules, parsed."""
+    return {
+        path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
+        for folder in ("app", "migrations")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
+# Who may ask
+
+
+def dependencies(dependant: Dependant) -> Iterator[Any]:
+    """The functions on which a route depends, however deep."""
+    for each in dependant.dependencies:
+        yield each.call
+        yield from dependencies(each)
+
+
+def test_every_route_needs_a_credential_unless_it_is_listed(app):
+    for route in iter_route_contexts(app.routes):
+        is_authenticated = isinstance(route.original_route, AuthenticatedRoute)
+        assert is_authenticated is not (route.path in OPEN), route.path
+
+
+def test_every_route_that_needs_a_credential_says_which_scopes_and_takes_the_principal(app):
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, AuthenticatedRoute):
+            names = [getattr(each, "__qualname__", "") for each in dependencies(route.dependant)]
+            assert names.count("requires.<locals>.principal_with_scope") == 1, route.path
+
+
+def test_every_route_refuses_what_it_does_not_know(app):
+    loose = {
+        route.path
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, APIRoute) and not isinstance(route.original_route, StrictRoute)
+    }
+    assert loose == {"/docs", "/docs/oauth2-redirect"}
+
+
+# What is documented
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]):
+    assert document["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document).validate()
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+
+
+def test_the_file_says_what_the_code_says():
+    printed = CliRunner().invoke(cli.app, ["openapi"])
+    assert printed.exit_code == 0
+    assert (ROOT / "openapi.yaml").read_text(encoding="utf-8") == printed.stdout, "run: make openapi"
+
+
+def test_yaml_and_json_say_the_same(document: dict[str, Any]):
+    as_yaml = CliRunner().invoke(cli.app, ["openapi", "--format", "yaml"])
+    as_json = CliRunner().invoke(cli.app, ["openapi", "--format", "json"])
+    assert yaml.safe_load(as_yaml.stdout) == json.loads(as_json.stdout) == document
+
+
+def test_everything_is_in_the_document_but_what_only_a_browser_wants(app, operations: list[Operation]):
+    routes = {
+        (method, route.path)
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+    hidden = {("GET", path) for path in ("/", "/openapi.json", "/docs", "/docs/oauth2-redirect")}
+    assert {(method, path) for method, path, _ in operations} == routes - hidden
+
+
+def test_every_operation_says_what_it_does(document: dict[str, Any], operations: list[Operation]):
+    tags = {tag["name"] for tag in document["tags"]}
+    names = [operation["operationId"] for _, _, operation in operations]
+    assert len(set(names)) == len(names)
+    for method, path, operation in operations:
+        assert 5 < len(operation["summary"]) < 60, (method, path)
+        assert not operation["summary"].endswith("."), (method, path)
+        assert operation["description"].endswith("."), (method, path)
+        assert set(operation["tags"]) <= tags, (method, path)
+        assert len(operation["tags"]) == 1, (method, path)
+
+
+def test_every_parameter_is_described(operations: list[Operation]):
+    for method, path, operation in operations:
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (method, path, parameter["name"])
+
+
+def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    """The node itself, or what its `$ref` names."""
+    while "$ref" in node:
+        target: Any = document
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        node = target
+    return node
+
+
+def examples(document: dict[str, Any], media: dict[str, Any]) -> list[Any]:
+    """The examples of a media type object, its own or those of its schema."""
+    if "example" in media:
+        return [media["example"]]
+    if "examples" in media:
+        return [resolved(document, each)["value"] for each in media["examples"].values()]
+    schema = media.get("schema", {})
+    alternatives = [schema, *schema.get("anyOf", [])]
+    return [example for each in alternatives for example in resolved(document, each).get("examples", [])]
+
+
+def contents(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every content of an operation: where it stands, its media type, and its media type object."""
+    for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
+        yield "request", media_type, media
+    for status, response in operation["responses"].items():
+        for media_type, media in response.get("content", {}).items():
+            yield status, media_type, media
+
+
+def test_every_body_and_every_answer_has_an_example(document: dict[str, Any], operations: list[Operation]):
+    for method, path, operation in operations:
+        for place, media_type, media in contents(operation):
+            assert examples(document, media), (method, path, place, media_type)
+
+
+def test_every_example_is_what_its_schema_allows(document: dict[str, Any], operations: list[Operation]):
+    for method, path, operation in operations:
+        for place, media_type, media in contents(operation):
+            schema = media["schema"] | {"components": document["components"]}
+            for example in examples(document, media):
+                assert jsonschema_rs.is_valid(schema, example), (method, path, place, media_type, example)
+
+
+def codes(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, set[str]]:
+    """The documented problems by status."""
+    return {
+        place: {example["code"] for example in examples(document, media)}
+        for place, media_type, media in contents(operation)
+        if media_type == PROBLEM
+    }
+
+
+def test_what_is_documented_of_problems_is_what_the_catalogue_says(
+    document: dict[str, Any], operations: list[Operation]
+):
+    for method, path, operation in operations:
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(response["content"]) == [PROBLEM], (method, path, status)
+        for status, documented in codes(document, operation).items():
+            assert {CATALOGUE[code].status for code in documented} == {int(status)}, (method, path)
+            description = operation["responses"][status]["description"]
+            assert all(f"`{code}`" in description for code in documented), (method, path)
+
+
+def test_every_operation_documents_the_problems_that_its_parts_can_give(
+    document: dict[str, Any], operations: list[Operation]
+):
+    for method, path, operation in operations:
+        expected = {"internal-error", "overloaded", "invalid-request"}
+        parameters = {each["name"] for each in operation.get("parameters", [])}
+        if "security" in operation:
+            expected |= {"not-authenticated", "not-permitted", "rate-limited", "database-unavailable"}
+        if "requestBody" in operation:
+            expected |= {"payload-too-large", "unsupported-media-type"}
+        if "{" in path:
+            expected |= {"not-found"}
+        if "cursor" in parameters:
+            expected |= {"invalid-cursor"}
+        if "Idempotency-Key" in parameters:
+            expected |= {"idempotency-key-reused", "idempotency-key-in-progress"}
+        if "If-Match" in parameters:
+            expected |= {"version-mismatch"}
+        if len(operation["responses"].get("200", {}).get("content", {})) > 1:
+            expected |= {"not-acceptable"}
+        documented = set().union(*codes(document, operation).values())
+        assert expected <= documented, (method, path, expected - documented)
+
+
+def test_every_problem_of_a_request_is_documented_somewhere(
+    document: dict[str, Any], operations: list[Operation]
+):
+    documented = set().union(*(set().union(*codes(document, each).values()) for _, _, each in operations))
+    # What no operation answers: other addresses and methods, and the rows of an import.
+    elsewhere = {"method-not-allowed"} | {
+        code
+        for code, kind in CATALOGUE.items()
+        if kind.explanation.endswith("Nothing of this row was applied.")
+    }
+    assert set(CATALOGUE) - documented == elsewhere
+
+
+def test_what_is_answered_later_says_when(operations: list[Operation]):
+    for method, path, operation in operations:
+        for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After")):
+            if status in operation["responses"]:
+                assert header in operation["responses"][status]["headers"], (method, path, status)
+        assert all("X-Request-ID" in each["headers"] for each in operation["responses"].values()), (
+            method,
+            path,
+        )
+
+
+# The code
+
+
+def test_every_module_says_what_lives_there(modules: dict[Path, ast.Module]):
+    for path, module in modules.items():
+        docstring = ast.get_docstring(module)
+        assert docstring, path
+        assert docstring.splitlines()[0].endswith((".", ",", ";", ":")) or len(docstring.splitlines()) > 1, (
+            path
+        )
+
+
+def reads_environment(module: ast.Module) -> Iterator[ast.AST]:
+    """Where `os.environ` or `os.getenv` is used, but for setting a variable for the processes to come."""
+    assigned = {
+        id(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "getenvb"):
+            if id(node) not in assigned:
+                yield node
+        elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            yield from (each for each in node.names if "env" in each.name)
+
+
+def test_only_the_settings_read_the_environment(modules: dict[Path, ast.Module]):
+    readers = {str(path) for path, module in modules.items() if any(reads_environment(module))}
+    assert readers <= {"app/settings.py"}
+
+
+def test_nothing_is_printed_past_the_command_line(modules: dict[Path, ast.Module]):
+    for path, module in modules.items():
+        called = {
+            node.func.id
+            for node in ast.walk(module)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"print", "breakpoint", "exec", "eval"}, path
