@@ -223,7 +223,13 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=0, pool_timeout=30, hide_parameters=True, **_JSON
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_use_lifo=True,  # each connection has a cache of its own: as few as possible in use
+            hide_parameters=True,
+            **_JSON,
         )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
