@@ -38,7 +38,7 @@ def has_email(email: str, organization_id: int, dialect: str) -> tuple[ColumnEle
 def _both(
     organization_id: int, holds: ColumnElement[bool], narrowed: ColumnElement[bool] | None = None
 ) -> tuple[ColumnElement[bool], Select[Any]]:
-    # A value, not EXISTS, of which PostgreSQL without statistics makes a join that takes half a minute.
+    # A value, not EXISTS: PostgreSQL may turn EXISTS into a join of everyone where it has no statistics.
     walk = select(holds).where(learner_search.c.learner_id == learners.c.id).scalar_subquery()
     found: Select[Any] = select(learner_search.c.learner_id).where(
         learner_search.c.organization_id == organization_id, holds
