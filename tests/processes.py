@@ -101,6 +101,8 @@ def ended(process: BaseProcess) -> int:
 
 
 def _main(arguments: list[str], variables: dict[str, str], stdin: Path, stdout: Path, stderr: Path) -> None:
+    # As from a terminal, also where the tests run in the background, where shells have SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(variables)
     for path, descriptor in ((stdin, 0), (stdout, 1), (stderr, 2)):
