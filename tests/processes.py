@@ -21,7 +21,7 @@ from typing import Any, Self
 
 import httpx
 
-from app import cli
+from app.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds, for a busy machine: what takes this long hangs.
@@ -111,7 +111,7 @@ def _main(arguments: list[str], variables: dict[str, str], stdin: Path, stdout: 
         os.close(opened)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
     sys.argv = ["rollcall", *arguments]
-    cli.main()
+    main()
 
 
 def until(fact: Callable[[], Any], what: str) -> Any:

@@ -1,0 +1,187 @@
+"""`rollcall import`: a roster applied from here to its end, and what became of its rows."""
+
+import asyncio
+import getpass
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.cli.environment import get_organization, run
+from app.cli.errors import Failure
+from app.cli.options import OrganizationOption, checked_as, examples
+from app.cli.terminal import stderr
+from app.imports.rows import DateFormat
+from app.imports.service import ImportOptions, submit_import
+from app.main import WORKERS
+from app.operations import repository as operations
+from app.operations.operation import Kind, Operation, OutcomeName
+from app.operations.report import stream_report
+from app.operations.runner import Runner
+from app.organizations.authentication import Actor
+from app.organizations.organization import DEFAULT_SLUG
+from app.platform.clock import SystemClock
+from app.platform.database import Database
+from app.platform.fields import Reason
+from app.platform.garbage import tune_collection
+from app.platform.logging import configure_logging
+
+_NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
+_SHOWN_PROBLEMS = 20
+_REFRESH_SECONDS = 0.3
+
+commands = typer.Typer()
+
+
+@commands.command(
+    "import",
+    epilog=examples(
+        "rollcall import roster.csv --dry-run",
+        'rollcall import roster.csv --rejects mend.csv --reason "autumn intake"',
+        "rollcall import --date-format dmy - < roster.csv",
+    ),
+)
+def import_csv(
+    file: Annotated[Path, typer.Argument(help="The CSV file; - reads standard input.")],
+    organization: OrganizationOption = DEFAULT_SLUG,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")
+    ] = False,
+    create: Annotated[
+        bool, typer.Option("--create/--no-create", help="Whether rows of unknown learners create them.")
+    ] = True,
+    protect_manual: Annotated[
+        bool, typer.Option("--protect-manual", help="Activate nobody whom a person deactivated.")
+    ] = False,
+    date_format: Annotated[DateFormat, typer.Option(help="How dates are written.")] = DateFormat.ISO,
+    delimiter: Annotated[str | None, typer.Option(help="One of , ; | or tab; else found out.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Such as utf-8 or windows-1252; else found out.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(callback=checked_as(Reason | None), help="Why; kept in the history.")
+    ] = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(help="Write the rows that were not applied to this CSV, to mend and import again."),
+    ] = None,
+) -> None:
+    """Import a roster. Exit status 1 when rows were not applied.
+
+    Columns, in any order: Username, External ID, Email, First Name, Last Name,
+    Active (Yes or No), Expiration Date (a date, or the word never).
+    A cell that is empty or not there leaves that field as it is.
+    """
+    if rejects is not None and not rejects.absolute().parent.is_dir():
+        raise Failure(f"there is no folder for {rejects}")
+    import_options = ImportOptions(
+        dry_run=dry_run,
+        create=create,
+        protect_manual=protect_manual,
+        date_format=date_format,
+        delimiter=delimiter,
+        encoding=encoding,
+        reason=reason,
+    )
+
+    async def work(database: Database) -> None:
+        async with database.read() as connection:
+            owner = await get_organization(connection, organization)
+        clock = SystemClock()
+        runner = Runner(database, clock, WORKERS)
+        actor = Actor("command-line", None, getpass.getuser())
+        with _opened(file) as opened:
+            operation = await submit_import(
+                runner, opened, import_options, owner, actor, clock.now(), _ignore_stored
+            )
+        try:
+            operation = await _follow(runner, operation)
+        except asyncio.CancelledError:
+            typer.echo("rollcall: interrupted; the next start of `rollcall serve` does the rest", err=True)
+            raise
+        finally:
+            await runner.stop()
+        await _report_import(runner, operation, rejects)
+
+    configure_logging("console", "error")
+    tune_collection()
+    run(work)
+
+
+async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> None:
+    """There is no idempotency key to complete at a terminal."""
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        source = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+    except OSError as error:
+        raise Failure(f"cannot read {file}: {error.strerror}") from None
+    if source.seekable():
+        return source
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    with source:
+        shutil.copyfileobj(source, spool)
+    return spool
+
+
+async def _follow(runner: Runner, operation: Operation) -> Operation:
+    """A bar on a terminal; elsewhere a plain line for every tenth of the way."""
+    if operation.is_finished:
+        return operation
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown_tenth = 0
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
+        bar = progress.add_task("Importing", total=operation.total)
+        while not operation.is_finished:
+            operation = await runner.wait(operation, _REFRESH_SECONDS)
+            progress.update(bar, completed=operation.done)
+            tenth = operation.done * 10 // max(1, operation.total)
+            if not stderr.is_terminal and tenth > shown_tenth:
+                shown_tenth = tenth
+                typer.echo(f"{operation.done:,} of {operation.total:,} rows", err=True)
+    return operation
+
+
+async def _report_import(runner: Runner, operation: Operation, rejects: Path | None) -> None:
+    for warning in operation.warnings:
+        typer.echo(f"warning: {warning['detail']}", err=True)
+    typer.echo(f"{'Dry run' if operation.dry_run else 'Operation'} {operation.id}: {operation.state.value}")
+    for outcome in OutcomeName:
+        typer.echo(f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}")
+    not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED)
+    if operation.problem is not None:
+        typer.echo(str(operation.problem["detail"]), err=True)
+    if not_applied:
+        await _show_problems(runner, operation, not_applied)
+        if rejects is not None:
+            await _write_rejects(runner, operation, rejects)
+            typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
+    if not_applied or operation.problem is not None:
+        raise typer.Exit(1)
+
+
+async def _show_problems(runner: Runner, operation: Operation, not_applied: int) -> None:
+    async with runner.database.read() as connection:
+        found = await operations.list_outcomes(
+            connection, operation, outcomes=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
+        )
+    for each in found:
+        detail = "" if each.problem is None else each.problem["detail"]
+        typer.echo(f"  line {each.line}: {each.outcome.value}: {detail}", err=True)
+    if not_applied > _SHOWN_PROBLEMS:
+        typer.echo(
+            f"  … and {not_applied - _SHOWN_PROBLEMS:,} more; --rejects FILE writes them all", err=True
+        )
+
+
+async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
+    with rejects.open("w", encoding="utf-8", newline="") as output:
+        worker = WORKERS[Kind.CSV_IMPORT]
+        async for lines in stream_report(runner.database, operation, worker, _NOT_APPLIED):
+            output.write(lines)

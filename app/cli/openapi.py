@@ -1,0 +1,35 @@
+"""`rollcall openapi`: the description of the API, as the code has it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import orjson
+import typer
+
+from app.cli.environment import read_settings
+from app.cli.options import examples
+from app.main import create_app
+from app.platform.service_routes import to_yaml
+
+commands = typer.Typer()
+
+
+class DocumentFormat(StrEnum):
+    """How `rollcall openapi` writes."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
+@commands.command("openapi", epilog=examples("rollcall openapi --format json > openapi.json"))
+def print_openapi(
+    document_format: Annotated[
+        DocumentFormat, typer.Option("--format", help="How to write it.")
+    ] = DocumentFormat.YAML,
+) -> None:
+    """Print the OpenAPI document of the service. Needs no database."""
+    document = create_app(read_settings()).openapi()
+    if document_format is DocumentFormat.YAML:
+        typer.echo(to_yaml(document), nl=False)
+    else:
+        typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,18 @@
+"""What the tests of the command line share: a database that nobody has used yet, of each kind."""
+
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import PostgresServer
+
+_names = count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/made/by/the/command.db"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(f"rollcall_cli_{next(_names)}")

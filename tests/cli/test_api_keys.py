@@ -1,0 +1,84 @@
+"""`rollcall keys`: the first key of a new database, and what keys may do until they are revoked."""
+
+from functools import partial
+
+import pytest
+from anyio import to_thread
+
+from app.organizations.api_keys import is_well_formed
+from tests.cli.calls import run
+from tests.conftest import Api
+from tests.processes import Finished, rollcall
+
+pytestmark = pytest.mark.anyio
+
+
+def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(empty_database: str) -> None:
+    finished = rollcall("keys", "create", "hr feed", "--scope", "learners:bulk", database_url=empty_database)
+
+    assert finished.status == 0
+    secret = finished.stdout.removesuffix("\n")
+    assert is_well_formed(secret)
+    assert secret not in finished.stderr
+    assert "'hr feed' of default" in finished.stderr
+    [header, organization] = rollcall(
+        "organizations", "list", database_url=empty_database
+    ).stdout.splitlines()
+    assert header.split("\t") == ["slug", "name", "time zone", "id"]
+    assert organization.split("\t")[:3] == ["default", "Default organization", "UTC"]
+    [_, key] = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()
+    assert key.split("\t")[1:] == ["hr feed", secret[:15], "learners:bulk", "yes", "never"]
+
+
+async def test_a_key_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:
+    until_2099 = ("--expires-at", "2099-01-01")
+    portal = await run(api, "keys", "create", "portal", "--scope", "access:check", *until_2099)
+    feed = await run(api, "keys", "create", "feed", "--scope", "learners:read", "--scope", "learners:bulk")
+
+    async with api.service.client(portal.stdout.strip()) as client:
+        me = (await client.get("/me")).json()
+        assert (me["actor"]["name"], me["scopes"]) == ("portal", ["access:check"])
+        assert me["organization"]["slug"] == api.organization.slug
+        assert (await client.get("/learners")).status_code == 403
+
+    listed = [line.split("\t") for line in (await run(api, "keys", "list")).stdout.splitlines()[1:]]
+    assert [(name, scopes, valid) for _, name, _, scopes, valid, _ in listed[:2]] == [
+        ("feed", "learners:bulk learners:read", "yes"),
+        ("portal", "access:check", "yes"),
+    ]
+    feed_id = listed[0][0]
+    revoked = await run(api, "keys", "revoke", feed_id)
+    assert revoked == Finished(0, f"Revoked {feed_id}.\n", "")
+    assert (await run(api, "keys", "list")).stdout.splitlines()[1].split("\t")[4] == "revoked"
+    async with api.service.client(feed.stdout.strip()) as client:
+        assert (await client.get("/me")).status_code == 401
+    keys = (await api.client.get("/api-keys")).json()["items"]
+    assert {key["name"]: key["revoked_at"] is not None for key in keys} == {
+        "feed": True,
+        "portal": False,
+        "test": False,
+    }
+    assert {key["name"]: key["expires_at"] for key in keys}["portal"] == "2099-01-01T00:00:00Z"
+
+
+async def test_a_key_that_could_never_be_used_is_not_issued(api: Api) -> None:
+    finished = await run(api, "keys", "create", "late", "--scope", "admin", "--expires-at", "2020-01-01")
+
+    assert "in the past" in finished.complaint
+    assert [key["name"] for key in (await api.client.get("/api-keys")).json()["items"]] == ["test"]
+
+
+async def test_a_key_of_another_organization_cannot_be_revoked(api: Api) -> None:
+    other = await api.service.found_organization()
+    key_id = (await api.client.get("/me")).json()["actor"]["id"]
+    revoke = partial(rollcall, "keys", "revoke", database_url=api.service.url)
+
+    for sent, slug in (
+        (key_id, other.slug),
+        ("not-an-id", api.organization.slug),
+        (key_id.replace(key_id[:8], "00000000"), api.organization.slug),
+    ):
+        finished = await to_thread.run_sync(partial(revoke, sent, "--organization", slug))
+        assert finished.complaint == f"{slug} has no key with the id {sent}"
+    [key] = (await api.client.get("/api-keys")).json()["items"]
+    assert key["revoked_at"] is None

@@ -1,0 +1,84 @@
+"""What is wrong with the settings, the database or the organization asked for is told in one line."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from anyio import to_thread
+
+from tests.cli.calls import ROSTER
+from tests.conftest import Api
+from tests.postgres import PostgresServer
+from tests.processes import find_free_port, rollcall
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("command", ["organizations list", "serve --port {port}", "migrate"])
+def test_a_database_that_does_not_answer_is_told_in_one_line(command: str) -> None:
+    port = find_free_port()
+    call = command.format(port=port).split()
+
+    complaint = rollcall(*call, database_url=f"postgresql://rollcall@127.0.0.1:{port}/rollcall").complaint
+
+    assert "out of reach" in complaint
+    assert str(port) in complaint
+
+
+def test_a_postgresql_database_that_is_not_there_is_named(postgres: PostgresServer) -> None:
+    assert "nowhere" in rollcall("keys", "list", database_url=postgres.url("nowhere")).complaint
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(ROSTER)
+
+    assert "not a database" in rollcall("keys", "list", database_url=f"sqlite:///{file}").complaint
+    assert file.read_text() == ROSTER
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("database_url", "mysql://rollcall@db/rollcall", "sqlite:///… or postgresql://…"),
+        ("database_url", "rollcall.db", "sqlite:///… or postgresql://…"),
+        ("database_url", "sqlite://", "needs a file"),
+        ("database_pool_size", "many", "integer"),
+        ("database_pool_size", "3", "8"),
+        ("log_level", "loud", "'info'"),
+        ("shutdown_seconds", "-1", "0"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_variable(name: str, value: str, said: str) -> None:
+    complaint = rollcall("organizations", "list", **{name: value}).complaint
+
+    assert complaint.startswith(f"ROLLCALL_{name.upper()}: ")
+    assert said in complaint
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    complaint = rollcall("serve", log_level="loud", max_import_bytes="lots").complaint
+
+    assert "ROLLCALL_LOG_LEVEL: " in complaint
+    assert "ROLLCALL_MAX_IMPORT_BYTES: " in complaint
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["keys", "list"],
+        ["keys", "create", "x", "--scope", "admin"],
+        ["keys", "revoke", "x"],
+        ["import", "-"],
+        ["export"],
+    ],
+    ids=" ".join,
+)
+async def test_an_unknown_organization_is_told_with_where_to_look(api: Api, command: list[str]) -> None:
+    wrong = partial(rollcall, *command, "--organization", "nobody", database_url=api.service.url)
+
+    complaint = (await to_thread.run_sync(wrong)).complaint
+
+    assert complaint == (
+        "there is no organization 'nobody'; `rollcall organizations list` shows those there are"
+    )

@@ -1,0 +1,235 @@
+"""`rollcall import`: what is stored and recorded, what is said of it, and how it ends."""
+
+import csv
+import io
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.cli.calls import ROSTER, counts, large_roster, run
+from tests.conftest import Api
+from tests.processes import Finished, ended, environment, fork, rollcall
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def own_database(tmp_path: Path) -> str:
+    """A database, of the quicker kind, in which the organization `default` is."""
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    assert rollcall("keys", "create", "first", "--scope", "admin", database_url=url).status == 0
+    return url
+
+
+async def test_an_import_that_applies_every_row_ends_with_0_and_is_recorded(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(ROSTER)
+
+    finished = await run(api, "import", file, "--reason", "autumn intake")
+
+    assert (finished.status, finished.stderr) == (0, "")
+    assert counts(finished) == {"created": 3}
+    [operation] = (await api.client.get("/operations")).json()["items"]
+    assert finished.stdout.startswith(f"Operation {operation['id']}: succeeded\n")
+    assert operation["created_by"]["kind"] == "command-line"
+    learners = (await api.client.get("/learners")).json()["items"]
+    assert [(each["username"], each["status"]) for each in learners] == [
+        ("a.okafor", "activated"),
+        ("b.lindqvist", "deactivated"),
+        ("c.sato", "expired"),
+    ]
+    for learner in learners:
+        [event] = await api.events(learner)
+        assert event["type"] == "learner.created"
+        assert (event["operation_id"], event["reason"]) == (operation["id"], "autumn intake")
+        assert event["actor"] == operation["created_by"]
+
+    again = await run(api, "import", file)
+    assert (again.status, counts(again)) == (0, {"unchanged": 3})
+
+
+async def test_rows_that_were_not_applied_end_it_with_1_and_can_be_mended(api: Api, tmp_path: Path) -> None:
+    file, mend = tmp_path / "roster.csv", tmp_path / "mend.csv"
+    file.write_text(ROSTER.replace(",Yes,2099", ",Maybe,2099").replace(",,2020", ",Yes,2020"))
+
+    finished = await run(api, "import", file, "--rejects", mend)
+
+    assert finished.status == 1
+    assert counts(finished) == {"created": 1, "refused": 1, "invalid": 1}
+    problems = finished.stderr.splitlines()
+    assert problems[0].startswith("  line 2: invalid: ")
+    assert "'Maybe'" in problems[0]
+    assert problems[1].startswith("  line 4: refused: ")
+    assert problems[2:] == [f"The rows that were not applied are in {mend}."]
+    rows = list(csv.DictReader(io.StringIO(mend.read_text())))
+    assert [(row["Username"], row["Line"], row["Outcome"]) for row in rows] == [
+        ("a.okafor", "2", "invalid"),
+        ("c.sato", "4", "refused"),
+    ]
+
+    mend.write_text(mend.read_text().replace("Maybe", "Yes").replace("2020-01-31", "2099-01-31"))
+    mended = await run(api, "import", mend)
+    assert (mended.status, counts(mended)) == (0, {"created": 2})
+
+
+async def test_of_many_problems_the_first_are_shown_and_the_others_counted(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(50).replace("Yes", "Perhaps"))
+
+    finished = await run(api, "import", file)
+
+    assert finished.status == 1
+    *shown, last = finished.stderr.splitlines()
+    assert [line.split(":")[0] for line in shown] == [f"  line {line}" for line in range(2, 22)]
+    assert last == "  … and 30 more; --rejects FILE writes them all"
+
+
+async def test_a_dry_run_tells_the_same_and_changes_nothing(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(ROSTER)
+
+    finished = await run(api, "import", file, "--dry-run")
+
+    assert (finished.status, counts(finished)) == (0, {"created": 3})
+    assert finished.stdout.startswith("Dry run ")
+    assert (await api.client.get("/learners")).json()["items"] == []
+    file.write_text(ROSTER.replace("Yes", "Maybe"))
+    assert (await run(api, "import", file, "--dry-run")).status == 1
+
+
+async def test_the_options_of_an_import_are_those_of_the_api(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    known = await api.create(username="a.okafor")
+    await api.client.post(f"/learners/{known['id']}/deactivate")
+    file.write_bytes(
+        "Username|Last Name|Active|Expiration Date\na.okafor|Šimić|Yes|31.12.2099\nb.x|||\n".encode("cp1250")
+    )
+    how = ("--delimiter", "|", "--encoding", "windows-1250", "--date-format", "dmy", "--no-create")
+
+    protected = await run(api, "import", file, *how, "--protect-manual")
+
+    assert (protected.status, counts(protected)) == (1, {"refused": 1, "not_found": 1})
+    assert (await api.get(known))["status"] == "deactivated"
+    applied = await run(api, "import", file, *how)
+    assert (applied.status, counts(applied)) == (1, {"changed": 1, "not_found": 1})
+    learner = await api.get(known)
+    assert (learner["last_name"], learner["expires_on"], learner["status"]) == (
+        "Šimić",
+        "2099-12-31",
+        "activated",
+    )
+
+
+async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_bytes("Username,Last Name,Department\na.okafor,Müller,R&D\n".encode("cp1252"))
+
+    finished = await run(api, "import", file)
+
+    assert finished.status == 0
+    warnings = finished.stderr.splitlines()
+    assert len(warnings) == 2
+    assert all(line.startswith("warning: ") for line in warnings)
+    assert "Department" in finished.stderr
+    assert "indows-1252" in finished.stderr
+
+
+async def test_a_minus_reads_the_file_from_standard_input(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(ROSTER)
+
+    assert counts(await run(api, "import", "-", stdin=file)) == {"created": 3}
+
+
+def test_the_installed_command_reads_a_pipe(own_database: str) -> None:
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("rollcall"), "import", "-"],
+        input=ROSTER,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+        env=environment(own_database),
+    )
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert counts(Finished(0, answer.stdout, "")) == {"created": 3}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ('{"learners": []}', (), "JSON"),
+        ("", (), "empty"),
+        ("Name,Active\nx,Yes\n", (), "Username"),
+        ('Username\n"a\n', (), "line 2: "),
+        (ROSTER, ("--delimiter", "x"), "delimiter"),
+        (ROSTER, ("--encoding", "klingon"), "klingon"),
+        (ROSTER, ("--rejects", "nowhere/mend.csv"), "nowhere/mend.csv"),
+    ],
+)
+async def test_what_is_no_roster_is_told_in_one_line_and_nothing_is_done(
+    api: Api, tmp_path: Path, content: str, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(content)
+
+    assert said in (await run(api, "import", file, *options)).complaint
+    assert (await api.client.get("/operations")).json()["items"] == []
+
+
+async def test_a_file_that_cannot_be_read_is_named(api: Api, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.csv"
+
+    assert (
+        await run(api, "import", missing)
+    ).complaint == f"cannot read {missing}: No such file or directory"
+    assert (await run(api, "import", tmp_path)).complaint == f"cannot read {tmp_path}: Is a directory"
+
+
+async def test_a_large_import_tells_how_far_it_is_in_plain_lines(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(6_000))
+
+    finished = await run(api, "import", file)
+
+    assert (finished.status, counts(finished)) == (0, {"created": 6_000})
+    lines = finished.stderr.splitlines()
+    assert lines[-1] == "6,000 of 6,000 rows"
+    assert set(lines) <= {f"{rows:,} of 6,000 rows" for rows in (5_000, 6_000)}
+    assert "\x1b" not in finished.stdout + finished.stderr
+
+
+def test_on_a_terminal_a_large_import_shows_a_bar(own_database: str, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(6_000))
+    seen = bytearray()
+    master, terminal = pty.openpty()
+
+    def read() -> None:
+        try:
+            while block := os.read(master, 65_536):
+                seen.extend(block)
+        except OSError:  # nobody has the terminal any more
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    variables = environment(own_database) | {"TERM": "xterm"}
+    output = tmp_path / "output"
+    status = ended(fork(["import", file], variables, output, Path(os.ttyname(terminal))))
+    os.close(terminal)
+    reader.join()
+    os.close(master)
+
+    shown = seen.decode()
+    assert status == 0, shown
+    assert "Importing" in shown
+    assert "━" in shown
+    assert "6000/6000" in shown
+    assert " rows" not in shown
+    assert counts(Finished(0, output.read_text(), "")) == {"created": 6_000}

@@ -1,0 +1,89 @@
+"""The command as a whole: what `--help` tells, and what a wrong call is answered."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from app import __version__
+from app.cli import main
+from tests.processes import Finished, rollcall
+
+
+def commands() -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+
+    def visit(command: Any, path: tuple[str, ...]) -> None:
+        found[path] = command
+        for name, each in getattr(command, "commands", {}).items():
+            visit(each, (*path, name))
+
+    visit(typer.main.get_command(main.commands), ())
+    return found
+
+
+@pytest.mark.parametrize("path", commands(), ids=" ".join)
+def test_every_help_tells_what_the_command_and_each_of_its_options_do(path: tuple[str, ...]) -> None:
+    finished = rollcall(*path, "--help")
+
+    assert finished.status == 0
+    assert finished.stderr == ""
+    command = commands()[path]
+    assert str(command.help).splitlines()[0] in " ".join(finished.stdout.split())
+    for parameter in command.params:
+        assert parameter.help, parameter.name
+        assert parameter.help.split()[0] in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "example"),
+    [
+        ("serve", "rollcall serve --port 8080"),
+        ("migrate", "rollcall migrate"),
+        ("organizations create", "--time-zone Europe/Berlin"),
+        ("keys create", "| tail -n 1)"),
+        ("import", "rollcall import roster.csv --dry-run"),
+        ("export", "rollcall export -o learners.csv"),
+        ("openapi", "rollcall openapi --format json"),
+    ],
+)
+def test_help_shows_how_to_call_what_takes_options(path: str, example: str) -> None:
+    assert example in rollcall(*path.split(), "--help").stdout
+
+
+def test_the_version_is_the_package_s() -> None:
+    assert rollcall("--version") == Finished(0, f"rollcall {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        ([], "Usage"),
+        (["improt", "roster.csv"], "improt"),
+        (["import"], "file"),
+        (["import", "roster.csv", "--dryrun"], "--dryrun"),
+        (["import", "roster.csv", "--date-format", "us"], "'us'"),
+        (["import", "roster.csv", "--reason", "x" * 1001], "--reason"),
+        (["export", "--status", "gone"], "'gone'"),
+        (["export", "--query", ""], "--query"),
+        (["keys", "create", "hr-feed"], "--scope"),
+        (["keys", "create", "hr-feed", "--scope", "learners"], "'learners'"),
+        (["keys", "create", " ", "--scope", "admin"], "name"),
+        (["keys", "create", "hr-feed", "--scope", "admin", "--expires-at", "soon"], "soon"),
+        (["organizations", "create", "acme", "--name", ""], "--name"),
+        (["serve", "--workers", "0"], "--workers"),
+        (["serve", "--port", "70000"], "--port"),
+        (["openapi", "--format", "xml"], "'xml'"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_a_wrong_call_ends_with_2_names_what_is_wrong_and_touches_no_database(
+    call: list[str], named: str, tmp_path: Path
+) -> None:
+    finished = rollcall(*call, database_url=f"sqlite:///{tmp_path}/never.db")
+
+    assert finished.status == 2
+    assert named in finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,27 @@
+"""`rollcall organizations`: what is created is listed, and what is refused says why."""
+
+from functools import partial
+
+from tests.processes import rollcall
+
+
+def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> None:
+    on = {"database_url": empty_database}
+    for slug, zone in (("zenith", "Pacific/Auckland"), ("acme", "Europe/Berlin")):
+        created = rollcall("organizations", "create", slug, "--name", slug.title(), "--time-zone", zone, **on)
+        assert created.status == 0
+        assert slug in created.stdout
+
+    lines = rollcall("organizations", "list", **on).stdout.splitlines()
+    assert [line.split("\t")[:3] for line in lines[1:]] == [
+        ["acme", "Acme", "Europe/Berlin"],
+        ["zenith", "Zenith", "Pacific/Auckland"],
+    ]
+    # With another organization there, `default` is one that somebody has to want.
+    assert "'default'" in rollcall("keys", "create", "hr", "--scope", "admin", **on).complaint
+
+    create = partial(rollcall, "organizations", "create", **on)
+    assert "'acme' exists already" in create("acme", "--name", "Twin", "--time-zone", "UTC").complaint
+    assert "lower-case letters" in create("Acme GmbH", "--name", "x", "--time-zone", "UTC").complaint
+    assert "'Mars/Olympus' is not" in create("mars", "--name", "x", "--time-zone", "Mars/Olympus").complaint
+    assert rollcall("organizations", "list", **on).stdout.splitlines() == lines
