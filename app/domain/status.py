@@ -3,9 +3,9 @@
 Status is never stored. Apart from everything else, so that the rule can be read on one page.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 
@@ -18,8 +18,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The stored facts of one account.
 
     Instants are aware; `expires_on` is a calendar day in the organization's time zone, None = never.

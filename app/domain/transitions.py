@@ -3,7 +3,7 @@
 Each answers Changed, Unchanged or Refused and leaves it to the caller to store and to report.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from app.domain.errors import LearnerExpired
@@ -38,7 +38,7 @@ def deactivate(account: Account, now: datetime) -> Changed | Unchanged:
     """
     if account.deactivated_at is not None:
         return Unchanged(account)
-    return Changed(replace(account, deactivated_at=now, sessions_valid_from=now))
+    return Changed(account._replace(deactivated_at=now, sessions_valid_from=now))
 
 
 def activate(account: Account, today: date) -> Changed | Unchanged | Refused:
@@ -47,18 +47,18 @@ def activate(account: Account, today: date) -> Changed | Unchanged | Refused:
         return Refused(LearnerExpired(account.expires_on, status_unless_expired(account)))
     if account.deactivated_at is None:
         return Unchanged(account)
-    return Changed(replace(account, deactivated_at=None))
+    return Changed(account._replace(deactivated_at=None))
 
 
 def change_expiration(account: Account, expires_on: date | None) -> Changed | Unchanged:
     """Set the last day of access, None = never expires. A past day expires at once, a later one restores."""
     if account.expires_on == expires_on:
         return Unchanged(account)
-    return Changed(replace(account, expires_on=expires_on))
+    return Changed(account._replace(expires_on=expires_on))
 
 
 def record_access(account: Account, now: datetime) -> Changed | Unchanged:
     """Note that training was accessed at the aware instant `now`; only the first access is a change."""
     if account.first_accessed_at is not None:
         return Unchanged(account)
-    return Changed(replace(account, first_accessed_at=now))
+    return Changed(account._replace(first_accessed_at=now))

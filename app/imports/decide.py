@@ -20,6 +20,7 @@ from app.platform.ids import new_id
 from app.platform.problems import CATALOGUE, NOT_FOUND, Problem
 
 _PROFILE = ("username", "external_id", "email", "first_name", "last_name")
+_NEW_ACCOUNT = Account()
 _NOT_FOUND = Problem(NOT_FOUND, "There is no such learner, and the import creates none.").document()
 
 
@@ -95,10 +96,9 @@ class Roll:
         """Decide one row; the roll then shows what it did."""
         named = titled = None
         if row.external_id is not None:
-            named = self.by_external_id.get(row.external_id) or self._taker("external-id", row.external_id)
+            named = self._find(self.by_external_id, "external-id", row.external_id)
         if row.username is not None:
-            key = username_key(row.username)
-            titled = self.by_username.get(key) or self._taker("username", key)
+            titled = self._find(self.by_username, "username", username_key(row.username))
         learner = named or titled
         first_line = self._first_line(learner, row)
         if first_line is not None:
@@ -116,9 +116,12 @@ class Roll:
         self._remember(line, row, decision)
         return decision
 
-    def _taker(self, kind: str, value: str) -> Learner | None:
-        """In a dry run, a stand-in for the learner who would have taken this name in an earlier chunk."""
-        line = self.name_lines.get(_name_key(f"{kind} taken", value)) if self.is_dry_run else None
+    def _find(self, holders: Mapping[str, Learner], kind: str, value: str) -> Learner | None:
+        """Who has this name; in a dry run also a stand-in for whoever would have taken it in an earlier chunk."""
+        learner = holders.get(value)
+        if learner is not None or not self.is_dry_run:
+            return learner
+        line = self.name_lines.get(_name_key(f"{kind} taken", value))
         if line is None:
             return None
         taker = Learner(f"line {line}", "", Account(), self.cause.at)
@@ -136,7 +139,7 @@ class Roll:
         learner_id = decision.learner_id
         if learner_id is not None:
             self.learner_lines[learner_id] = self.new_learner_lines[learner_id] = line
-        if learner_id is None:
+        else:
             # Nobody in the database has these names, so the next chunk must be told.
             for key in name_keys(row):
                 self.name_lines[key] = self.new_name_lines[key] = line
@@ -183,7 +186,7 @@ class Roll:
         if row.username is None:
             detail = f"No learner has the External ID {row.external_id!r}, and a new one needs a Username."
             return self._refuse(line, row, None, Problem(problems.MISSING_USERNAME, detail))
-        account = self._account(row, Account())
+        account = self._account(row, _NEW_ACCOUNT)
         if isinstance(account, LearnerExpired):
             return self._refuse(line, row, None, _expired(account), OutcomeName.REFUSED)
         learner = Learner(

@@ -4,8 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,11 +13,11 @@ from app.imports.decide import Decision, Roll, moved_name_keys, name_keys, split
 from app.imports.reader import Column, is_report_column
 from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
 from app.learners import repository as learners
-from app.learners.learner import Learner, username_key
+from app.learners.learner import Cause, Learner, username_key
 from app.learners.recording import record
 from app.operations import repository as operations
 from app.operations.operation import Chunk, Kind, Operation, Outcome
-from app.organizations.organization import Organization
+from app.platform.threads import compute
 
 Parsed = list[tuple[int, RosterRow | RowProblem]]
 
@@ -28,47 +26,49 @@ Parsed = list[tuple[int, RosterRow | RowProblem]]
 class CsvImportWorker:
     """Applies the rows of a chunk."""
 
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> Parsed:
+        """The rows, with their cells understood."""
+        parameters = operation.parameters
+        columns = {Column(name): index for name, index in parameters["columns"].items()}
+        parse = compile_parser(parameters["header"], columns, DateFormat(parameters["date_format"]))
+        return [(line, parse(cells)) for line, cells in orjson.loads(chunk.content)]
+
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        organization: Organization,
-        now: datetime,
+        work: Parsed,
+        cause: Cause,
     ) -> Counter[str]:
         """See Worker.run_chunk."""
-        parsed = await asyncio.to_thread(_parse, operation.parameters, chunk.content)
-        usernames = {username_key(row.username) for _, row in parsed if row.username is not None}
-        external_ids = {row.external_id for _, row in parsed if row.external_id is not None}
+        usernames = {username_key(row.username) for _, row in work if row.username is not None}
+        external_ids = {row.external_id for _, row in work if row.external_id is not None}
         named = await learners.lock_by_keys(
-            connection, organization.id, usernames=usernames, external_ids=external_ids
+            connection, operation.organization_id, usernames=usernames, external_ids=external_ids
         )
         roll = Roll(
             named,
-            operation.cause(organization, now),
+            cause,
             creates=operation.parameters["create"],
             is_dry_run=operation.dry_run,
             protected=await _protected(connection, operation, named),
             learner_lines=await repository.find_lines(
                 connection, operation.number, [learner.id for learner in named], is_name=False
             ),
-            name_lines=await _known_names(connection, operation, parsed),
+            name_lines=await _known_names(connection, operation, work),
         )
-        decisions = await asyncio.to_thread(lambda: [roll.decide(line, row) for line, row in parsed])
+        decisions = await compute(len(work), lambda: [roll.decide(line, row) for line, row in work])
+        known = {learner.id for learner in named}
+        outcomes = asyncio.create_task(
+            compute(len(work), lambda: _outcomes(chunk.first_item, decisions, operation, known))
+        )
         if not operation.dry_run:
             for changes in split_where_keys_move(
                 each.change for each in decisions if each.change is not None
             ):
-                await record(connection, organization.id, changes, roll.cause)
-        known = {learner.id for learner in named}
-        await operations.insert_outcomes(
-            connection,
-            operation,
-            [
-                _outcome(chunk.first_item + place, decision, operation, known)
-                for place, decision in enumerate(decisions)
-            ],
-        )
+                await record(connection, operation.organization_id, changes, cause)
+        await operations.insert_outcomes(connection, operation, await outcomes)
         if chunk.number + 1 < operation.chunks:
             await repository.remember(connection, operation.number, roll.new_learner_lines, is_name=False)
             await repository.remember(connection, operation.number, roll.new_name_lines, is_name=True)
@@ -94,12 +94,6 @@ class CsvImportWorker:
                 cells = [*cells[:last], operation.parameters["delimiter"].join(cells[last:])]
             reported.append([cells[place] if place < len(cells) else "" for place in kept])
         return reported
-
-
-def _parse(parameters: Any, content: bytes) -> Parsed:
-    columns = {Column(name): index for name, index in parameters["columns"].items()}
-    parse = compile_parser(parameters["header"], columns, DateFormat(parameters["date_format"]))
-    return [(line, parse(cells)) for line, cells in orjson.loads(content)]
 
 
 async def _known_names(connection: AsyncConnection, operation: Operation, parsed: Parsed) -> dict[str, int]:
@@ -129,7 +123,12 @@ async def _protected(
     )
 
 
-def _outcome(item: int, decision: Decision, operation: Operation, known: Collection[str]) -> Outcome:
-    # Whom a dry run would create does not exist.
-    learner_id = None if operation.dry_run and decision.learner_id not in known else decision.learner_id
-    return Outcome(item, decision.outcome, learner_id, decision.username, decision.line, decision.problem)
+def _outcomes(
+    first_item: int, decisions: Sequence[Decision], operation: Operation, known: Collection[str]
+) -> list[Outcome]:
+    outcomes = []
+    for item, (line, outcome, username, learner_id, _, problem) in enumerate(decisions, first_item):
+        # Whom a dry run would create does not exist.
+        shown = None if operation.dry_run and learner_id not in known else learner_id
+        outcomes.append(Outcome(item, outcome, shown, username, line, problem))
+    return outcomes

@@ -75,37 +75,47 @@ def change_of(before: Learner, cause: Cause, account: Account, profile: Mapping[
     return Change(before, after, classify_change(before.account, account, cause.today))
 
 
+# The facts that events tell, apart from the status.
+_FACTS = (*PROFILE_FIELDS, "expires_on", "deactivated_at", "first_accessed_at")
 _NOTHING: dict[str, Any] = {}
 
 
 def event_documents(change: Change, today: date) -> tuple[dict[str, Any], dict[str, Any]]:
     """The facts that changed, as they were and as they are, each with the status on `today`."""
-    new = _facts(change.after, today)
-    if change.before is None:
-        return _NOTHING, {name: value for name, value in new.items() if value is not None}
-    old = _facts(change.before, today)
-    changed = [name for name, value in new.items() if value != old[name] or name == "status"]
-    return {name: old[name] for name in changed}, {name: new[name] for name in changed}
+    before, after, _ = change
+    new: dict[str, Any] = {}
+    if before is None:
+        for name, value in zip(_FACTS, _facts(after), strict=True):
+            if value is not None:
+                new[name] = _json(value)
+        new["status"] = resolve_status(after.account, today).value
+        return _NOTHING, new
+    old: dict[str, Any] = {}
+    for name, was, becomes in zip(_FACTS, _facts(before), _facts(after), strict=True):
+        if was != becomes:
+            old[name], new[name] = _json(was), _json(becomes)
+    old["status"] = resolve_status(before.account, today).value
+    new["status"] = resolve_status(after.account, today).value
+    return old, new
 
 
-def _facts(learner: Learner, today: date) -> dict[str, Any]:
+def _facts(learner: Learner) -> tuple[str | date | None, ...]:
     account = learner.account
-    return {
-        "username": learner.username,
-        "email": learner.email,
-        "first_name": learner.first_name,
-        "last_name": learner.last_name,
-        "external_id": learner.external_id,
-        "expires_on": _json(account.expires_on),
-        "deactivated_at": _json(account.deactivated_at),
-        "first_accessed_at": _json(account.first_accessed_at),
-        "status": resolve_status(account, today).value,
-    }
+    return (
+        learner.username,
+        learner.email,
+        learner.first_name,
+        learner.last_name,
+        learner.external_id,
+        account.expires_on,
+        account.deactivated_at,
+        account.first_accessed_at,
+    )
 
 
-def _json(value: date | None) -> str | None:
-    if value is None:
-        return None
+def _json(value: str | date | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
     return instant_text(value) if isinstance(value, datetime) else value.isoformat()
 
 

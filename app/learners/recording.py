@@ -3,6 +3,7 @@
 Apart from the repository's questions, because this is the one place through which every change goes.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from app.learners.search_index import add_texts, change_texts
 from app.learners.tables import events, learners
 from app.platform.bulk_rows import insert_rows, update_rows
 from app.platform.ids import new_id
+from app.platform.threads import compute
 
 # What _stored gives, in its order.
 _COLUMNS = (
@@ -65,36 +67,46 @@ async def record(
     connection: AsyncConnection, organization_id: int, changes: Sequence[Change], cause: Cause
 ) -> None:
     """Store these changes and append one event for each, in the caller's transaction."""
-    # In the order of keys and ids, so that two transactions that meet do so in the same order.
-    created = sorted(
-        (_stored(organization_id, change.after) for change in changes if change.before is None),
-        key=_username_key,
+    rows = await compute(len(changes), lambda: _LearnerRows(organization_id, changes))
+    # The events are made while the database stores the learners.
+    written = asyncio.create_task(
+        compute(len(changes), lambda: [_event(organization_id, change, cause) for change in changes])
     )
-    await insert_rows(connection, learners, _COLUMNS, created)
-    texts = [(change.after.id, search_text(change.after)) for change in changes if change.before is None]
-    await add_texts(connection, organization_id, texts)
-    await _update(connection, organization_id, changes)
-    await insert_rows(
-        connection, events, _EVENT_COLUMNS, [_event(organization_id, change, cause) for change in changes]
-    )
-
-
-async def _update(connection: AsyncConnection, organization_id: int, changes: Sequence[Change]) -> None:
-    # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
-    rows: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-    texts = []
-    for before, after, _ in sorted(changes, key=lambda change: change.after.id):
-        if before is None:
-            continue
-        was, becomes = _stored(organization_id, before), _stored(organization_id, after)
-        differing = [place for place, value in enumerate(becomes) if value != was[place]]
-        names = tuple(_COLUMNS[place] for place in differing)
-        rows[names].append((organization_id, after.id, *(becomes[place] for place in differing)))
-        if not _SEARCHED.isdisjoint(names):
-            texts.append((after.id, search_text(after)))
-    for names, values in rows.items():
+    await insert_rows(connection, learners, _COLUMNS, rows.created)
+    await add_texts(connection, organization_id, rows.new_texts)
+    for names, values in rows.updated.items():
         await update_rows(connection, learners, _KEYS, names, values)
-    await change_texts(connection, texts)
+    await change_texts(connection, rows.changed_texts)
+    await insert_rows(connection, events, _EVENT_COLUMNS, await written)
+
+
+class _LearnerRows:
+    """What is to be stored of these changes, apart from the events."""
+
+    def __init__(self, organization_id: int, changes: Sequence[Change]) -> None:
+        self.created: list[tuple[Any, ...]] = []
+        self.new_texts: list[tuple[str, str]] = []
+        # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
+        self.updated: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        self.changed_texts: list[tuple[str, str]] = []
+        # In the order of ids and keys, so that two transactions that meet do so in the same order.
+        for before, after, _ in sorted(changes, key=_id):
+            becomes = _stored(organization_id, after)
+            if before is None:
+                self.created.append(becomes)
+                self.new_texts.append((after.id, search_text(after)))
+                continue
+            was = _stored(organization_id, before)
+            differing = [place for place, value in enumerate(becomes) if value != was[place]]
+            names = tuple(_COLUMNS[place] for place in differing)
+            self.updated[names].append((organization_id, after.id, *(becomes[place] for place in differing)))
+            if not _SEARCHED.isdisjoint(names):
+                self.changed_texts.append((after.id, search_text(after)))
+        self.created.sort(key=_username_key)
+
+
+def _id(change: Change) -> str:
+    return change.after.id
 
 
 def _stored(organization_id: int, learner: Learner) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from app.domain.errors import LearnerExpired
 from app.domain.status import Status
 from app.learners import bulk_sql
 from app.learners.bulk_sql import Action
-from app.learners.learner import username_key
+from app.learners.learner import Cause, username_key
 from app.learners.problems import expired_problem
 from app.learners.repository import find_ids_by_username, select_ids
 from app.operations import repository
@@ -90,31 +90,33 @@ async def _resolve(
 class BulkActionWorker:
     """Activates or deactivates the learners of a chunk."""
 
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> dict[str, list[str]]:
+        """`ids`, and as `unknown` the usernames that nobody had."""
+        content: dict[str, list[str]] = orjson.loads(chunk.content)
+        return content
+
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        organization: Organization,
-        now: datetime,
+        work: dict[str, list[str]],
+        cause: Cause,
     ) -> Counter[str]:
         """See Worker.run_chunk."""
-        content = orjson.loads(chunk.content)
-        ids: list[str] = content["ids"]
-        existing = await bulk_sql.lock_many(connection, organization.id, ids)
+        organization_id, ids = operation.organization_id, work["ids"]
+        existing = await bulk_sql.lock_many(connection, organization_id, ids)
         missing = [_missing(learner_id=learner_id) for learner_id in ids if learner_id not in existing]
-        missing += [_missing(username=username) for username in content.get("unknown", ())]
+        missing += [_missing(username=username) for username in work.get("unknown", ())]
         action = Action(str(operation.action))
-        cause = operation.cause(organization, now)
-        numbered = _numbered(
-            bulk_sql.decide(action, organization.id, ids, cause, connection.dialect.name), chunk.first_item
-        )
+        decided = bulk_sql.decide(action, organization_id, ids, cause, connection.dialect.name)
+        numbered = _numbered(decided, chunk.first_item)
         await _record_outcomes(connection, operation, numbered)
         first_missing = chunk.first_item + len(existing)
         outcomes = [outcome._replace(item=first_missing + place) for place, outcome in enumerate(missing)]
         await repository.insert_outcomes(connection, operation, outcomes)
         if not operation.dry_run:
-            await bulk_sql.apply(connection, action, organization.id, ids, cause)
+            await bulk_sql.apply(connection, action, organization_id, ids, cause)
         return await repository.count_outcomes(connection, operation, chunk)
 
     def report_header(self, operation: Operation) -> Sequence[str]:

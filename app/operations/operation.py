@@ -115,17 +115,21 @@ class Outcome(NamedTuple):
 class Worker(Protocol):
     """How one kind of operation does its work and shows it."""
 
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
+        """What the chunk's content says. Pure: done in a thread, ahead of the chunk's turn."""
+        ...
+
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        organization: Organization,
-        now: datetime,
+        work: Any,
+        cause: Cause,
     ) -> Counter[str]:
         """Do all of the chunk, record its outcomes, and count them, in the caller's transaction.
 
-        Of a dry run only the outcomes are stored.
+        `work` is what read_chunk made of it. Of a dry run only the outcomes are stored.
         """
         ...
 

@@ -129,7 +129,7 @@ async def insert_outcomes(
     connection: AsyncConnection, operation: Operation, outcomes: Sequence[Outcome]
 ) -> None:
     """Record what became of these learners or rows."""
-    rows = [(operation.number, *(getattr(outcome, name) for name in _OUTCOME_FIELDS)) for outcome in outcomes]
+    rows = [(operation.number, *outcome) for outcome in outcomes]
     await insert_rows(connection, operation_outcomes, ("operation_number", *_OUTCOME_FIELDS), rows)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +25,7 @@ from app.platform.ids import new_id
 from app.platform.logging import get_logger
 from app.platform.metrics import OPERATIONS, ROWS
 from app.platform.problems import INTERNAL_ERROR, Problem
+from app.platform.threads import compute
 
 # A stage this old, whose operation never came, belongs to an upload that was cut off.
 _STAGE_ABANDONED = timedelta(hours=24)
@@ -46,6 +48,8 @@ class Runner:
         self.selecting = asyncio.Semaphore(_SELECTING_AT_ONCE)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # The next chunk of each operation that runs, being read; the task's name is the chunk's number.
+        self._ahead: dict[int, asyncio.Task[tuple[Chunk, Any]]] = {}
         self._stopping = asyncio.Event()
 
     async def run_at_once(
@@ -53,14 +57,19 @@ class Runner:
     ) -> Operation:
         """Do all of an operation of one chunk in the caller's transaction, together with its row."""
         stored = await repository.insert_operation(connection, operation)
-        return await self._do_chunk(connection, stored, chunk, organization)
+        return await self._do_chunk(connection, stored, chunk, await self._read(stored, chunk), organization)
 
     def start(self, operation: Operation) -> None:
         """Run a stored operation in the background, unless this process runs it already."""
         if operation.number not in self._tasks:
             task = asyncio.create_task(self._run(operation), name=f"operation {operation.id}")
             self._tasks[operation.number] = task
-            task.add_done_callback(lambda _: self._tasks.pop(operation.number, None))
+            task.add_done_callback(lambda _: self._forget(operation.number))
+
+    def _forget(self, number: int) -> None:
+        self._tasks.pop(number, None)
+        if ahead := self._ahead.pop(number, None):
+            ahead.cancel()
 
     async def wait(self, operation: Operation, seconds: float) -> Operation:
         """Give the operation up to `seconds` to end, and answer how it stands then."""
@@ -111,28 +120,52 @@ class Runner:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def run_next_chunk(self, operation: Operation) -> Operation:
-        """Do the next chunk in one transaction, whoever did the ones before."""
+        """Do the next chunk in one transaction, whoever did the ones before, and begin to read the one after."""
+        ahead = self._ahead.pop(operation.number, None)
+        if ahead is not None and ahead.get_name() == str(operation.cursor):
+            chunk, work = await ahead
+        else:
+            chunk, work = await self._fetch(operation, operation.cursor)
+        if operation.cursor + 1 < operation.chunks:
+            fetching = self._fetch(operation, operation.cursor + 1)
+            self._ahead[operation.number] = asyncio.create_task(fetching, name=str(operation.cursor + 1))
 
         async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)
-            if current.is_finished:
-                return current, current
-            chunk = await repository.get_chunk(connection, current.id, current.cursor)
+            if current.cursor != operation.cursor or current.is_finished:
+                return current, current  # another process did it meanwhile
             organization = await get_organization(connection, current.organization_id)
-            return current, await self._do_chunk(connection, current, chunk, organization)
+            return current, await self._do_chunk(connection, current, chunk, work, organization)
 
         before, after = await self.database.write(transaction)
         report_progress(before, after)
         return after
 
+    async def _fetch(self, operation: Operation, number: int) -> tuple[Chunk, Any]:
+        async with self.database.read() as connection:
+            chunk = await repository.get_chunk(connection, operation.id, number)
+        return chunk, await self._read(operation, chunk)
+
+    async def _read(self, operation: Operation, chunk: Chunk) -> Any:
+        if not chunk.items:
+            return None
+        worker = self.workers[operation.kind]
+        return await compute(chunk.items, lambda: worker.read_chunk(operation, chunk))
+
     async def _do_chunk(
-        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
+        self,
+        connection: AsyncConnection,
+        operation: Operation,
+        chunk: Chunk,
+        work: Any,
+        organization: Organization,
     ) -> Operation:
         now = self.clock.now()
         counted: Counter[str] = Counter()
         if chunk.items:
             worker = self.workers[operation.kind]
-            counted = await worker.run_chunk(connection, operation, chunk, organization, now)
+            cause = operation.cause(organization, now)
+            counted = await worker.run_chunk(connection, operation, chunk, work, cause)
         is_last = operation.cursor + 1 >= operation.chunks
         advanced = replace(
             operation,

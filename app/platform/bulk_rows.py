@@ -28,6 +28,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.platform.threads import compute
+
 Values = Sequence[Any]
 
 # Below this an ordinary INSERT or UPDATE costs less than setting up COPY or arrays.
@@ -43,8 +45,11 @@ async def insert_rows(
     if len(rows) < _FEW:
         await connection.execute(insert(table), [dict(zip(columns, values, strict=True)) for values in rows])
         return
-    converted = _convert(rows, [table.c[name] for name in columns], connection.dialect)
-    if connection.dialect.name == "sqlite":
+    dialect = connection.dialect
+    converted = await compute(
+        len(rows), lambda: list(zip(*_columns(rows, table, columns, dialect), strict=True))
+    )
+    if dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
         names = ", ".join(columns)
         await connection.exec_driver_sql(
@@ -76,42 +81,39 @@ async def update_rows(
         labels = [f"key_{name}" for name in keys] + [f"new_{name}" for name in columns]
         await connection.execute(statement, [dict(zip(labels, values, strict=True)) for values in rows])
         return
-    converted = _convert(rows, [table.c[name] for name in names], connection.dialect)
-    if connection.dialect.name == "sqlite":
+    dialect = connection.dialect
+    converted = await compute(len(rows), lambda: _columns(rows, table, names, dialect))
+    if dialect.name == "sqlite":
         assignments = ", ".join(f"{name} = ?{len(keys) + place}" for place, name in enumerate(columns, 1))
         condition = " AND ".join(f"{name} = ?{place}" for place, name in enumerate(keys, 1))
         await connection.exec_driver_sql(
             f"UPDATE {table.name} SET {assignments} WHERE {condition}",  # noqa: S608
-            converted,
+            list(zip(*converted, strict=True)),
         )
         return
     assignments = ", ".join(f"{name} = new.{name}" for name in columns)
     condition = " AND ".join(f"{table.name}.{name} = new.{name}" for name in keys)
     arrays = ", ".join(
-        f"${place}::{_type_name(table.c[name], connection.dialect)}[]" for place, name in enumerate(names, 1)
+        f"${place}::{_type_name(table.c[name], dialect)}[]" for place, name in enumerate(names, 1)
     )
     async with _postgresql_driver(connection) as driver:
         await driver.execute(
             f"UPDATE {table.name} SET {assignments} FROM unnest({arrays}) AS new({', '.join(names)})"  # noqa: S608
             f" WHERE {condition}",
-            *(list(values) for values in zip(*converted, strict=True)),
+            *converted,
         )
 
 
-def _convert(
-    rows: Sequence[Values], columns: Sequence[Column[Any]], dialect: Dialect
-) -> list[tuple[Any, ...]]:
-    processors = [_bind_processor(column, dialect) for column in columns]
-    if not any(processors):
-        return [tuple(values) for values in rows]
-    by_column = [
-        values if processor is None else _convert_column(processor, values)
+def _columns(rows: Sequence[Values], table: Table, names: Sequence[str], dialect: Dialect) -> list[Values]:
+    """The values of each column, in the form that the driver takes."""
+    processors = [_bind_processor(table.c[name], dialect) for name in names]
+    return [
+        values if processor is None else _convert(processor, values)
         for processor, values in zip(processors, zip(*rows, strict=True), strict=True)
     ]
-    return list(zip(*by_column, strict=True))
 
 
-def _convert_column(processor: Callable[[Any], Any], values: Values) -> list[Any]:
+def _convert(processor: Callable[[Any], Any], values: Values) -> list[Any]:
     converted: list[Any] = []
     # Rows of one batch share many values, the instant and the actor among them: convert each run once.
     last, last_converted = None, None

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,15 +87,23 @@ class Instant(TypeDecorator[datetime]):
             raise ValueError("an instant needs a time zone")
         return value if dialect.name == "postgresql" else instant_text(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:  # noqa: ARG002
         """Back to an aware datetime."""
-        instant: datetime | None = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if instant is not None and instant.tzinfo is None:
-            # The driver stores the last microsecond of the year 9999 as `infinity`, and loses its zone.
-            return instant.replace(tzinfo=UTC)
-        return instant
+        return _aware_instant if dialect.name == "postgresql" else _parse_instant
 
 
+def _aware_instant(value: datetime | None) -> datetime | None:
+    # The driver stores the last microsecond of the year 9999 as `infinity`, and loses its zone.
+    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+# Whoever was changed by one operation was changed at one of few instants.
+@lru_cache(1024)
+def _parse_instant(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+@lru_cache(1024)
 def instant_text(value: datetime) -> str:
     """RFC 3339 in UTC with `Z` and six digits: how instants stand in JSON documents and on SQLite."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

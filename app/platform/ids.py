@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, literal
@@ -18,9 +19,15 @@ _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 def new_id(now: datetime) -> str:
     """A new UUIDv7 whose timestamp is the aware instant `now`, in canonical lower-case form."""
+    return str(uuid7(nanoseconds=_nanoseconds(now)))
+
+
+# A chunk of an operation makes thousands of ids with one instant.
+@lru_cache(16)
+def _nanoseconds(now: datetime) -> int:
     since_epoch = now - _EPOCH
     seconds = since_epoch.days * 86_400 + since_epoch.seconds
-    return str(uuid7(nanoseconds=seconds * 1_000_000_000 + since_epoch.microseconds * 1_000))
+    return seconds * 1_000_000_000 + since_epoch.microseconds * 1_000
 
 
 def parse_id(text: str) -> str | None:

@@ -3,7 +3,6 @@
 The tables are plain text, so that they can be read beside the law that they repeat.
 """
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,7 +27,7 @@ FACTS = {
     ),
 }
 ACCOUNTS = {
-    f"{facts}/{day}": replace(account, expires_on=expires_on)
+    f"{facts}/{day}": account._replace(expires_on=expires_on)
     for facts, account in FACTS.items()
     for day, expires_on in DATES.items()
 }
@@ -66,8 +65,7 @@ accounts = st.builds(
 )
 with_access = st.builds(
     lambda account, today, days_left: (
-        replace(
-            account,
+        account._replace(
             deactivated_at=None,
             expires_on=None if days_left is None else today + timedelta(days=days_left),
         ),
@@ -78,7 +76,7 @@ with_access = st.builds(
     st.none() | st.integers(0, 400),
 )
 expired = st.builds(
-    lambda account, today, days_ago: (replace(account, expires_on=today - timedelta(days=days_ago)), today),
+    lambda account, today, days_ago: (account._replace(expires_on=today - timedelta(days=days_ago)), today),
     accounts,
     days,
     st.integers(1, 400),

@@ -1,6 +1,5 @@
 """Who may enter, and why not: by status, and by when the portal session began."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -60,7 +59,7 @@ def test_access_is_decided_by_the_status_first_and_then_by_the_session(
 ) -> None:
     by_status = cells(WITHOUT_SESSION)[name]
     expected = outcome if by_status == "allowed" else by_status
-    access = decide_access(replace(ACCOUNTS[name], sessions_valid_from=valid_from), TODAY, started_at)
+    access = decide_access(ACCOUNTS[name]._replace(sessions_valid_from=valid_from), TODAY, started_at)
     assert (access.reason or "allowed") == expected
     assert access.allowed == (expected == "allowed")
     assert access.status is resolve_status(ACCOUNTS[name], TODAY)

@@ -1,6 +1,5 @@
 """The status table of the rules, and what *today* is anywhere on earth."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -76,7 +75,7 @@ TICK = timedelta(microseconds=1)
 @pytest.mark.parametrize("deactivated_before", [None, DEACTIVATED_AT], ids=["never-before", "once-before"])
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_the_status_is_the_one_in_the_table(name: str, deactivated_before: datetime | None) -> None:
-    account = replace(ACCOUNTS[name], sessions_valid_from=deactivated_before)
+    account = ACCOUNTS[name]._replace(sessions_valid_from=deactivated_before)
     assert resolve_status(account, TODAY) == cells(STATUS)[name]
 
 
@@ -101,7 +100,7 @@ def test_there_are_four_statuses_of_which_two_can_log_in() -> None:
 
 @given(accounts, days)
 def test_an_expired_account_returns_to_what_it_is_without_its_date(account: Account, today: date) -> None:
-    undated = resolve_status(replace(account, expires_on=None), today)
+    undated = resolve_status(account._replace(expires_on=None), today)
     assert undated == status_unless_expired(account)
     assert restores_to(account, today) == (undated if has_expired(account, today) else None)
 

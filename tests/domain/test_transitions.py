@@ -4,7 +4,6 @@ A cell says the answer and the status of what is stored afterwards.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -129,7 +128,7 @@ def test_a_change_writes_its_own_facts_and_leaves_the_others(action: str, name: 
     account = ACCOUNTS[name]
     answer = ACTIONS[action](account)
     changed = isinstance(answer, Changed)
-    assert stored(answer, account) == (replace(account, **WRITES[action]) if changed else account)
+    assert stored(answer, account) == (account._replace(**WRITES[action]) if changed else account)
 
 
 @every_combination
@@ -192,7 +191,7 @@ def test_activating_after_deactivating_restores_all_but_the_sessions(
 ) -> None:
     account, today = account_and_day
     answer = activate(deactivate(account, now).account, today)
-    assert answer == Changed(replace(account, sessions_valid_from=now))
+    assert answer == Changed(account._replace(sessions_valid_from=now))
     assert resolve_status(answer.account, today) is resolve_status(account, today)
 
 
@@ -213,7 +212,7 @@ def test_a_new_date_restores_an_expired_account_to_where_it_said(
 ) -> None:
     account, today = account_and_day
     promised = restores_to(account, today)
-    assert promised is resolve_status(replace(account, expires_on=None), today)
+    assert promised is resolve_status(account._replace(expires_on=None), today)
     for new_date in (None, today, max(today, other_day)):
         assert resolve_status(change_expiration(account, new_date).account, today) is promised
 

@@ -1,6 +1,5 @@
 """One row and one learner, by the CSV part of the rules: key and change, dates before Active, duplicates."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -156,7 +155,7 @@ def test_empty_cells_leave_every_field_as_it_is():
     known = learner(
         "a",
         "HR-1",
-        replace(FACTS["accessed-deactivated"], expires_on=TOMORROW),
+        FACTS["accessed-deactivated"]._replace(expires_on=TOMORROW),
         email="a@example.org",
         first_name="Ada",
         last_name="Okafor",
@@ -178,7 +177,7 @@ def test_every_given_field_is_set_and_the_change_has_one_event():
     assert decision.change.after == Learner(
         known.id,
         "A",
-        replace(FACTS["accessed"], deactivated_at=NOW, sessions_valid_from=NOW, expires_on=TOMORROW),
+        FACTS["accessed"]._replace(deactivated_at=NOW, sessions_valid_from=NOW, expires_on=TOMORROW),
         NOW,
         version=4,
         email="a@example.org",
@@ -272,7 +271,7 @@ def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
 
 
 def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
-    known = learner("a", "HR-1", replace(FACTS["accessed-deactivated"], expires_on=YESTERDAY))
+    known = learner("a", "HR-1", FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     decision = decide_one(row("renamed", "HR-1", email="new@example.org", active=True), known)
 
@@ -295,9 +294,9 @@ def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
         (FACTS["new"], row("a", email="a@example.org"), "learner.updated"),
         (FACTS["new"], row("a", expires_on=TOMORROW), "learner.updated"),
         (FACTS["new"], row("a", expires_on=YESTERDAY), "learner.expired"),
-        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", expires_on=TODAY), "learner.restored"),
-        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", clears_expiration=True), "learner.restored"),
-        (replace(FACTS["new"], expires_on=YESTERDAY), row("a", active=False), "learner.deactivated"),
+        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", expires_on=TODAY), "learner.restored"),
+        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", clears_expiration=True), "learner.restored"),
+        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", active=False), "learner.deactivated"),
         (FACTS["new-deactivated"], row("a", active=True, expires_on=TOMORROW), "learner.activated"),
         (FACTS["accessed"], row("A", active=False), "learner.deactivated"),
     ],

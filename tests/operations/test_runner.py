@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
@@ -50,9 +50,12 @@ class Disturbed:
     before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
     after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
 
-    async def run_chunk(self, connection, operation, chunk, organization, now):
+    def read_chunk(self, operation, chunk):
+        return self.real.read_chunk(operation, chunk)
+
+    async def run_chunk(self, connection, operation, chunk, work, cause):
         await self.before(connection, chunk)
-        counted = await self.real.run_chunk(connection, operation, chunk, organization, now)
+        counted = await self.real.run_chunk(connection, operation, chunk, work, cause)
         await self.after(connection, chunk)
         return counted
 
@@ -166,12 +169,19 @@ class Crash(Exception):
     """Stands for the end of the process."""
 
 
+def is_reading_ahead(statement):
+    """Whether it is no part of a chunk's transaction: chunks are read before it, on another connection."""
+    return "FROM operation_chunks" in statement
+
+
 @asynccontextmanager
 async def crashing(database, at):
     """Crash before statement `at`, or before the commit after the last; answers whether it came to that."""
     reached = []
 
-    def before_statement(*_):
+    def before_statement(_connection, _cursor, statement, *_):
+        if is_reading_ahead(statement):
+            return
         reached.append("statement")
         if len(reached) == at:
             raise Crash
@@ -196,7 +206,9 @@ async def losing_connection(database, at):
     """Lose the connection to PostgreSQL after statement `at`; answers which were reached."""
     reached = []
 
-    def after_statement(connection, *_):
+    def after_statement(connection, _cursor, statement, *_):
+        if is_reading_ahead(statement):
+            return
         reached.append("statement")
         if len(reached) == at:
             connection.connection.driver_connection._transport.abort()
@@ -216,14 +228,14 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
     async with own_turn(api):
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
-        await other_process.run_next_chunk(operation)
+        operation = await other_process.run_next_chunk(operation)
         before = await state_of(api)
 
         crashes = 0
         while True:
             async with crashing(second_database, crashes + 1) as reached:
                 try:
-                    await other_process.run_next_chunk(operation)
+                    after = await other_process.run_next_chunk(operation)
                 except Crash:
                     crashes += 1
                     assert await state_of(api) == before, f"crashed at {reached}"
@@ -231,7 +243,7 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
                     break
         assert reached[-1] == "commit"
         assert crashes == len(reached) > 8
-        await finish(other_process, operation)
+        await finish(other_process, after)
 
     assert comparable(await state_of(api)) == expected
 
@@ -247,21 +259,21 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
     async with own_turn(api):
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
-        await other_process.run_next_chunk(operation)
+        operation = await other_process.run_next_chunk(operation)
         before = await state_of(api)
 
         losses = 0
         while True:
             async with losing_connection(second_database, losses + 1) as reached:
                 try:
-                    await other_process.run_next_chunk(operation)
+                    after = await other_process.run_next_chunk(operation)
                 except (SQLAlchemyError, OSError):  # what the runner knows to be no fault of the worker's
                     losses += 1
                     assert await state_of(api) == before
                 else:
                     break
         assert losses == len(reached) > 8
-        await finish(other_process, operation)
+        await finish(other_process, after)
 
     assert comparable(await state_of(api)) == expected
 
@@ -297,6 +309,32 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
     assert (await stored(api, operation.id)).state is State.SUCCEEDED
     assert next(faults, None) is None
     assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001, 0.002]
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(api, kind, monkeypatch, logged):
+    monkeypatch.setattr(runner, "_FIRST_PAUSE_SECONDS", 0.001)
+    expected = await undisturbed(api, kind)
+    read = repository.get_chunk
+    faults = iter([False, True, False])
+
+    async def get_chunk(connection, operation_id, number):
+        if next(faults, False):
+            raise OperationalError(None, None, Exception("the connection is gone"))
+        return await read(connection, operation_id, number)
+
+    monkeypatch.setattr(repository, "get_chunk", get_chunk)
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        process = make_runner(api)
+        process.start(operation)
+        await asyncio.gather(*process._tasks.values())
+
+    assert next(faults, None) is None
+    assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001]
+    assert process._ahead == {}
     assert comparable(await state_of(api)) == expected
 
 
