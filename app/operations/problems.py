@@ -9,6 +9,13 @@ SELECTION_CHANGED = define_problem(
     "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
     "then send the number that you see.",
 )
+OPERATION_NOT_CANCELLABLE = define_problem(
+    "operation-not-cancellable",
+    409,
+    "The operation has ended already",
+    "Only what is pending or running can be cancelled; `state` tells how this operation ended. What it changed can be "
+    "taken back: `POST /operations/{id}/revert`.",
+)
 OPERATION_NOT_FOUND = "There is no such operation in your organization."
 
 
@@ -21,6 +28,14 @@ class SelectionChanged(Exception):
         self.matched = matched
 
 
+class OperationNotCancellable(Exception):
+    """The operation has ended, and not by being cancelled."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
 def _selection_changed(error: SelectionChanged) -> Problem:
     return Problem(
         SELECTION_CHANGED,
@@ -29,4 +44,15 @@ def _selection_changed(error: SelectionChanged) -> Problem:
     )
 
 
-TRANSLATIONS: Translations = {SelectionChanged: _selection_changed}
+def _not_cancellable(error: OperationNotCancellable) -> Problem:
+    return Problem(
+        OPERATION_NOT_CANCELLABLE,
+        f"This operation has ended already ({error.state}), so there is nothing left to cancel.",
+        members={"state": error.state},
+    )
+
+
+TRANSLATIONS: Translations = {
+    SelectionChanged: _selection_changed,
+    OperationNotCancellable: _not_cancellable,
+}

@@ -6,9 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.operations import bulk_actions, report, repository, service, waiting
+from app.operations import bulk_actions, cancelling, report, repository, service, waiting
 from app.operations.operation import Kind, Operation, OutcomeName, State
-from app.operations.problems import OPERATION_NOT_FOUND, SELECTION_CHANGED, SelectionChanged
+from app.operations.problems import (
+    OPERATION_NOT_CANCELLABLE,
+    OPERATION_NOT_FOUND,
+    SELECTION_CHANGED,
+    SelectionChanged,
+)
 from app.operations.runner import Runner
 from app.operations.schemas import (
     BulkActionRequest,
@@ -163,6 +168,24 @@ async def list_operations(
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
     """What an operation is, how far it is, and its counts."""
     return present(await _get(database, principal, operation_id))
+
+
+@router.post(
+    "/operations/{operation_id}/cancel",
+    tags=["operations"],
+    summary="Cancel an operation",
+    response_model=OperationDocument,
+    responses=answers(NOT_FOUND, OPERATION_NOT_CANCELLABLE),
+)
+async def cancel_operation(
+    principal: BulkWriter, runner: CurrentRunner, operation_id: OperationIdPath
+) -> Any:
+    """What is done stays done and is counted; the rest is not begun. Safe to repeat.
+
+    Waits for the chunk that is running, which is done as a whole, and answers the operation as it ended.
+    """
+    operation = await _get(runner.database, principal, operation_id)
+    return present(await cancelling.cancel(runner.database, runner.clock, operation))
 
 
 @router.get(

@@ -186,6 +186,8 @@ class Runner:
 
         async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)
+            if current.is_finished:
+                return current, current  # cancelled meanwhile
             now = self.clock.now()
             failed = replace(
                 current,

@@ -1,0 +1,199 @@
+"""Cancelling: what is done stays done and is counted, the rest is not begun, whoever runs the chunks."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.operations.operation import Kind, State
+from app.organizations.api_keys import Scope
+from app.platform.ids import new_id
+from tests.conftest import NOON
+from tests.learners.answers import problem
+from tests.operations.stored import another, ended, follow
+from tests.operations.test_runner import (
+    CHUNK,
+    chunk_sizes,  # noqa: F401 - a fixture
+    finish,
+    make_runner,
+    own_turn,
+    paused_in_the_first_chunk,
+    second_database,  # noqa: F401 - a fixture
+    state_of,
+    stored,
+    submit,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
+
+
+async def cancel(api, operation_id):
+    answer = await api.client.post(f"/operations/{operation_id}/cancel")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def finished_count(api, state):
+    metrics = (await api.client.get("/metrics")).text
+    for line in metrics.splitlines():
+        if line.startswith(f'rollcall_operations_finished_total{{kind="csv-import",state="{state}"}}'):
+            return float(line.split()[-1])
+    return 0.0
+
+
+@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+async def test_what_is_done_stays_done_and_the_rest_is_not_begun(api, second_database, kind):  # noqa: F811
+    async with own_turn(api):
+        operation = await submit(api, kind)
+        other_process = make_runner(api, second_database)
+        left = await other_process.run_next_chunk(operation)
+        before = await state_of(api)
+        api.service.clock.advance(minutes=1)
+
+        document = await cancel(api, operation.id)
+
+        assert document["state"] == "cancelled"
+        assert document["progress"] == {"done": CHUNK, "total": 3 * CHUNK}
+        assert sum(document["counts"].values()) == CHUNK
+        assert document["problem"] is None
+        assert (document["started_at"], document["finished_at"]) == (
+            "2026-11-02T12:00:00Z",
+            "2026-11-02T12:01:00Z",
+        )
+        # Whoever runs the next chunk, with or without having read it ahead, finds that there is none.
+        assert (await other_process.run_next_chunk(left)).state is State.CANCELLED
+        assert (await finish(make_runner(api), left)).state is State.CANCELLED
+
+    after = await state_of(api)
+    assert {name: after[name] for name in after if name != "operations"} == {
+        name: before[name] for name in before if name != "operations"
+    }
+    assert len(await api.outcomes(document)) == CHUNK
+    report = await api.client.get(f"/operations/{operation.id}/outcomes", headers={"Accept": "text/csv"})
+    assert len(report.text.splitlines()) == 1 + CHUNK
+    assert await ended(api, document) == document
+
+
+async def test_what_has_not_begun_never_begins(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        before = await state_of(api)
+        document = await cancel(api, operation.id)
+        assert (document["state"], document["started_at"]) == ("cancelled", None)
+        assert document["progress"]["done"] == sum(document["counts"].values()) == 0
+    # By now the service has had its turn with it.
+    assert (await api.import_csv("Username\nafterwards\n"))["counts"]["created"] == 1
+    after = await state_of(api)
+    assert [each for each in after["events"] if each["operation_id"] == operation.id] == []
+    assert len(after["learners"]) == len(before["learners"]) + 1
+    assert (await stored(api, operation.id)).state is State.CANCELLED
+    successor = make_runner(api)
+    await successor.take_up_unfinished()
+    assert operation.number not in successor._tasks
+
+
+async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api):
+    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
+        cancelling = asyncio.create_task(cancel(api, operation.id))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not cancelling.done()
+        may_go_on.set()
+        document = await cancelling
+        await asyncio.gather(*here._tasks.values())
+
+    # Either the chunk after it was quicker to ask for the lock, or there is none.
+    assert document["progress"]["done"] in (CHUNK, 2 * CHUNK)
+    assert await ended(api, document) == document
+    assert sum(document["counts"].values()) == document["progress"]["done"]
+
+
+async def test_a_request_that_waits_is_answered_with_the_cancelled_operation(api):
+    async with own_turn(api):
+        rows = "".join(f"u{number}\n" for number in range(2 * CHUNK))
+        waiting = asyncio.create_task(
+            api.client.post(
+                "/imports/csv",
+                content="Username\n" + rows,
+                headers={"Content-Type": "text/csv", "Idempotency-Key": "feed", "Prefer": "wait=30"},
+            )
+        )
+        for _ in range(10_000):
+            if listed := await follow(api.client, "/operations"):
+                break
+        await cancel(api, listed[0]["id"])
+    answer = await waiting
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+
+
+async def test_cancelling_again_answers_the_same(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        counted = await finished_count(api, "cancelled")
+        with capture_logs() as lines:
+            first = await cancel(api, operation.id)
+            api.service.clock.advance(minutes=1)
+            assert await cancel(api, operation.id.upper()) == first
+
+    assert await finished_count(api, "cancelled") == counted + 1
+    (line,) = (each for each in lines if each["event"] == "operation ended")
+    assert (line["operation"], line["state"], line["kind"]) == (operation.id, "cancelled", "csv-import")
+
+
+async def test_what_has_ended_otherwise_cannot_be_cancelled(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+
+        async def fail(_connection, _chunk):
+            raise ZeroDivisionError
+
+        here = make_runner(api, before=fail)
+        with capture_logs():
+            here.start(operation)
+            await asyncio.gather(*here._tasks.values())
+    succeeded = await api.import_csv("Username\na\n")
+    before = await state_of(api)
+
+    for operation_id, state in ((operation.id, "failed"), (succeeded["id"], "succeeded")):
+        told = problem(
+            await api.client.post(f"/operations/{operation_id}/cancel"), 409, "operation-not-cancellable"
+        )
+        assert told["state"] == state
+        assert state in told["detail"]
+    assert await state_of(api) == before
+
+
+async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_failed(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        document = await cancel(api, operation.id)
+        assert (await make_runner(api)._fail(operation)).state is State.CANCELLED
+    assert await ended(api, document) == document
+
+
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+    other = await another(api)
+    async with own_turn(other):
+        theirs = await submit(other, Kind.CSV_IMPORT)
+        for an_id in (theirs.id, new_id(NOON), "42", "%00"):
+            problem(await api.client.post(f"/operations/{an_id}/cancel"), 404, "not-found")
+        assert (await stored(other, theirs.id)).state is State.PENDING
+    await ended(other, {"id": theirs.id})
+    await other.client.aclose()
+
+
+async def test_it_needs_the_scope_of_bulk_work(api):
+    async with own_turn(api), AsyncExitStack() as stack:
+        operation = await submit(api, Kind.CSV_IMPORT)
+        path = f"/operations/{operation.id}/cancel"
+        problem(
+            await (await stack.enter_async_context(api.service.client())).post(path), 401, "not-authenticated"
+        )
+        for scope in Scope:
+            client = await stack.enter_async_context(await api.client_with(scope))
+            answer = await client.post(path)
+            if scope in (Scope.LEARNERS_BULK, Scope.ADMIN):
+                assert answer.status_code == 200
+            else:
+                assert problem(answer, 403, "not-permitted")["required_scope"] == "learners:bulk"
