@@ -22,6 +22,7 @@ from app import __version__
 from app.imports.worker import CsvImportWorker
 from app.operations.bulk_actions import BulkActionWorker
 from app.operations.operation import Kind, Worker
+from app.operations.reverts import RevertWorker
 from app.operations.runner import Runner
 from app.organizations.authentication import Authenticator
 from app.platform.clock import Clock, SystemClock
@@ -42,6 +43,7 @@ logger = get_logger("rollcall")
 WORKERS: dict[Kind, Worker] = {
     Kind.BULK_ACTION: BulkActionWorker(),
     Kind.CSV_IMPORT: CsvImportWorker(),
+    Kind.REVERT: RevertWorker(),
 }
 _TRANSLATIONS = {
     **app.learners.problems.TRANSLATIONS,

@@ -20,7 +20,7 @@ from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.main import WORKERS
 from app.operations import repository as operations
-from app.operations.operation import Kind, Operation, OutcomeName
+from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName
 from app.operations.report import stream_report
 from app.operations.runner import Runner
 from app.organizations.authentication import Actor
@@ -152,7 +152,7 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
     for warning in operation.warnings:
         typer.echo(f"warning: {warning['detail']}", err=True)
     typer.echo(f"{'Dry run' if operation.dry_run else 'Operation'} {operation.id}: {operation.state.value}")
-    for outcome in OutcomeName:
+    for outcome in OUTCOMES[Kind.CSV_IMPORT]:
         typer.echo(f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}")
     not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED)
     if operation.problem is not None:

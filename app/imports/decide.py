@@ -15,6 +15,7 @@ from app.imports import problems
 from app.imports.rows import RosterRow, RowProblem
 from app.learners.learner import Cause, Change, Learner, change_of, creation_of, username_key
 from app.learners.problems import expired_problem
+from app.learners.unique_keys import unique_keys
 from app.operations.operation import OutcomeName
 from app.platform.ids import new_id
 from app.platform.problems import CATALOGUE, NOT_FOUND, Problem
@@ -148,7 +149,7 @@ class Roll:
 
     def _move_names(self, line: int, before: Learner | None, after: Learner) -> None:
         if self.is_dry_run:
-            had, has = _unique_keys(before), _unique_keys(after)
+            had, has = unique_keys(before), unique_keys(after)
             for kind, value in has - had:
                 self.new_name_lines[_name_key(f"{kind} taken", value)] = line
             for kind, value in had - has:
@@ -229,31 +230,3 @@ class Roll:
 def _expired(error: LearnerExpired) -> Problem:
     problem = expired_problem(error)
     return replace(problem, members={**problem.members, "column": "Active"})
-
-
-def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes in batches, none of which takes a username or external id that the same batch gives up.
-
-    Stored in one statement, such a pair could meet in the wrong order and break a unique index.
-    """
-    batch: list[Change] = []
-    given_up: set[tuple[str, str]] = set()
-    for change in changes:
-        if given_up or change.before is not None:
-            before, after = _unique_keys(change.before), _unique_keys(change.after)
-            if not given_up.isdisjoint(after - before):
-                yield batch
-                batch, given_up = [], set()
-            given_up |= before - after
-        batch.append(change)
-    if batch:
-        yield batch
-
-
-def _unique_keys(learner: Learner | None) -> set[tuple[str, str]]:
-    if learner is None:
-        return set()
-    keys = {("username", username_key(learner.username))}
-    if learner.external_id is not None:
-        keys.add(("external-id", learner.external_id))
-    return keys

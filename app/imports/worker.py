@@ -9,12 +9,13 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports import repository
-from app.imports.decide import Decision, Roll, moved_name_keys, name_keys, split_where_keys_move
+from app.imports.decide import Decision, Roll, moved_name_keys, name_keys
 from app.imports.reader import Column, is_report_column
 from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
 from app.learners import repository as learners
 from app.learners.learner import Cause, Learner, username_key
 from app.learners.recording import record
+from app.learners.unique_keys import split_where_keys_move
 from app.operations import repository as operations
 from app.operations.operation import Chunk, Kind, Operation, Outcome
 from app.platform.threads import compute

@@ -1,6 +1,6 @@
 """One learner as stored, one change of a learner, and what is written of it into the history."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from app.domain.events import EventType, classify_change
 from app.domain.profile import fold, sort_form
 from app.domain.status import Account, resolve_status
+from app.domain.transitions import deactivate
 from app.platform.database import instant_text
 from app.platform.ids import instant_of
 
@@ -73,6 +74,34 @@ def change_of(before: Learner, cause: Cause, account: Account, profile: Mapping[
         return None
     after = before._replace(account=account, updated_at=cause.at, version=before.version + 1, **profile)
     return Change(before, after, classify_change(before.account, account, cause.today))
+
+
+# How the facts of an account are read from an event's documents.
+_ACCOUNT_FACTS: dict[str, Callable[[str], date]] = {
+    "expires_on": date.fromisoformat,
+    "deactivated_at": datetime.fromisoformat,
+    "first_accessed_at": datetime.fromisoformat,
+}
+
+
+def change_back(learner: Learner, before: Mapping[str, Any], cause: Cause) -> Change | None:
+    """The change that takes the learner's last one back, or None where there is nothing to take back.
+
+    `before` is what the event of that last change tells, and empty where it created the learner, who is then
+    deactivated, never removed. Going back to deactivated takes access away now, whenever it was before.
+    """
+    if not before:
+        return change_of(learner, cause, deactivate(learner.account, cause.at).account, {})
+    profile = {name: before[name] for name in PROFILE_FIELDS if name in before}
+    facts = {
+        name: None if before[name] is None else parse(before[name])
+        for name, parse in _ACCOUNT_FACTS.items()
+        if name in before
+    }
+    account = learner.account._replace(**facts)  # type: ignore[arg-type]
+    if account.deactivated_at is not None and learner.account.deactivated_at is None:
+        account = account._replace(sessions_valid_from=cause.at)
+    return change_of(learner, cause, account, profile)
 
 
 # The facts that events tell, apart from the status.

@@ -181,6 +181,17 @@ async def find_ids_by_username(
     return {row.username_key: row.id for row in await connection.execute(statement)}
 
 
+async def find_ids_by_external_id(
+    connection: AsyncConnection, organization_id: int, external_ids: Collection[str]
+) -> dict[str, str]:
+    """The ids of the learners with exactly these external ids, by external id."""
+    statement = select(learners.c.external_id, learners.c.id).where(
+        learners.c.organization_id == organization_id,
+        is_one_of(learners.c.external_id, external_ids, connection.dialect.name),
+    )
+    return {row.external_id: row.id for row in await connection.execute(statement)}
+
+
 async def page(
     connection: AsyncConnection,
     organization_id: int,
@@ -311,6 +322,27 @@ async def history(
     if before_version is not None:
         statement = statement.where(events.c.version < before_version)
     return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+
+async def find_with_last_change(
+    connection: AsyncConnection, organization_id: int, learner_ids: Collection[str], operation_id: str
+) -> list[tuple[Learner, dict[str, Any] | None]]:
+    """These learners; each with the `before` of the last change's event, where this operation made it, else None."""
+    # Not a join: for each learner one look into the index of histories, whatever the planner takes the tables for.
+    before = (
+        select(events.c.before)
+        .where(
+            events.c.learner_id == learners.c.id,
+            events.c.version == learners.c.version,
+            events.c.operation_id == operation_id,
+        )
+        .scalar_subquery()
+    )
+    statement = select(*_COLUMNS, before).where(
+        learners.c.organization_id == organization_id,
+        is_one_of(learners.c.id, learner_ids, connection.dialect.name),
+    )
+    return [(_learner(row), row[len(_COLUMNS)]) for row in await connection.execute(statement)]
 
 
 async def last_deactivations(

@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     BULK_ACTION = "bulk-action"
     CSV_IMPORT = "csv-import"
+    REVERT = "revert"
 
 
 class State(StrEnum):
@@ -37,6 +38,7 @@ class OutcomeName(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    KEPT = "kept"
     REFUSED = "refused"
     INVALID = "invalid"
     NOT_FOUND = "not_found"
@@ -50,7 +52,8 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
         OutcomeName.REFUSED,
         OutcomeName.NOT_FOUND,
     ),
-    Kind.CSV_IMPORT: tuple(OutcomeName),
+    Kind.CSV_IMPORT: tuple(name for name in OutcomeName if name is not OutcomeName.KEPT),
+    Kind.REVERT: (OutcomeName.CHANGED, OutcomeName.UNCHANGED, OutcomeName.KEPT),
 }
 
 

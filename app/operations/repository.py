@@ -1,17 +1,17 @@
 """All SQL on operations, their staged chunks and their outcomes."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
 
 from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State
-from app.operations.tables import operation_chunks, operation_outcomes, operations
+from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.bulk_rows import insert_rows, is_one_of
 
 _FIELDS = [field.name for field in fields(Operation)]
@@ -99,6 +99,13 @@ async def store_progress(connection: AsyncConnection, operation: Operation) -> N
     )
 
 
+async def mark_reverted(connection: AsyncConnection, operation: Operation, reverted_by: str) -> None:
+    """Note by which operation this (locked) one is reverted."""
+    await connection.execute(
+        update(operations).where(operations.c.number == operation.number).values(reverted_by=reverted_by)
+    )
+
+
 async def insert_chunk(connection: AsyncConnection, operation_id: str, chunk: Chunk) -> None:
     """Stage one chunk."""
     values = {field.name: getattr(chunk, field.name) for field in fields(Chunk)}
@@ -137,6 +144,63 @@ async def insert_outcomes_from(connection: AsyncConnection, decided: Executable)
     """Record the outcomes that a query decides: columns operation_number, item, outcome, learner_id, username."""
     columns = ["operation_number", "item", "outcome", "learner_id", "username"]
     await connection.execute(insert(operation_outcomes).from_select(columns, decided))  # type: ignore[arg-type]
+
+
+async def list_learners_backwards(
+    connection: AsyncConnection,
+    operation: Operation,
+    *,
+    outcomes: Collection[OutcomeName],
+    before_item: int | None,
+    limit: int,
+) -> list[tuple[int, str]]:
+    """Up to `limit` items with these outcomes and their learners, the last first, below `before_item`."""
+    each = operation_outcomes.c
+    # Each outcome is walked in its own part of the index, which has its items in order.
+    parts = []
+    for name in outcomes:
+        part = select(each.item, each.learner_id).where(
+            each.operation_number == operation.number, each.outcome == name.value
+        )
+        if before_item is not None:
+            part = part.where(each.item < before_item)
+        parts.append(select(part.order_by(each.item.desc()).limit(limit).subquery()))
+    found = union_all(*parts).subquery()
+    statement = select(found).order_by(found.c.item.desc()).limit(limit)
+    return [(row.item, row.learner_id) for row in await connection.execute(statement)]
+
+
+async def find_names(
+    connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
+) -> dict[str, str | None]:
+    """Who would have these names after the dry run's earlier chunks (None = nobody), of those that they moved."""
+    statement = select(operation_names.c.name, operation_names.c.learner_id).where(
+        *_named(connection, operation, kind, names)
+    )
+    return {row.name: row.learner_id for row in await connection.execute(statement)}
+
+
+async def store_names(
+    connection: AsyncConnection, operation: Operation, kind: str, names: Mapping[str, str | None]
+) -> None:
+    """Note who would have these names now, in place of what was noted of them before."""
+    if not names:
+        return
+    await connection.execute(
+        delete(operation_names).where(*_named(connection, operation, kind, names.keys()))
+    )
+    rows = [(operation.number, kind, name, learner_id) for name, learner_id in sorted(names.items())]
+    await insert_rows(connection, operation_names, ("operation_number", "kind", "name", "learner_id"), rows)
+
+
+def _named(
+    connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        operation_names.c.operation_number == operation.number,
+        operation_names.c.kind == kind,
+        is_one_of(operation_names.c.name, names, connection.dialect.name),
+    )
 
 
 async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:

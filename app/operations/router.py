@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.operations import bulk_actions, cancelling, report, repository, service, waiting
+from app.operations import bulk_actions, cancelling, report, repository, reverts, service, waiting
 from app.operations.operation import Kind, Operation, OutcomeName, State
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
     OPERATION_NOT_FOUND,
+    OPERATION_NOT_REVERTIBLE,
     SELECTION_CHANGED,
     SelectionChanged,
 )
@@ -20,6 +21,7 @@ from app.operations.schemas import (
     OperationDocument,
     OutcomeDocument,
     OutcomeFilter,
+    RevertRequest,
     present,
     present_outcome,
 )
@@ -188,6 +190,56 @@ async def cancel_operation(
     return present(await cancelling.cancel(runner.database, runner.clock, operation))
 
 
+@router.post(
+    "/operations/{operation_id}/revert",
+    tags=["operations"],
+    summary="Revert an operation",
+    response_model=OperationDocument,
+    responses=ACCEPTED | answers(NOT_FOUND, OPERATION_NOT_REVERTIBLE, KEY_IN_PROGRESS, KEY_REUSED),
+)
+async def revert_operation(
+    request: Request,
+    principal: BulkWriter,
+    runner: CurrentRunner,
+    now: Now,
+    operation_id: OperationIdPath,
+    body: RevertRequest | None = None,
+    idempotency_key: KeyHeader = None,
+    prefer: PreferHeader = None,
+) -> Response:
+    """Each learner that the operation changed goes back to the facts from before, as a new change.
+
+    Who has changed since is `kept`, with the problem `changed-since`, and so is whose username or external id
+    from before belongs to somebody else by now. Whom an import created is deactivated, never removed. What went
+    back to deactivated loses access at once. A revert is an operation too, and can be reverted.
+    """
+    organization = principal.organization
+    wanted = body or RevertRequest()
+
+    async def submit(on_stored: OnStored) -> Operation:
+        original = await _get(runner.database, principal, operation_id)
+        draft = Operation(
+            id=new_id(now),
+            organization_id=organization.id,
+            kind=Kind.REVERT,
+            dry_run=wanted.dry_run,
+            reason=wanted.reason,
+            created_by=principal.actor.document(),
+            created_at=now,
+            chunks=0,
+            total=0,
+        )
+        return await reverts.submit_revert(runner, draft, original, organization, on_stored)
+
+    async def work(claim: Claim) -> Response:
+        return await waiting.submit_and_wait(request, runner, claim, prefer, submit)
+
+    content_hash = hashlib.sha256(await request.body()).hexdigest()
+    return await run_once(
+        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+    )
+
+
 @router.get(
     "/operations/{operation_id}/outcomes",
     tags=["operations"],
@@ -206,6 +258,8 @@ async def list_outcomes(
     cursor: CursorText = None,
 ) -> Any:
     """Outcomes in the order of the file, or of the learners' ids, as far as the operation is.
+
+    Those of a revert come in the order in which it takes back: what was done last comes first.
 
     `Accept: text/csv` streams all of them: an import's rows as they were sent, plus Line, Outcome and
     Problem. Mend the rows and send that file back.

@@ -78,6 +78,19 @@ class BulkActionRequest(BaseModel):
     reason: Reason | None = None
 
 
+class RevertRequest(BaseModel):
+    """How to revert an operation; may be left out."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"dry_run": True, "reason": "wrong file"}]}
+    )
+
+    dry_run: Annotated[
+        bool, Field(strict=True, description="The same counts and outcomes; changes nothing.")
+    ] = False
+    reason: Reason | None = None
+
+
 class Progress(BaseModel):
     """How many learners or rows are done, of how many."""
 
@@ -142,8 +155,8 @@ class OperationDocument(BaseModel):
         Field(description="What a person must know of the whole import: `code` and `detail`."),
     ]
     problem: Annotated[dict[str, Any] | None, Field(description="Why it was refused or failed.")]
-    reverts: str | None
-    reverted_by: str | None
+    reverts: Annotated[str | None, Field(description="The operation that this one, a revert, takes back.")]
+    reverted_by: Annotated[str | None, Field(description="The operation that took, or takes, this one back.")]
     created_by: Annotated[dict[str, Any], Field(description="Who: `kind`, `id` and `name`.")]
     created_at: datetime
     started_at: datetime | None
@@ -183,7 +196,7 @@ class OutcomeDocument(BaseModel):
 
 
 OutcomeFilter = Annotated[
-    Literal["created", "changed", "unchanged", "refused", "invalid", "not_found"] | None,
+    Literal["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"] | None,
     Field(description="Only these outcomes."),
 ]
 

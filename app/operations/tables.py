@@ -69,6 +69,20 @@ operation_chunks = Table(
     PrimaryKeyConstraint("operation_id", "number"),
 )
 
+# A dry run changes nothing, so it notes here who would have which username and external id after its earlier
+# chunks; of a revert only, whose changes pass names from one learner to another.
+operation_names = Table(
+    "operation_names",
+    metadata,
+    Column("operation_number", Integer, nullable=False),
+    Column("kind", BinaryText, nullable=False),
+    Column("name", BinaryText, nullable=False),
+    # None: nobody.
+    Column("learner_id", Id),
+    PrimaryKeyConstraint("operation_number", "kind", "name"),
+    sqlite_with_rowid=False,
+)
+
 operation_outcomes = Table(
     "operation_outcomes",
     metadata,

@@ -253,6 +253,15 @@ def _create_operations() -> None:
         sa.PrimaryKeyConstraint("operation_id", "number", name="pk_operation_chunks"),
     )
     op.create_table(
+        "operation_names",
+        sa.Column("operation_number", sa.Integer(), nullable=False),
+        sa.Column("kind", _BINARY, nullable=False),
+        sa.Column("name", _BINARY, nullable=False),
+        sa.Column("learner_id", _ID),
+        sa.PrimaryKeyConstraint("operation_number", "kind", "name", name="pk_operation_names"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "operation_outcomes",
         sa.Column("operation_number", sa.Integer(), nullable=False),
         sa.Column("item", _LONG, nullable=False),
@@ -283,6 +292,7 @@ def downgrade() -> None:
     op.drop_table("idempotency_keys")
     op.drop_table("import_keys")
     op.drop_table("operation_outcomes")
+    op.drop_table("operation_names")
     op.drop_table("operation_chunks")
     op.drop_table("operations")
     op.drop_table("events")

@@ -6,9 +6,10 @@ from itertools import permutations
 import pytest
 
 from app.domain.status import Account, has_expired, resolve_status
-from app.imports.decide import Roll, name_keys, split_where_keys_move
+from app.imports.decide import Roll, name_keys
 from app.imports.rows import RosterRow, RowProblem
 from app.learners.learner import Cause, Change, Learner
+from app.learners.unique_keys import split_where_keys_move
 from app.platform.ids import new_id
 from tests.domain.accounts import (
     ACCOUNTS,

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from app.imports.tables import import_keys
 from app.learners.tables import events, learners
-from app.operations.tables import operation_chunks, operation_outcomes, operations
+from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.database import Database
 from tests.conftest import Api
 
@@ -54,6 +54,9 @@ async def stored_state(database: Database, organization_id: int) -> State:
         "outcomes": select(operation_outcomes)
         .where(operation_outcomes.c.operation_number.in_(numbers))
         .order_by(operation_outcomes.c.operation_number, operation_outcomes.c.item),
+        "names": select(operation_names)
+        .where(operation_names.c.operation_number.in_(numbers))
+        .order_by(operation_names.c.operation_number, operation_names.c.kind, operation_names.c.name),
         "keys": select(import_keys)
         .where(import_keys.c.operation_number.in_(numbers))
         .order_by(import_keys.c.operation_number, import_keys.c.is_name, import_keys.c.key),

@@ -1,0 +1,239 @@
+"""What taking back one change does to one learner, in pure code: which facts return, and what is in the way."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.status import Account
+from app.domain.transitions import deactivate
+from app.learners.learner import (
+    PROFILE_FIELDS,
+    Cause,
+    Learner,
+    change_back,
+    change_of,
+    creation_of,
+    event_documents,
+)
+from app.operations.operation import Kind, Operation, State
+from app.operations.problems import OperationNotRevertible
+from app.operations.reverts import Reversal, require_revertible
+from app.platform.ids import new_id
+from tests.domain.accounts import ACCESSED_AT, ACCOUNTS, DEACTIVATED_AT, NOW, TODAY, TOMORROW, accounts
+
+CAUSE = Cause({"kind": "api-key", "id": None, "name": "admin"}, NOW, TODAY)
+EARLIER = datetime(2025, 1, 1, tzinfo=UTC)
+DONE_AT = NOW - timedelta(hours=1)
+DONE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, DONE_AT, TODAY)
+names = st.sampled_from(["ada", "Ada", "grace", "élan"])
+profiles = st.fixed_dictionaries(
+    {"username": names}
+    | {name: st.none() | names for name in ("email", "first_name", "last_name", "external_id")}
+)
+
+
+def learner(username="ada", account=Account(), **members):  # noqa: B008 - a tuple
+    return Learner(new_id(EARLIER), username, account, EARLIER, version=3, **members)
+
+
+def done(one, account=None, **profile):
+    """The learner after a change, and what its event tells of before."""
+    change = change_of(one, DONE, one.account if account is None else account, profile)
+    assert change is not None
+    return change.after, event_documents(change, TODAY)[0]
+
+
+def take_back(one, before, **holders):
+    reversal = Reversal(CAUSE, {(kind.replace("_", "-"), name): who for kind, (name, who) in holders.items()})
+    return reversal.decide(one, before)
+
+
+# The facts
+
+
+@given(was=accounts, had=profiles, becomes=accounts, has=profiles)
+def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(was, had, becomes, has):
+    one = learner(account=was, last_accessed_at=EARLIER, **had)
+    change = change_of(one, DONE, becomes, has)
+    if change is None:
+        return
+    before, _ = event_documents(change, TODAY)
+
+    back = change_back(change.after, before, CAUSE)
+
+    if before.keys() == {"status"}:
+        assert back is None  # only the end of sessions had changed, which no event tells
+        return
+    assert back is not None
+    assert [getattr(back.after, name) for name in PROFILE_FIELDS] == [
+        getattr(one, name) for name in PROFILE_FIELDS
+    ]
+    assert back.after.account._replace(sessions_valid_from=None) == was._replace(sessions_valid_from=None)
+    is_taken_away = was.deactivated_at is not None and becomes.deactivated_at is None
+    assert back.after.account.sessions_valid_from == (NOW if is_taken_away else becomes.sessions_valid_from)
+    assert (back.after.version, back.after.updated_at) == (one.version + 2, NOW)
+    assert back.after.last_accessed_at == EARLIER
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(name):
+    one = learner(account=ACCOUNTS[name]._replace(deactivated_at=None))
+    after, before = done(one, deactivate(one.account, DONE_AT).account)
+
+    decision = take_back(after, before)
+
+    assert decision.outcome == "changed"
+    assert decision.learner.account == one.account._replace(sessions_valid_from=DONE_AT)
+    assert decision.change.type == "learner.activated"
+
+
+def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now():
+    was = Account(DEACTIVATED_AT, ACCESSED_AT, None, DEACTIVATED_AT)
+    after, before = done(learner(account=was), was._replace(deactivated_at=None))
+
+    decision = take_back(after, before)
+
+    assert decision.learner.account == was._replace(sessions_valid_from=NOW)
+    assert decision.change.type == "learner.deactivated"
+
+
+def test_other_changes_of_a_deactivated_learner_leave_the_sessions_as_they_are():
+    was = Account(DEACTIVATED_AT, None, None, DEACTIVATED_AT)
+    after, before = done(learner(account=was), was._replace(expires_on=TOMORROW), email="a@example.org")
+
+    assert take_back(after, before).learner.account == was
+
+
+def test_whom_an_import_created_is_deactivated_and_keeps_everything_else():
+    one = learner(external_id="HR-1", account=Account(expires_on=TOMORROW))._replace(version=1)
+    assert creation_of(one).before is None
+
+    decision = take_back(one, {})
+
+    assert decision.outcome == "changed"
+    assert decision.learner == one._replace(
+        account=Account(NOW, None, TOMORROW, NOW), version=2, updated_at=NOW
+    )
+
+
+def test_whom_an_import_created_as_deactivated_is_unchanged():
+    one = learner(account=Account(DONE_AT, None, None, DONE_AT))
+    decision = take_back(one, {})
+    assert (decision.outcome, decision.learner, decision.change) == ("unchanged", one, None)
+
+
+def test_whoever_changed_since_is_kept():
+    one = learner()
+    decision = take_back(one, None)
+    assert (decision.outcome, decision.learner, decision.change) == ("kept", one, None)
+    assert decision.problem["code"] == "changed-since"
+
+
+# Names
+
+
+def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is():
+    after, before = done(learner(), username="lovelace", email="a@example.org")
+
+    decision = take_back(after, before, username=("ada", "somebody else"))
+
+    assert (decision.outcome, decision.learner, decision.change) == ("kept", after, None)
+    assert decision.problem["code"] == "username-taken"
+    assert "'ada'" in decision.problem["detail"]
+
+
+def test_so_does_an_external_id():
+    after, before = done(learner(external_id="HR-1"), external_id="HR-2")
+
+    decision = take_back(after, before, external_id=("HR-1", "somebody else"))
+
+    assert (decision.outcome, decision.problem["code"]) == ("kept", "external-id-taken")
+    assert "'HR-1'" in decision.problem["detail"]
+
+
+def test_of_both_the_username_is_told():
+    after, before = done(learner(external_id="HR-1"), username="b", external_id="HR-2")
+    holders = {"username": ("ada", "somebody"), "external_id": ("HR-1", "somebody")}
+    assert take_back(after, before, **holders).problem["code"] == "username-taken"
+
+
+def test_an_external_id_that_was_not_there_is_nobodys():
+    after, before = done(learner(), external_id="HR-2")
+    assert take_back(after, before).learner.external_id is None
+
+
+def test_another_spelling_of_ones_own_username_is_free():
+    after, before = done(learner("Ada"), username="ADA")
+    assert take_back(after, before, username=("ada", after.id)).learner.username == "Ada"
+
+
+def test_a_chain_of_renames_is_undone_from_its_end():
+    first, first_before = done(learner("a"), username="b")
+    second, second_before = done(learner("z"), username="a")
+    holders = {("username", "a"): second.id}
+
+    reversal = Reversal(CAUSE, dict(holders))
+    assert [
+        reversal.decide(*each).learner.username for each in ((second, second_before), (first, first_before))
+    ] == ["z", "a"]
+    assert reversal.moved == {
+        ("username", "a"): first.id,
+        ("username", "z"): second.id,
+        ("username", "b"): None,
+    }
+
+    reversal = Reversal(CAUSE, dict(holders))
+    assert [reversal.decide(*each).outcome for each in ((first, first_before), (second, second_before))] == [
+        "kept",
+        "changed",
+    ]
+
+
+# What can be reverted
+
+
+def operation(state=State.SUCCEEDED, *, dry_run=False, **counts):
+    return Operation(
+        id=new_id(EARLIER),
+        organization_id=1,
+        kind=Kind.BULK_ACTION,
+        dry_run=dry_run,
+        created_by={},
+        created_at=EARLIER,
+        chunks=1,
+        total=1,
+        state=state,
+        counts=counts or {"changed": 1},
+        finished_at=None if state in (State.PENDING, State.RUNNING) else NOW,
+    )
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED, State.FAILED])
+@pytest.mark.parametrize("counts", [{"changed": 1}, {"created": 1, "refused": 3}])
+def test_what_has_ended_and_changed_somebody_can_be_reverted(state, counts):
+    require_revertible(operation(state, **counts), None)
+
+
+@pytest.mark.parametrize(
+    ("original", "earlier", "why"),
+    [
+        (operation(State.PENDING), None, "not ended"),
+        (operation(State.RUNNING), None, "not ended"),
+        (operation(dry_run=True), None, "dry run"),
+        (operation(State.REFUSED), None, "refused"),
+        (operation(unchanged=7), None, "changed nobody"),
+        (operation(), operation(State.PENDING), "reverted already"),
+        (operation(), operation(State.SUCCEEDED), "reverted already"),
+    ],
+)
+def test_what_cannot_be_reverted_says_why(original, earlier, why):
+    with pytest.raises(OperationNotRevertible, match=why) as raised:
+        require_revertible(original, earlier)
+    assert raised.value.reverted_by == (earlier and earlier.id)
+
+
+@pytest.mark.parametrize("state", [State.CANCELLED, State.FAILED])
+def test_a_revert_that_did_not_come_to_its_end_can_be_followed_by_another(state):
+    require_revertible(operation(), operation(state))
