@@ -33,6 +33,7 @@ from app.platform.middleware import BodyLimit, RequestContext
 from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
+from app.platform.stopping import notice_of_stop
 from app.settings import Settings
 
 # How often the times at which keys were used are written down.
@@ -69,7 +70,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         flushing = asyncio.create_task(_flush_key_use(authenticator))
         await api.state.runner.take_up_unfinished()
         try:
-            yield
+            with notice_of_stop() as api.state.stopping:
+                yield
         finally:
             await api.state.runner.stop()
             flushing.cancel()

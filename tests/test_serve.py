@@ -287,6 +287,27 @@ def test_a_stop_lets_an_accepted_request_finish(empty_database: str, tmp_path: P
         assert json.loads(running.stderr.splitlines()[-1])["event"].startswith("Finished server process")
 
 
+def test_a_stop_ends_the_streams_of_what_goes_on(empty_database: str, tmp_path: Path) -> None:
+    with (
+        server(empty_database, tmp_path) as running,
+        running.client(running.secret) as client,
+    ):
+        headers = {**CSV, "Prefer": "respond-async"}
+        operation = client.post("/imports/csv", headers=headers, content=roster(ROWS)).json()
+        with client.stream("GET", f"/operations/{operation['id']}/progress") as following:
+            lines = following.iter_lines()
+            assert next(lines) == "event: progress"
+            running.terminate()
+            rest = list(lines)
+        status = running.wait()
+
+        assert status == 0
+        assert "event: end" not in rest
+        assert "Cancel" not in running.stderr  # as the server writes of what it had to break off
+    [(state,)] = query(empty_database, "SELECT state FROM operations")
+    assert state in ("pending", "running")
+
+
 def is_refused(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.operations import bulk_actions, cancelling, report, repository, reverts, service, waiting
+from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
 from app.operations.operation import Kind, Operation, OutcomeName, State
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
@@ -68,6 +68,33 @@ _REPORT: dict[str, Any] = {
         "schema": {"type": "string"},
         "example": "Username,Active,Line,Outcome,Problem\r\n"
         "b.lindqvist,Maybe,17,invalid,\"Active must be Yes, No or empty, not 'Maybe'.\"\r\n",
+    }
+}
+_PROGRESS: dict[str, Any] = {
+    progress.MEDIA_TYPE: {
+        # Of each event: OpenAPI 3.1 has no other place for it, and what reads streams takes it so.
+        "schema": {
+            "type": "object",
+            "description": "One event of the stream.",
+            "properties": {
+                "event": {"type": "string", "enum": ["progress", "end"]},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {"$ref": "#/components/schemas/OperationDocument"},
+                },
+            },
+            "required": ["event", "data"],
+        },
+        "example": {
+            "event": "progress",
+            "data": '{"id":"019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f","kind":"csv-import","state":"running",'
+            '"dry_run":false,"action":null,"reason":null,"progress":{"done":5000,"total":20000},"counts":{"created":5000,"changed":0,'
+            '"unchanged":0,"refused":0,"invalid":0,"not_found":0},"warnings":[],"problem":null,"reverts":null,'
+            '"reverted_by":null,"created_by":{"kind":"api-key","id":"019a8c5e-0000-7000-8000-000000000001",'
+            '"name":"hr-feed"},"created_at":"2026-11-02T10:00:00Z","started_at":"2026-11-02T10:00:00.1Z",'
+            '"finished_at":null}',
+        },
     }
 }
 
@@ -170,6 +197,32 @@ async def list_operations(
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
     """What an operation is, how far it is, and its counts."""
     return present(await _get(database, principal, operation_id))
+
+
+@router.get(
+    "/operations/{operation_id}/progress",
+    tags=["operations"],
+    summary="Follow an operation",
+    response_class=Response,
+    responses=answers(NOT_FOUND, ok=_PROGRESS),
+)
+async def follow_operation(
+    request: Request, principal: OperationReader, database: Db, operation_id: OperationIdPath
+) -> StreamingResponse:
+    """Server-sent events until the operation has ended.
+
+    `progress` comes at once and whenever the operation has changed, `end` once it has ended; the data of both is
+    the operation, as `GET /operations/{id}` has it. After `end` the stream closes. Where it closes without, as when
+    the service stops, ask again. Comments keep it alive, one after 15 seconds in which nothing changed.
+    """
+    operation = await _get(database, principal, operation_id)
+    state = request.app.state
+    events = progress.stream_progress(
+        database, operation, state.stopping, lambda: state.authenticator.still_admits(request)
+    )
+    # Without the second, some proxies would hold events back until there are many.
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, media_type=progress.MEDIA_TYPE, headers=headers)
 
 
 @router.post(

@@ -77,6 +77,13 @@ class Authenticator:
         await self._rate_limiter.count(request, key.id)
         return Principal(organization, Actor("api-key", key.id, key.name), frozenset(key.scopes))
 
+    async def still_admits(self, request: Request) -> bool:
+        """Whether the credential of a request that was admitted is valid still: for answers that go on for long."""
+        credential = request.headers.get("authorization", "").partition(" ")[2].strip()
+        now = self._clock.now()
+        found = await self._find(credential, now)
+        return found is not None and found[0].is_valid(now)
+
     async def _find(self, credential: str, now: datetime) -> tuple[ApiKey, Organization] | None:
         if not is_well_formed(credential):
             return None

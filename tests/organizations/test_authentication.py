@@ -43,6 +43,9 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
     ("GET", "/operations"): READ | BULK,
     ("GET", "/operations/{operation_id}"): READ | BULK,
     ("GET", "/operations/{operation_id}/outcomes"): READ | BULK,
+    ("GET", "/operations/{operation_id}/progress"): READ | BULK,
+    ("POST", "/operations/{operation_id}/cancel"): BULK,
+    ("POST", "/operations/{operation_id}/revert"): BULK,
 }
 
 

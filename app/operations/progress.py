@@ -1,0 +1,64 @@
+"""How an operation gets on, as server-sent events: looked up in the database, since any process may run it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.operations import repository
+from app.operations.operation import Operation
+from app.operations.schemas import OperationDocument, present
+from app.platform.database import Database, is_unavailable
+
+MEDIA_TYPE = "text/event-stream"
+_LOOK_SECONDS = 0.5
+_KEEP_ALIVE_SECONDS = 15.0
+# A comment, which clients pass over and proxies take for a sign of life.
+_KEEP_ALIVE = ": keep-alive\n\n"
+
+
+async def stream_progress(
+    database: Database,
+    operation: Operation,
+    stopping: asyncio.Event,
+    is_admitted: Callable[[], Awaitable[bool]],
+) -> AsyncIterator[str]:
+    """`progress` with the operation at once and whenever it has changed, and `end` with it once it has ended.
+
+    Ends without `end` where the service stops, or where `is_admitted` says that the client's credential is no
+    longer valid. Between two looks it holds no connection; a database that is away is looked at again.
+    """
+    loop = asyncio.get_running_loop()
+    shown, shown_at = operation, loop.time()
+    yield _event("progress", operation)
+    while not operation.is_finished:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
+        if stopping.is_set():
+            return
+        try:
+            if not await is_admitted():
+                return
+            operation = await _look(database, operation)
+        except (SQLAlchemyError, OSError) as error:
+            if not is_unavailable(error) and not isinstance(error, PoolTimeout):
+                raise
+        if operation != shown and not operation.is_finished:
+            shown, shown_at = operation, loop.time()
+            yield _event("progress", operation)
+        elif loop.time() - shown_at >= _KEEP_ALIVE_SECONDS:
+            shown_at = loop.time()
+            yield _KEEP_ALIVE
+    yield _event("end", operation)
+
+
+async def _look(database: Database, operation: Operation) -> Operation:
+    async with database.read() as connection:
+        return await repository.find(connection, operation.organization_id, operation.id) or operation
+
+
+def _event(name: str, operation: Operation) -> str:
+    document = OperationDocument.model_validate(present(operation)).model_dump_json()
+    return f"event: {name}\ndata: {document}\n\n"

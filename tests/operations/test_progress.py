@@ -1,0 +1,278 @@
+"""Following an operation by server-sent events: what is sent, when, and what ends the stream."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.operations import progress, repository
+from app.operations.operation import Kind, State
+from app.operations.progress import stream_progress
+from app.organizations.api_keys import Scope
+from app.platform.ids import new_id
+from tests.conftest import NOON
+from tests.learners.answers import problem
+from tests.operations.stored import another, ended
+from tests.operations.test_runner import (
+    CHUNK,
+    chunk_sizes,  # noqa: F401 - a fixture
+    finish,
+    make_runner,
+    own_turn,
+    second_database,  # noqa: F401 - a fixture
+    stored,
+    submit,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
+
+KEEP_ALIVE = ": keep-alive"
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch):
+    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.001)
+
+
+def read(text):
+    """The events of a stream, each as its name and its document; comments as they are."""
+    assert text.endswith("\n\n")
+    events = []
+    for block in text[:-2].split("\n\n"):
+        if block.startswith(":"):
+            events.append(block)
+            continue
+        name, data = block.split("\n")
+        assert name.startswith("event: ")
+        assert data.startswith("data: ")
+        events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
+
+
+async def always():
+    return True
+
+
+@asynccontextmanager
+async def following(api, operation, stopping=None, is_admitted=always):
+    """The stream of an operation, and a function that gives its next event."""
+    stream = stream_progress(api.service.database, operation, stopping or asyncio.Event(), is_admitted)
+
+    async def next_event():
+        (event,) = read(await anext(stream))
+        return event
+
+    try:
+        yield stream, next_event
+    finally:
+        await stream.aclose()
+
+
+async def document_of(api, operation):
+    return (await api.client.get(f"/operations/{operation.id}")).json()
+
+
+# What is sent
+
+
+async def test_what_has_ended_is_shown_and_the_stream_closes(api):
+    operation = await api.import_csv("Username\na\n")
+
+    answer = await api.client.get(f"/operations/{operation['id']}/progress")
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].partition(";")[0] == "text/event-stream"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert read(answer.text) == [("progress", operation), ("end", operation)]
+
+
+async def test_every_change_is_shown_whichever_process_makes_it(api, second_database):  # noqa: F811
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        other_process = make_runner(api, second_database)
+        async with following(api, operation) as (stream, next_event):
+            assert await next_event() == ("progress", await document_of(api, operation))
+            for number in (1, 2):
+                operation = await other_process.run_next_chunk(operation)
+                name, document = await next_event()
+                assert name == "progress"
+                assert document == await document_of(api, operation)
+                assert document["progress"] == {"done": number * CHUNK, "total": 3 * CHUNK}
+            await other_process.run_next_chunk(operation)
+            name, document = await next_event()
+            assert (name, document["state"]) == ("end", "succeeded")
+            assert document == await document_of(api, operation)
+            assert await anext(stream, None) is None
+
+
+async def test_it_is_shown_over_http_as_it_goes_on(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.BULK_ACTION)
+        answering = asyncio.create_task(api.client.get(f"/operations/{operation.id}/progress"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await finish(make_runner(api), operation)
+        events = read((await answering).text)
+    assert events[0][0] == "progress"
+    assert [name for name, _ in events].count("end") == 1
+    assert events[-1] == ("end", await document_of(api, operation))
+    done = [document["progress"]["done"] for _, document in events]
+    assert done == sorted(done)
+
+
+async def test_a_cancellation_ends_it(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        async with following(api, operation) as (stream, next_event):
+            await next_event()
+            await api.client.post(f"/operations/{operation.id}/cancel")
+            assert await next_event() == ("end", await document_of(api, operation))
+            assert await anext(stream, None) is None
+    assert (await stored(api, operation.id)).state is State.CANCELLED
+
+
+async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api, monkeypatch):
+    monkeypatch.setattr(progress, "_KEEP_ALIVE_SECONDS", 0.0)
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        async with following(api, operation) as (_, next_event):
+            await next_event()
+            for _ in range(3):
+                assert await next_event() == KEEP_ALIVE
+                assert api.service.database.engine.pool.checkedout() == 0
+            operation = await make_runner(api).run_next_chunk(operation)
+            assert (await next_event())[0] == "progress"
+            assert await next_event() == KEEP_ALIVE
+    await ended(api, {"id": operation.id})
+
+
+async def test_a_database_that_is_away_for_a_moment_does_not_end_it(api, monkeypatch):
+    faults = iter([OperationalError(None, None, Exception("gone")), ConnectionResetError("gone"), None])
+    find = repository.find
+
+    async def find_at_last(*arguments):
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return await find(*arguments)
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        async with following(api, operation) as (_, next_event):
+            await next_event()
+            await finish(make_runner(api), operation)
+            monkeypatch.setattr(repository, "find", find_at_last)
+            assert (await next_event())[0] == "end"
+    assert next(faults, "all") == "all"
+
+
+async def test_a_fault_of_ours_breaks_it_off(api, monkeypatch):
+    async def fail(*_):
+        raise ZeroDivisionError
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        async with following(api, operation) as (_, next_event):
+            await next_event()
+            with monkeypatch.context() as patched:
+                patched.setattr(repository, "find", fail)
+                with pytest.raises(ZeroDivisionError):
+                    await next_event()
+
+
+# What else ends it
+
+
+async def test_it_ends_when_the_service_stops(api):
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        stopping = asyncio.Event()
+        async with following(api, operation, stopping) as (stream, next_event):
+            await next_event()
+            stopping.set()
+            assert await anext(stream, None) is None
+
+
+async def test_it_ends_when_the_key_is_revoked(api):
+    issued = (await api.client.post("/api-keys", json={"name": "screen", "scopes": ["learners:read"]})).json()
+    async with own_turn(api), api.service.client(issued["secret"]) as client:
+        operation = await submit(api, Kind.CSV_IMPORT)
+        answering = asyncio.create_task(client.get(f"/operations/{operation.id}/progress"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await api.client.delete(f"/api-keys/{issued['id']}")
+        answer = await answering
+        problem(await client.get(f"/operations/{operation.id}/progress"), 401, "not-authenticated")
+        assert [name for name, _ in read(answer.text)] == ["progress"]
+
+
+async def test_it_ends_when_the_client_goes(api):
+    gone, begun = asyncio.Event(), asyncio.Event()
+    blocks = []
+
+    async def receive():
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            blocks.append(message["body"])
+            begun.set()
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        path = f"/operations/{operation.id}/progress"
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"authorization", api.client.headers["Authorization"].encode())],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 2),
+        }
+        answering = asyncio.create_task(api.service.app(scope, receive, send))
+        await begun.wait()
+        gone.set()
+        await answering
+    (event,) = read(blocks[0].decode())
+    assert event[0] == "progress"
+    assert b"" not in blocks  # it was broken off, not ended
+    for _ in range(10_000):  # a look that was broken off gives its connection back by itself
+        if api.service.database.engine.pool.checkedout() == 0:
+            break
+        await asyncio.sleep(0)
+    assert api.service.database.engine.pool.checkedout() == 0
+
+
+# Who may
+
+
+async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api):
+    operation = await api.import_csv("Username\na\n")
+    path = f"/operations/{operation['id']}/progress"
+    async with AsyncExitStack() as stack:
+        nobody: httpx.AsyncClient = await stack.enter_async_context(api.service.client())
+        problem(await nobody.get(path), 401, "not-authenticated")
+        for scope in Scope:
+            client = await stack.enter_async_context(await api.client_with(scope))
+            answer = await client.get(path)
+            if scope in (Scope.LEARNERS_READ, Scope.LEARNERS_BULK, Scope.ADMIN):
+                assert answer.status_code == 200
+            else:
+                assert problem(answer, 403, "not-permitted")["required_scope"] == "learners:read"
+
+
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+    other = await another(api)
+    theirs = await other.import_csv("Username\na\n")
+    for an_id in (theirs["id"], new_id(NOON), "42", "%00"):
+        problem(await api.client.get(f"/operations/{an_id}/progress"), 404, "not-found")
+    await other.client.aclose()

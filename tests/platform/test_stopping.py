@@ -1,0 +1,70 @@
+"""A signal to stop is noticed at once, and handled by whoever handled it before."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from app.platform.stopping import notice_of_stop
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def handled():
+    """The signals that another handler was given."""
+    numbers = []
+
+    def handle(number, _frame):
+        numbers.append(number)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield numbers
+    for number, handler in before.items():
+        assert signal.signal(number, handler) is handle
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_is_noticed_and_handled_as_before(handled, number):
+    with notice_of_stop() as stopping:
+        assert not stopping.is_set()
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stopping.wait(), 60)
+    assert handled == [number]
+
+
+async def test_afterwards_nothing_is_noticed(handled):
+    with notice_of_stop() as stopping:
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0)
+    assert not stopping.is_set()
+    assert handled == [signal.SIGTERM]
+
+
+async def test_two_services_in_one_process_notice_both(handled):
+    with notice_of_stop() as first, notice_of_stop() as second:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 60)
+    assert handled == [signal.SIGTERM]
+
+
+async def test_a_signal_without_a_handler_keeps_its_effect():
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with notice_of_stop():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def test_in_another_thread_there_is_nothing_to_notice(handled):
+    async def enter():
+        with notice_of_stop() as stopping:
+            return stopping.is_set()
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert await asyncio.to_thread(asyncio.run, enter()) is False
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert handled == []
