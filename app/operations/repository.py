@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, union_all, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
@@ -144,30 +144,6 @@ async def insert_outcomes_from(connection: AsyncConnection, decided: Executable)
     """Record the outcomes that a query decides: columns operation_number, item, outcome, learner_id, username."""
     columns = ["operation_number", "item", "outcome", "learner_id", "username"]
     await connection.execute(insert(operation_outcomes).from_select(columns, decided))  # type: ignore[arg-type]
-
-
-async def list_learners_backwards(
-    connection: AsyncConnection,
-    operation: Operation,
-    *,
-    outcomes: Collection[OutcomeName],
-    before_item: int | None,
-    limit: int,
-) -> list[tuple[int, str]]:
-    """Up to `limit` items with these outcomes and their learners, the last first, below `before_item`."""
-    each = operation_outcomes.c
-    # Each outcome is walked in its own part of the index, which has its items in order.
-    parts = []
-    for name in outcomes:
-        part = select(each.item, each.learner_id).where(
-            each.operation_number == operation.number, each.outcome == name.value
-        )
-        if before_item is not None:
-            part = part.where(each.item < before_item)
-        parts.append(select(part.order_by(each.item.desc()).limit(limit).subquery()))
-    found = union_all(*parts).subquery()
-    statement = select(found).order_by(found.c.item.desc()).limit(limit)
-    return [(row.item, row.learner_id) for row in await connection.execute(statement)]
 
 
 async def find_names(

@@ -104,19 +104,25 @@ async def _find_earlier(connection: AsyncConnection, operation: Operation) -> Op
 
 async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[Chunk]:
     """The learners that `original` created or changed, the last first, as chunks."""
-    outcomes = [name for name in _DONE if original.counts.get(name)]
     number = first_item = 0
-    before_item = None
-    while outcomes:
+    pending: list[str] = []
+    # By ranges of items, of which each is small whatever the planner takes the table for.
+    for before_item in range(original.done, 0, -CHUNK_LEARNERS):
         async with runner.database.read() as connection:
-            found = await repository.list_learners_backwards(
-                connection, original, outcomes=outcomes, before_item=before_item, limit=CHUNK_LEARNERS
+            found = await repository.list_outcomes(
+                connection,
+                original,
+                outcomes=_DONE,
+                first_item=max(0, before_item - CHUNK_LEARNERS),
+                before_item=before_item,
             )
-        if not found:
-            return
-        content = orjson.dumps([learner_id for _, learner_id in found])
-        yield Chunk(number, first_item, len(found), content)
-        number, first_item, before_item = number + 1, first_item + len(found), found[-1][0]
+        pending += (str(outcome.learner_id) for outcome in reversed(found))
+        is_last = before_item <= CHUNK_LEARNERS
+        while len(pending) >= CHUNK_LEARNERS or (is_last and pending):
+            ids = pending[:CHUNK_LEARNERS]
+            del pending[:CHUNK_LEARNERS]
+            yield Chunk(number, first_item, len(ids), orjson.dumps(ids))
+            number, first_item = number + 1, first_item + len(ids)
 
 
 class Decision(NamedTuple):

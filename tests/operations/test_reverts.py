@@ -304,6 +304,7 @@ async def test_a_revert_can_be_reverted_and_that_one_too(api):
     # Deactivated since then, and out of their sessions now.
     assert after["active"]["deactivated_at"] == "2026-11-02T12:00:00Z"
     assert after["active"]["sessions_valid_from"] == "2026-11-02T14:00:00Z"
+    api.service.clock.advance(hours=1)
     fourth = await revert(api, third)
     assert {each["counts"]["changed"] for each in (second, third, fourth)} == {3}
     after = await all_learners(api)
