@@ -171,7 +171,9 @@ class Server:
     def start(self) -> Self:
         """Start, and wait until it can serve."""
         arguments = ["serve", "--port", str(self.port), *self.options]
-        variables = environment(self.database_url, rate_limit_per_minute=0, **self.settings)
+        variables = environment(
+            self.database_url, **{"rate_limit_per_minute": 0, "with_worker": True, **self.settings}
+        )
         variables["TMPDIR"] = str(self.folder)
         output, errors = self.folder / "stdout", self.folder / "stderr"
         output.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ import getpass
 import shutil
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -30,6 +32,7 @@ from app.platform.database import Database
 from app.platform.fields import Reason
 from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
+from app.platform.presence import presence_at
 
 _NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
 _SHOWN_PROBLEMS = 20
@@ -99,13 +102,14 @@ def import_csv(
             operation = await submit_import(
                 runner, opened, import_options, owner, actor, clock.now(), _ignore_stored
             )
-        try:
-            operation = await _follow(runner, operation)
-        except asyncio.CancelledError:
-            typer.echo("rollcall: interrupted; the next start of `rollcall serve` does the rest", err=True)
-            raise
-        finally:
-            await runner.stop()
+        async with _somebody_running(runner, operation):
+            try:
+                operation = await _follow(runner, operation)
+            except asyncio.CancelledError:
+                typer.echo(
+                    "rollcall: interrupted; the service does the rest, now or when it starts", err=True
+                )
+                raise
         await _report_import(runner, operation, rejects)
 
     configure_logging("console", "error")
@@ -115,6 +119,23 @@ def import_csv(
 
 async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> None:
     """There is no idempotency key to complete at a terminal."""
+
+
+@asynccontextmanager
+async def _somebody_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
+    """Run the operation here, unless a server or worker lives, which does it."""
+    presence = presence_at(runner.database)
+    try:
+        is_alone = await presence.enter() and await presence.living() == {presence.name}
+        running = asyncio.create_task(runner.run(operation)) if is_alone else None
+        try:
+            yield
+        finally:
+            runner.stop()
+            if running is not None:
+                await running
+    finally:
+        await presence.leave()
 
 
 def _opened(file: Path) -> BinaryIO:

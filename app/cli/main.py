@@ -7,7 +7,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import __version__
-from app.cli import api_keys, export, imports, migrate, openapi, organizations, serve
+from app.cli import api_keys, export, imports, migrate, openapi, organizations, serve, worker
 from app.cli.errors import Failure
 from app.domain.errors import InvalidValue
 from app.imports.reader import UnreadableCsv
@@ -24,6 +24,7 @@ commands = typer.Typer(
 )
 # In the order in which `--help` lists them.
 commands.add_typer(serve.commands)
+commands.add_typer(worker.commands)
 commands.add_typer(migrate.commands)
 commands.add_typer(imports.commands)
 commands.add_typer(export.commands)

@@ -19,6 +19,7 @@ def migrate() -> None:
 
     An empty database and any SQLite file are brought there by every start; a PostgreSQL schema only by this.
     """
+    from app.operations import engine  # noqa: PLC0415 - half a second that other commands do not need
 
     async def work() -> None:
         async with open_database(prepared=False) as database:
@@ -26,6 +27,9 @@ def migrate() -> None:
             if before.current is not None and before.current not in before.known:
                 before.require_current()
             await schema.upgrade(database)
+            if not database.is_sqlite:
+                # The workers' own tables, for those that run as users who may not create any.
+                await asyncio.to_thread(engine.migrate, database)
             typer.echo(f"The schema is at revision {before.needed} (it was at {before.current or 'none'}).")
 
     asyncio.run(work())

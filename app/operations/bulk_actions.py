@@ -90,6 +90,10 @@ async def _resolve(
 class BulkActionWorker:
     """Activates or deactivates the learners of a chunk."""
 
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
+        """There is none."""
+        return 0
+
     def read_chunk(self, operation: Operation, chunk: Chunk) -> dict[str, list[str]]:
         """`ids`, and as `unknown` the usernames that nobody had."""
         content: dict[str, list[str]] = orjson.loads(chunk.content)

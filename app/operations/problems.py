@@ -9,6 +9,13 @@ SELECTION_CHANGED = define_problem(
     "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
     "then send the number that you see.",
 )
+OUTCOMES_REMOVED = define_problem(
+    "outcomes-removed",
+    410,
+    "The outcomes are not kept any more",
+    "Outcomes, and the rows as they were sent, are removed some weeks after the operation ended. Its counts stay, "
+    "and so does the history of each learner.",
+)
 OPERATION_NOT_FOUND = "There is no such operation in your organization."
 
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.operations import bulk_actions, report, repository, service, waiting
-from app.operations.operation import Kind, Operation, OutcomeName, State
-from app.operations.problems import OPERATION_NOT_FOUND, SELECTION_CHANGED, SelectionChanged
+from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied
+from app.operations.problems import OPERATION_NOT_FOUND, OUTCOMES_REMOVED, SELECTION_CHANGED, SelectionChanged
 from app.operations.runner import Runner
 from app.operations.schemas import (
     BulkActionRequest,
@@ -170,7 +170,7 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
     tags=["operations"],
     summary="List what became of each learner or row",
     response_model=Page[OutcomeDocument],
-    responses=answers(NOT_FOUND, INVALID_CURSOR, NOT_ACCEPTABLE, ok=_REPORT),
+    responses=answers(NOT_FOUND, INVALID_CURSOR, NOT_ACCEPTABLE, OUTCOMES_REMOVED, ok=_REPORT),
 )
 async def list_outcomes(
     request: Request,
@@ -188,6 +188,8 @@ async def list_outcomes(
     Problem. Mend the rows and send that file back.
     """
     operation = await _get(runner.database, principal, operation_id)
+    if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
+        raise Problem(OUTCOMES_REMOVED, "What became of each learner is not kept any more; the counts are.")
     wanted = () if outcome is None else (OutcomeName(outcome),)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
