@@ -58,7 +58,8 @@ IDENTITY_CONFLICT = _row_problem(
 DUPLICATE_ROW = _row_problem(
     "duplicate-row",
     "The learner stands in the file already",
-    "The first row of a learner counts; this one is a later one.",
+    "The first row of a learner counts; this one is a later one. In a report that is sent back it stays one: delete "
+    "the row, or empty its cell Problem to apply it.",
 )
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",

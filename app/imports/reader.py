@@ -44,7 +44,8 @@ class Column(StrEnum):
 _TITLES = {column: column.replace("_", " ").title().replace(" Id", " ID") for column in Column}
 _COLUMNS = {column.replace("_", ""): column for column in Column}
 # What the report of an import adds: a report that was mended and sent back is a roster.
-_REPORT_COLUMNS = {"line", "outcome", "problem"}
+_PROBLEM_COLUMN = "problem"
+_REPORT_COLUMNS = {"line", "outcome", _PROBLEM_COLUMN}
 
 # The longer marks come first: that of UTF-32 begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
@@ -369,6 +370,11 @@ def _recognize(name: str) -> Column | None:
 def is_report_column(name: str) -> bool:
     """Whether the report of an earlier import added this column."""
     return _simplify(name) in _REPORT_COLUMNS
+
+
+def is_problem_column(name: str) -> bool:
+    """Whether this column says what was wrong when the row was imported before."""
+    return _simplify(name) == _PROBLEM_COLUMN
 
 
 def _simplify(name: str) -> str:
