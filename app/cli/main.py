@@ -37,10 +37,8 @@ def main() -> None:
     """Run the command line: exit status 0 = done, 1 = not (all) done, 2 = called wrongly, 130 = interrupted."""
     try:
         commands()
-    except (Failure, InvalidValue, SlugTaken, SchemaMismatch) as error:
+    except (Failure, InvalidValue, SlugTaken, SchemaMismatch, UnreadableCsv) as error:
         _fail(str(error))
-    except UnreadableCsv as error:
-        _fail(error.detail if error.line is None else f"line {error.line}: {error.detail}")
     except (SQLAlchemyError, OSError) as error:
         _fail(f"the database or a file is out of reach: {getattr(error, 'orig', None) or error}")
 

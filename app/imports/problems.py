@@ -70,8 +70,7 @@ DEACTIVATED_BY_HAND = _row_problem(
 
 
 def _unreadable(error: UnreadableCsv) -> Problem:
-    place = "" if error.line is None else f"Line {error.line}: "
-    return Problem(UNREADABLE_CSV, place + error.detail, members={"line": error.line})
+    return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
 
 
 TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}
