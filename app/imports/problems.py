@@ -37,7 +37,7 @@ INVALID_DATE = _row_problem(
 INVALID_USERNAME = _row_problem(
     "invalid-username",
     "The username cannot be one",
-    "A username is 1 to 255 characters without control characters.",
+    "A username is 1 to 255 characters without control characters and invisible ones.",
 )
 INVALID_EXTERNAL_ID = _row_problem(
     "invalid-external-id",
