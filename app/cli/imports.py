@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, checked_as, examples
-from app.cli.terminal import stderr
+from app.cli.terminal import is_stdout, open_output
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.main import WORKERS
@@ -71,7 +72,10 @@ def import_csv(
     ] = None,
     rejects: Annotated[
         Path | None,
-        typer.Option(help="Write the rows that were not applied to this CSV, to mend and import again."),
+        typer.Option(
+            help="Write the rows that were not applied to this CSV, to mend and import again; - writes them to "
+            "standard output, and all else to standard error."
+        ),
     ] = None,
 ) -> None:
     """Import a roster. Exit status 1 when rows were not applied.
@@ -156,6 +160,7 @@ async def _follow(runner: Runner, operation: Operation) -> Operation:
     if operation.is_finished:
         return operation
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    stderr = Console(stderr=True)
     shown_tenth = 0
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
         bar = progress.add_task("Importing", total=operation.total)
@@ -172,9 +177,10 @@ async def _follow(runner: Runner, operation: Operation) -> Operation:
 async def _report_import(runner: Runner, operation: Operation, rejects: Path | None) -> None:
     for warning in operation.warnings:
         typer.echo(f"warning: {warning['detail']}", err=True)
-    typer.echo(f"{'Dry run' if operation.dry_run else 'Operation'} {operation.id}: {operation.state.value}")
-    for outcome in OutcomeName:
-        typer.echo(f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}")
+    kind = "Dry run" if operation.dry_run else "Operation"
+    lines = [f"{kind} {operation.id}: {operation.state.value}"]
+    lines += (f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}" for outcome in OutcomeName)
+    typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
     not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED)
     if operation.problem is not None:
         typer.echo(str(operation.problem["detail"]), err=True)
@@ -182,7 +188,8 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
         await _show_problems(runner, operation, not_applied)
         if rejects is not None:
             await _write_rejects(runner, operation, rejects)
-            typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
+            if not is_stdout(rejects):
+                typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
     if not_applied or operation.problem is not None:
         raise typer.Exit(1)
 
@@ -202,7 +209,7 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
 
 
 async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
-    with rejects.open("w", encoding="utf-8", newline="") as output:
+    with open_output(rejects) as output:
         worker = WORKERS[Kind.CSV_IMPORT]
         async for lines in stream_report(runner.database, operation, worker, _NOT_APPLIED):
             output.write(lines)
