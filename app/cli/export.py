@@ -49,7 +49,7 @@ def export(
         typer.Option("--output", "-o", help="The file to write; else, or for -, standard output."),
     ] = None,
 ) -> None:
-    """Write learners as CSV, in the columns of an import: what is exported imports back unchanged."""
+    """Write learners as CSV, in the columns of an import. What is exported imports back unchanged."""
     wanted = LearnerFilter(status=tuple(status) if status else None, q=q)
 
     async def work(database: Database) -> None:

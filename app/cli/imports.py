@@ -21,7 +21,7 @@ from app.cli.options import OrganizationOption, checked_as, examples
 from app.cli.terminal import is_stdout, open_output
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
-from app.main import WORKERS
+from app.imports.worker import CsvImportWorker
 from app.operations import repository as operations
 from app.operations.operation import Kind, Operation, OutcomeName
 from app.operations.report import stream_report
@@ -38,6 +38,7 @@ from app.platform.presence import presence_at
 _NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
 _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
+_WORKER = CsvImportWorker()
 
 commands = typer.Typer()
 
@@ -100,7 +101,7 @@ def import_csv(
         async with database.read() as connection:
             owner = await get_organization(connection, organization)
         clock = SystemClock()
-        runner = Runner(database, clock, WORKERS)
+        runner = Runner(database, clock, {Kind.CSV_IMPORT: _WORKER})
         actor = Actor("command-line", None, getpass.getuser())
         with _opened(file) as opened:
             operation = await submit_import(
@@ -210,6 +211,5 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
 
 async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
     with open_output(rejects) as output:
-        worker = WORKERS[Kind.CSV_IMPORT]
-        async for lines in stream_report(runner.database, operation, worker, _NOT_APPLIED):
+        async for lines in stream_report(runner.database, operation, _WORKER, _NOT_APPLIED):
             output.write(lines)

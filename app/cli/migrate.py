@@ -6,6 +6,7 @@ import typer
 
 from app.cli.environment import open_database
 from app.cli.options import examples
+from app.operations import engine
 from app.platform import schema
 
 commands = typer.Typer()
@@ -19,7 +20,6 @@ def migrate() -> None:
 
     An empty database and any SQLite file are brought there by every start; a PostgreSQL schema only by this.
     """
-    from app.operations import engine  # noqa: PLC0415 - half a second that other commands do not need
 
     async def work() -> None:
         async with open_database(prepared=False) as database:

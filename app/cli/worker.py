@@ -5,6 +5,7 @@ import signal
 from typing import Annotated
 
 import typer
+from prometheus_client import start_http_server
 
 from app.cli.environment import open_database, read_settings
 from app.cli.errors import Failure
@@ -26,8 +27,6 @@ def worker(
     ] = 0,
 ) -> None:
     """Run large operations (PostgreSQL only). Start as many as wanted; one that dies is replaced by the others."""
-    from prometheus_client import start_http_server  # noqa: PLC0415 - only here
-
     settings = read_settings()
     if settings.database_url.startswith("sqlite"):
         raise Failure("with SQLite `rollcall serve` runs the operations itself; workers need PostgreSQL")
