@@ -57,9 +57,12 @@ def export(
             owner = await get_organization(connection, organization)
         today = owner.today(SystemClock().now())
         with open_output(output) as target:
-            target.write(export_csv.header_line())
+            target.write(export_csv.lines([export_csv.HEADER]))
             async with database.snapshot() as connection:
-                async for batch in learners.stream(connection, owner.id, wanted, today, Sort("username")):
-                    target.write(export_csv.learner_lines(batch, today))
+                cells = export_csv.cells(today, connection.dialect.name)
+                async for rows in learners.stream(
+                    connection, cells, owner.id, wanted, today, Sort("username")
+                ):
+                    target.write(export_csv.lines(rows))
 
     run(work)

@@ -147,10 +147,11 @@ async def _export(
 
     async def lines() -> AsyncIterator[str]:
         async with exports, request.app.state.database.snapshot() as connection:
-            yield export.header_line()
-            batches = repository.stream(connection, principal.organization.id, wanted, today, sort)
-            async for learners in batches:
-                yield await asyncio.to_thread(export.learner_lines, learners, today)
+            yield export.lines([export.HEADER])
+            cells = export.cells(today, connection.dialect.name)
+            batches = repository.stream(connection, cells, principal.organization.id, wanted, today, sort)
+            async for rows in batches:
+                yield await asyncio.to_thread(export.lines, rows)
 
     async def chain(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
         yield first

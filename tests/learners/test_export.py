@@ -9,10 +9,13 @@ from itertools import count
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Text, literal, select
 
 from app.domain.errors import InvalidValue
 from app.domain.profile import clean_name, clean_username
 from app.learners import service
+from app.learners.export import guarded
+from app.platform.csv_cells import guard_formula
 from tests.conftest import NOON
 from tests.learners.answers import pointers, problem
 from tests.learners.rosters import walk
@@ -254,3 +257,16 @@ async def test_one_export_too_many_is_told_to_come_again(api):
         assert int(answer.headers["Retry-After"]) > 0
         assert (await api.client.get("/learners")).status_code == 200
     assert len(rows_of(await export(api))) == 2
+
+
+async def test_the_database_guards_the_same_cells(service):
+    texts = [
+        f"{quotes}{first}{rest}"
+        for quotes in ("", "'", "''")
+        for first in ("", *"=+-@\t\r,;a1ä")
+        for rest in ("", "x", "'=", "=1+1")
+    ]
+    async with service.database.read() as connection:
+        for text in texts:
+            cell = select(guarded(literal(text, Text)))
+            assert (await connection.execute(cell)).scalar_one() == guard_formula(text), repr(text)
