@@ -132,6 +132,33 @@ async def test_a_body_that_may_be_missing_may_be_missing(api: Api):
     assert answer.status_code == 200, answer.text
 
 
+async def test_a_body_where_none_is_taken_is_refused_rather_than_passed_over(api: Api):
+    learner = await api.create()
+    key = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+
+    async def in_chunks(*chunks: bytes) -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    entering = f"/learners/{learner['id']}/access"
+    started = b'{"session_started_at": "2020-01-01T00:00:00Z"}'
+    for method, path, content, headers in (
+        ("POST", entering, started, JSON),
+        ("POST", entering, in_chunks(b"", started), JSON),
+        ("POST", entering, b"x", {}),
+        ("DELETE", f"/api-keys/{key['id']}", b"{}", JSON),
+        ("GET", "/learners", b'{"status": ["active"]}', JSON),
+    ):
+        answer = await api.client.request(method, path, content=content, headers=headers)
+        assert pointers(answer) == {""}
+        assert "takes no body" in answer.json()["detail"]
+    assert await api.get(learner) == learner
+    assert (await api.client.get("/me", headers={"Authorization": f"Bearer {key['secret']}"})).is_success
+    for nothing in (b"", in_chunks(), in_chunks(b"")):
+        assert (await api.client.post(entering, content=nothing, headers=JSON)).is_success
+    assert (await api.client.request("DELETE", f"/api-keys/{key['id']}", content=b"")).is_success
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -150,6 +177,7 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, co
     )
     problem = problem_of(answer, 415, "unsupported-media-type")
     assert "application/json" in problem["detail"]
+    assert (f"not '{content_type.partition(';')[0]}'" if content_type else "without") in problem["detail"]
     assert answer.headers["Accept"] == "application/json"
     assert await count_learners(api) == 0
 
@@ -212,6 +240,35 @@ async def test_an_unknown_query_parameter_never_selects_everyone(api: Api):
 async def test_what_an_address_takes_is_said_where_a_parameter_is_mistyped(api: Api):
     detail = (await api.client.get("/operations", params={"stat": "failed"})).json()["detail"]
     assert "cursor, kind, limit, state" in detail
+
+
+async def test_a_parameter_that_takes_one_value_is_refused_where_it_comes_twice(api: Api):
+    await api.create(username="a.okafor")
+    for path, name in (
+        ("/learners?limit=1&limit=2", "limit"),
+        ("/learners?q=oka&q=oka", "q"),
+        ("/learners/status-counts?username=x&username=a.okafor", "username"),
+        ("/access?username=x&username=a.okafor", "username"),
+        ("/operations?state=failed&state=running", "state"),
+    ):
+        answer = await api.client.get(path)
+        assert pointers(answer) == {f"?{name}"}
+        assert f"'{name}'" in answer.json()["detail"]
+    answer = await api.client.post(
+        "/imports/csv?dry_run=true&dry_run=false",
+        content=b"Username\nx\n",
+        headers={"Content-Type": "text/csv"},
+    )
+    assert pointers(answer) == {"?dry_run"}
+    assert await count_learners(api) == 1
+
+
+async def test_a_parameter_that_takes_many_values_is_repeated(api: Api):
+    learner = await api.create()
+    answer = await api.client.get(
+        "/learners", params={"status": ["active", "activated"], "ids": [learner["id"], NOBODY]}
+    )
+    assert answer.json()["items"] == [learner]
 
 
 async def test_services_own_addresses_refuse_unknown_query_parameters_too(service: Service):
