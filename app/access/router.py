@@ -1,5 +1,6 @@
 """Access checks, by id and by username, and the one that records that training was accessed."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.access import Access, DenialReason, decide_access
-from app.domain.status import Status
+from app.domain.status import Status, resolve_status
 from app.learners import repository, service
 from app.learners.errors import LearnerNotFound
 from app.learners.learner import Learner
@@ -131,7 +132,7 @@ async def enter(
 ) -> Any:
     """The check that also records that training was accessed: the first access makes an activated learner active.
 
-    A refusal records nothing.
+    The answer has the status that the learner has from then on. A refusal records nothing.
     """
     cause = cause_of(principal, now)
     identifier = learner_id_of(learner_id)
@@ -142,7 +143,9 @@ async def enter(
         )
 
     learner, access = await database.write(transaction)
-    document = _present(learner, access, now)
+    # The first access has just changed what the decision rested on.
+    status = resolve_status(learner.account, cause.today)
+    document = _present(learner, replace(access, status=status), now)
     if not access.allowed:
         members = AccessDocument.model_validate(document).model_dump(mode="json")
         # `status` of a problem is the HTTP status (RFC 9457); the learner's goes by another name here.
