@@ -27,7 +27,7 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
-from app.organizations.authentication import AuthenticatedRoute, Principal, Reader, Writer
+from app.organizations.authentication import AuthenticatedRoute, HistoryReader, Principal, Reader, Writer
 from app.platform.database import instant_text
 from app.platform.dependencies import Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
@@ -342,7 +342,7 @@ async def _change(
 async def list_learner_events(
     request: Request,
     response: Response,
-    principal: Reader,
+    principal: HistoryReader,
     database: Db,
     learner_id: LearnerIdPath,
     limit: Limit = 50,

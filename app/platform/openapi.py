@@ -72,6 +72,9 @@ that `restores_to` names. Deactivating takes access away with the answer and del
 
 **Unknown** members and query parameters are refused, so that a mistyped filter never selects everyone.
 
+**Scopes**: each operation says which it needs, and names them in `x-required-scopes`: any one of those suffices,
+and `admin` holds them all.
+
 **Request ids**: send `X-Request-ID` (up to 128 letters, digits and `._~:+/=-`) or get one; it is in every answer,
 problem and log line.
 
