@@ -38,10 +38,14 @@ _BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "string", "contentMediaType": "text/csv"}},
+                    # `format` is what generators of clients know an upload by.
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "contentMediaType": "text/csv"}
+                    },
                     "required": ["file"],
                     "additionalProperties": False,
                 },
+                "encoding": {"file": {"contentType": "text/csv"}},
                 "example": {"file": _CSV_EXAMPLE},
             },
         },
