@@ -29,7 +29,7 @@ from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
 from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging, get_logger
-from app.platform.middleware import BodyLimit, RequestContext
+from app.platform.middleware import BodyLimit, HeadAsGet, RequestContext
 from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
@@ -113,6 +113,7 @@ def create_app(
     api.add_middleware(
         BodyLimit, limits={"/imports/csv": settings.max_import_bytes}, default=settings.max_body_bytes
     )
+    api.add_middleware(HeadAsGet)
     api.add_middleware(RequestContext, clock=clock, max_in_flight=settings.max_requests_in_flight)
     return api
 

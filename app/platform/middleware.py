@@ -1,8 +1,9 @@
-"""What surrounds every request: its id, its log line and metrics, and the limits on size and number.
+"""What surrounds every request: its id, its log line and metrics, HEAD, and the limits on size and number.
 
 Pure ASGI, one layer: a BaseHTTPMiddleware costs a task and two queues a request.
 """
 
+import asyncio
 import re
 import time
 
@@ -97,6 +98,37 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def _route(scope: Scope) -> str:
     """The path as its template, which holds nobody's name; what no route matched is one bucket."""
     return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+class HeadAsGet:
+    """Answers HEAD with what GET would answer, less its body (RFC 9110 section 9.3.2), at every address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        is_complete = False
+
+        async def send_without_body(message: Message) -> None:
+            nonlocal is_complete
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not is_complete:
+                is_complete = True
+                # Now `receive` tells that all is over, and an answer that streams ends.
+                await send({"type": "http.response.body"})
+            else:
+                await asyncio.sleep(0)
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self.app(as_get, receive, send_without_body)
+        finally:
+            scope["route"] = as_get.get("route")  # for the log line, which names the method that was sent
 
 
 class BodyLimit:

@@ -13,6 +13,7 @@ from app.platform.problems import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     MEDIA_TYPE,
+    METHOD_NOT_ALLOWED,
     NOT_AUTHENTICATED,
     NOT_PERMITTED,
     OVERLOADED,
@@ -70,7 +71,11 @@ that `restores_to` names. Deactivating takes access away with the answer and del
 
 **Paging** is by cursor: follow `next_cursor`, or the `Link` header, until it is null.
 
-**Unknown** members and query parameters are refused, so that a mistyped filter never selects everyone.
+**Unknown** members and query parameters are refused, so that a mistyped filter never selects everyone. So are
+a parameter sent twice that takes one value, and a body where none is taken.
+
+**Methods**: HEAD works wherever GET does, and answers the same header fields. Any other method that an address does
+not have gets `#/components/responses/method-not-allowed`, status 405, with `Allow`.
 
 **Scopes**: each operation says which it needs, and names them in `x-required-scopes`: any one of those suffices,
 and `admin` holds them all.
@@ -123,6 +128,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.update(_problem_schemas())
         _restore_examples(app, schemas)
         described["components"]["examples"] = _problem_examples()
+        described["components"]["responses"] = {METHOD_NOT_ALLOWED.code: _wrong_method()}
         for path in described["paths"].values():
             for operation in path.values():
                 _complete(operation)
@@ -139,6 +145,12 @@ def _restore_examples(app: FastAPI, schemas: dict[str, Any]) -> None:
     for name, schema in definitions["$defs"].items():
         if "examples" in schema:
             schemas[name]["examples"] = schema["examples"]
+
+
+def _wrong_method() -> dict[str, Any]:
+    # No operation has it: it is what an address answers to a method for which it has none.
+    allow = {"schema": {"type": "string"}, "description": "The methods that the address answers to."}
+    return problem_response([METHOD_NOT_ALLOWED]) | {"headers": {"Allow": allow, "X-Request-ID": _REQUEST_ID}}
 
 
 def _problem_examples() -> dict[str, Any]:
@@ -160,9 +172,9 @@ def _problem_schemas() -> dict[str, Any]:
 def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
     is_authenticated = "security" in operation
-    common = [INTERNAL_ERROR, OVERLOADED, INVALID_REQUEST]
+    common = [INTERNAL_ERROR, OVERLOADED]
     if is_authenticated:
-        common += [NOT_AUTHENTICATED, NOT_PERMITTED, RATE_LIMITED, DATABASE_UNAVAILABLE]
+        common += [INVALID_REQUEST, NOT_AUTHENTICATED, NOT_PERMITTED, RATE_LIMITED, DATABASE_UNAVAILABLE]
     if "requestBody" in operation:
         common += [PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE]
     if _is_generated(responses.get("422")):

@@ -239,7 +239,9 @@ def _wrong_method(request: Request) -> Problem:
         if route.methods and route.path_regex.match(path)
         for method in route.methods
     }
-    allowed = ", ".join(sorted(methods or {"GET", "HEAD"}))  # without a route it is a file
+    if "GET" in methods or not methods:  # without a route it is a file
+        methods |= {"GET", "HEAD"}
+    allowed = ", ".join(sorted(methods))
     return Problem(METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers={"Allow": allowed})
 
 

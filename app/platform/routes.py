@@ -1,4 +1,4 @@
-"""How strict every route is: nothing that is sent is passed over, and JSON bodies say that they are JSON."""
+"""How strict the routes are that need a credential: nothing that is sent is passed over."""
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, get_args, get_origin

@@ -20,7 +20,6 @@ from app.platform.problems import (
     Problem,
     ProblemType,
 )
-from app.platform.routes import StrictRoute
 from app.platform.schema import SchemaMismatch, read_state
 
 _HTML = "text/html"
@@ -34,7 +33,8 @@ _HTML_PAGE: dict[str, Any] = {
     "example": '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title> …',
 }
 
-router = APIRouter(tags=["service"], route_class=StrictRoute)
+# Probes and browsers add parameters of their own, such as a cache-buster; nothing here selects anyone.
+router = APIRouter(tags=["service"])
 
 
 def _describe(kind: ProblemType) -> dict[str, Any]:

@@ -65,16 +65,17 @@ async def test_an_unknown_address_is_not_found_whoever_asks(service: Service, pa
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/learners", "GET, POST"),
-        ("PUT", f"/learners/{NOBODY}", "GET, PATCH"),
-        ("DELETE", f"/learners/{NOBODY}", "GET, PATCH"),
-        ("DELETE", f"/learners/{NOBODY}/access", "GET, POST"),
+        ("DELETE", "/learners", "GET, HEAD, POST"),
+        ("PUT", f"/learners/{NOBODY}", "GET, HEAD, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}", "GET, HEAD, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}/access", "GET, HEAD, POST"),
         ("GET", f"/learners/{NOBODY}/activate", "POST"),
-        ("POST", "/organization", "GET, PATCH"),
-        ("PATCH", "/api-keys", "GET, POST"),
+        ("POST", "/organization", "GET, HEAD, PATCH"),
+        ("PATCH", "/api-keys", "GET, HEAD, POST"),
         ("GET", "/imports/csv", "POST"),
-        ("POST", "/healthz", "GET"),
-        ("PROPFIND", "/me", "GET"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("HEAD", "/imports/csv", "POST"),
+        ("PROPFIND", "/me", "GET, HEAD"),
         ("DELETE", "/docs/assets/swagger-ui.css", "GET, HEAD"),
     ],
 )
@@ -82,9 +83,11 @@ async def test_a_wrong_method_is_told_all_that_the_address_answers_to(
     api: Api, method: str, path: str, allowed: str
 ):
     answer = await api.client.request(method, path)
-    problem = problem_of(answer, 405, "method-not-allowed")
     assert answer.headers["Allow"] == allowed
-    assert allowed in problem["detail"]
+    if method == "HEAD":
+        assert (answer.status_code, answer.content) == (405, b"")
+    else:
+        assert allowed in problem_of(answer, 405, "method-not-allowed")["detail"]
 
 
 # Bodies
@@ -269,12 +272,6 @@ async def test_a_parameter_that_takes_many_values_is_repeated(api: Api):
         "/learners", params={"status": ["active", "activated"], "ids": [learner["id"], NOBODY]}
     )
     assert answer.json()["items"] == [learner]
-
-
-async def test_services_own_addresses_refuse_unknown_query_parameters_too(service: Service):
-    async with service.client() as client:
-        for path in ("/healthz", "/readyz", "/openapi.yaml", "/problems", "/problems/not-found", "/metrics"):
-            assert pointers(await client.get(path, params={"x": "1"})) == {"?x"}
 
 
 # Who is asking comes first

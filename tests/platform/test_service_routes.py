@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.platform.problems import CATALOGUE
 from app.platform.service_routes import to_yaml
 from tests.conftest import Service, run_service
+from tests.test_structure import OPEN
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,13 @@ async def test_no_credential_is_needed_and_a_wrong_one_does_no_harm(service: Ser
         ):
             assert (await nobody.get(path)).status_code == 200, path
             assert (await stranger.get(path)).status_code == 200, path
+
+
+async def test_what_a_probe_or_a_browser_adds_to_the_address_does_no_harm(service: Service):
+    async with service.client() as client:
+        for path in sorted(OPEN - {"/docs/assets", "/problems/{code}"} | {"/problems/not-found"}):
+            plain, busted = await client.get(path), await client.get(path, params={"_": "1700000000"})
+            assert (busted.status_code, path) == (plain.status_code, path)
 
 
 async def test_health_and_readiness(service: Service):
