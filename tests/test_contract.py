@@ -98,6 +98,7 @@ def check(case: Case, answer: httpx.Response) -> None:
     except FailureGroup as failures:
         raise AssertionError(str(failures)) from None
     if answer.is_error:
+        assert "Input should" not in answer.text, "a type of error without a sentence in wording.py"
         documented = case.operation.definition.raw["responses"][str(answer.status_code)]
         assert answer.headers["Content-Type"] == PROBLEM
         assert answer.json()["code"] in documented["content"][PROBLEM]["examples"], answer.text

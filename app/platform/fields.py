@@ -10,7 +10,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 from app.domain.errors import InvalidValue
 
 # No database stores NUL or half a surrogate pair; the other control characters help nobody.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_HALF = re.compile("[\ud800-\udfff]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9:.]+(?:[Zz]|[+-][0-9:]+)")
 
@@ -18,6 +19,8 @@ _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9:.]+(?:[Zz]|[+-][0-9:]+)")
 def _plain(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("Control characters are not allowed.")
+    if half := _HALF.search(value):
+        raise ValueError(f"\\u{ord(half[0]):04x} is half of a pair (a lone surrogate), not a character.")
     return value
 
 

@@ -67,7 +67,8 @@ scripts change that: for one learner, for a selection, or by CSV.
 that `restores_to` names. Deactivating takes access away with the answer and deletes nothing.
 
 **Errors** are `application/problem+json` (RFC 9457), every one of them; `type` is a page that explains it. In
-`errors`, `pointer` is a JSON Pointer into the body, `?name` for a query parameter, `header:Name` for a header.
+`errors`, `pointer` is a JSON Pointer into the body, `?name` for a query parameter (for all values of one that is
+repeated), `header:Name` for a header.
 
 **Paging** is by cursor: follow `next_cursor`, or the `Link` header, until it is null.
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.platform.database import is_unavailable
+from app.platform.wording import describe_errors, describe_unreadable_body
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -84,7 +85,11 @@ class FieldError(BaseModel):
     """One field that is wrong."""
 
     pointer: Annotated[
-        str, Field(description="JSON Pointer (RFC 6901) to the field, or `?name` of a parameter.")
+        str,
+        Field(
+            description="JSON Pointer (RFC 6901) into the body, empty for the whole of it; `?name` of a query "
+            "parameter; `header:Name` of a header field."
+        ),
     ]
     detail: str
 
@@ -226,7 +231,8 @@ def _translate_framework(error: Exception) -> Problem | None:
             return Problem(NOT_FOUND, "There is nothing at this address.")
         if error.status_code == PAYLOAD_TOO_LARGE.status:
             return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
-        return Problem(INVALID_REQUEST, str(error.detail))
+        detail = describe_unreadable_body(error.__cause__) or "The body cannot be read."
+        return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
     return None
 
 
@@ -257,33 +263,7 @@ def _translate_database(error: Exception) -> Problem | None:
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:
-    errors = []
-    for entry in error.errors():
-        location = list(entry["loc"])
-        place, path = (location[0], location[1:]) if location else ("body", [])
-        if entry["type"] == "json_invalid":
-            pointer, detail = "", "The body is not valid JSON."
-        else:
-            pointer = _pointer(str(place), path)
-            detail = _field_detail(entry)
-        errors.append({"pointer": pointer, "detail": detail})
+    errors = describe_errors(error.errors())
     what = "; ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004
     return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
-
-
-def _pointer(place: str, path: Sequence[str | int]) -> str:
-    if place == "query":
-        return "?" + ".".join(map(str, path))
-    if place in ("header", "cookie", "path"):
-        return f"{place}:" + ".".join(map(str, path))
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def _field_detail(entry: Mapping[str, Any]) -> str:
-    if entry["type"] == "extra_forbidden":
-        return "There is no such member or parameter."
-    if entry["type"] == "missing":
-        return "This is required."
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    return message if message.endswith(".") else message + "."
