@@ -1,7 +1,18 @@
 """The problems of imports: of the file as a whole, and of single rows."""
 
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
 from app.imports.reader import UnreadableCsv
-from app.platform.problems import Problem, ProblemType, Translations, define_problem
+from app.platform.problems import Problem, ProblemType, Translations, define_problem, illustrate
+
+
+class UnreadableMembers(BaseModel):
+    """What `unreadable-csv` tells besides."""
+
+    line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")]
+
 
 UNREADABLE_CSV = define_problem(
     "unreadable-csv",
@@ -9,6 +20,7 @@ UNREADABLE_CSV = define_problem(
     "The file cannot be read as a roster",
     "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
     "line names its columns, Username or External ID among them.",
+    UnreadableMembers,
 )
 
 
@@ -74,3 +86,12 @@ def _unreadable(error: UnreadableCsv) -> Problem:
 
 
 TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}
+
+illustrate(
+    _unreadable(
+        UnreadableCsv(
+            "The header on line 1 has neither a column Username nor a column External ID. It has: 'Name', 'Active'.",
+            line=1,
+        )
+    )
+)

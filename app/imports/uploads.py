@@ -44,12 +44,7 @@ async def receive_upload(request: Request) -> AsyncIterator[Upload]:
             yield Upload(part.file, part_charset, await asyncio.to_thread(_hash, part.file))
         return
     if content_type not in _CSV_TYPES:
-        sent = content_type or "no Content-Type"
-        raise Problem(
-            UNSUPPORTED_MEDIA_TYPE,
-            f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, not as {sent}.",
-            headers={"Accept": "text/csv, multipart/form-data"},
-        )
+        raise no_csv(content_type)
     digest = hashlib.sha256()
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         async for block in request.stream():
@@ -98,6 +93,16 @@ def _parse_content_type(header: str) -> tuple[str, str | None]:
     charset = message.get_param("charset")
     # Not the message's own reading of the type, which takes whatever it cannot read for text/plain.
     return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
+
+
+def no_csv(content_type: str) -> Problem:
+    """The refusal of a body of another media type."""
+    sent = f"not as {content_type}" if content_type else "not without a Content-Type"
+    return Problem(
+        UNSUPPORTED_MEDIA_TYPE,
+        f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, {sent}.",
+        headers={"Accept": "text/csv, multipart/form-data"},
+    )
 
 
 def _wrong_parts(names: list[str]) -> Problem:

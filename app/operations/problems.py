@@ -1,6 +1,18 @@
 """The problems of operations."""
 
-from app.platform.problems import Problem, Translations, define_problem
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from app.platform.problems import Problem, Translations, define_problem, illustrate
+
+
+class SelectionMembers(BaseModel):
+    """What `selection-changed` tells besides."""
+
+    expected_count: Annotated[int, Field(description="How many learners were expected.")]
+    matched_count: Annotated[int, Field(description="How many are selected now.")]
+
 
 SELECTION_CHANGED = define_problem(
     "selection-changed",
@@ -8,6 +20,7 @@ SELECTION_CHANGED = define_problem(
     "The selection has changed",
     "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
     "then send the number that you see.",
+    SelectionMembers,
 )
 OUTCOMES_REMOVED = define_problem(
     "outcomes-removed",
@@ -37,3 +50,5 @@ def _selection_changed(error: SelectionChanged) -> Problem:
 
 
 TRANSLATIONS: Translations = {SelectionChanged: _selection_changed}
+
+illustrate(_selection_changed(SelectionChanged(2340, 2341)))

@@ -50,6 +50,7 @@ CurrentRunner = Annotated[Runner, Depends(get_runner)]
 OperationIdPath = Annotated[
     str, Path(description="The operation's id.", examples=["019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"])
 ]
+_NO_OPERATION = Problem(NOT_FOUND, OPERATION_NOT_FOUND)
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": OperationDocument,
@@ -158,7 +159,7 @@ async def list_operations(
     tags=["operations"],
     summary="Get an operation",
     response_model=OperationDocument,
-    responses=answers(NOT_FOUND),
+    responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
     """What an operation is, how far it is, and its counts."""
@@ -170,7 +171,7 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
     tags=["operations"],
     summary="List what became of each learner or row",
     response_model=Page[OutcomeDocument],
-    responses=answers(NOT_FOUND, INVALID_CURSOR, NOT_ACCEPTABLE, OUTCOMES_REMOVED, ok=_REPORT),
+    responses=answers(_NO_OPERATION, INVALID_CURSOR, NOT_ACCEPTABLE, OUTCOMES_REMOVED, ok=_REPORT),
 )
 async def list_outcomes(
     request: Request,

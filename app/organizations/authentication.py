@@ -14,7 +14,7 @@ from app.organizations.api_keys import ApiKey, Scope, hash_secret, is_well_forme
 from app.organizations.organization import Organization
 from app.platform.clock import Clock
 from app.platform.database import Database
-from app.platform.problems import NOT_AUTHENTICATED, NOT_PERMITTED, Problem
+from app.platform.problems import NOT_AUTHENTICATED, NOT_PERMITTED, Problem, illustrate
 from app.platform.rate_limits import RateLimiter
 from app.platform.routes import StrictRoute
 
@@ -69,7 +69,7 @@ class Authenticator:
         now = self._clock.now()
         found = await self._find(credential, now)
         if found is None or not found[0].is_valid(now):
-            raise _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
+            raise _invalid_key()
         key, organization = found
         structlog.contextvars.bind_contextvars(organization=organization.slug, api_key=key.id)
         self._used_at[key.id] = now
@@ -118,12 +118,16 @@ class Requires:
         """The principal of this request. Raises `not-permitted`, which names the scope that is missing."""
         principal: Principal = request.state.principal
         if self.scopes and not any(map(principal.holds, self.scopes)):
-            raise Problem(
-                NOT_PERMITTED,
-                f"This needs the scope {' or '.join(self.scopes)}, which the API key {principal.actor.name!r} lacks.",
-                members={"required_scope": self.scopes[0].value},
-            )
+            raise self.refuse(principal.actor.name)
         return principal
+
+    def refuse(self, name: str) -> Problem:
+        """The refusal of a key of this name, which has none of the scopes."""
+        return Problem(
+            NOT_PERMITTED,
+            f"This needs the scope {' or '.join(self.scopes)}, which the API key {name!r} lacks.",
+            members={"required_scope": self.scopes[0].value},
+        )
 
     def sentence(self) -> str:
         """What the documentation of an operation says of it."""
@@ -159,6 +163,14 @@ AccessChecker = Annotated[Principal, Depends(Requires(Scope.ACCESS_CHECK))]
 Administrator = Annotated[Principal, Depends(Requires(Scope.ADMIN))]
 
 
+def _invalid_key() -> Problem:
+    return _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
+
+
 def _not_authenticated(detail: str, *, error: str | None) -> Problem:
     challenge = 'Bearer realm="rollcall"' + (f', error="{error}"' if error else "")
     return Problem(NOT_AUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
+
+
+illustrate(_invalid_key())
+illustrate(Requires(Scope.LEARNERS_WRITE).refuse("hr-feed"))

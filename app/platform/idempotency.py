@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
-from app.platform.problems import INVALID_REQUEST, Problem, define_problem, request_id_of
+from app.platform.problems import INVALID_REQUEST, Problem, define_problem, illustrate, request_id_of
 from app.platform.tables import idempotency_keys
 
 KEPT = timedelta(hours=24)
@@ -170,9 +170,7 @@ async def _claim(
         )
         return claim
     if known.request_hash != request_hash:
-        raise Problem(
-            KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
-        )
+        raise _reused()
     if known.status is not None:
         return Response(
             known.body, known.status, headers={**(known.headers or {}), "Idempotent-Replayed": "true"}
@@ -183,9 +181,19 @@ async def _claim(
     return claim
 
 
+def _reused() -> Problem:
+    return Problem(
+        KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
+    )
+
+
 def _in_progress() -> Problem:
     return Problem(
         KEY_IN_PROGRESS,
         "The first request with this Idempotency-Key is still running.",
         headers={"Retry-After": "2"},
     )
+
+
+illustrate(_reused())
+illustrate(_in_progress())

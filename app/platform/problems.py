@@ -22,12 +22,13 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem: its code, HTTP status, title, and what its page says."""
+    """One kind of problem: its code, HTTP status, title, what its page says, and its members of its own."""
 
     code: str
     status: int
     title: str
     explanation: str
+    members: type[BaseModel] | None = None
 
     @property
     def uri(self) -> str:
@@ -38,11 +39,16 @@ class ProblemType:
 CATALOGUE: dict[str, ProblemType] = {}
 
 
-def define_problem(code: str, status: int, title: str, explanation: str) -> ProblemType:
-    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made."""
+def define_problem(
+    code: str, status: int, title: str, explanation: str, members: type[BaseModel] | None = None
+) -> ProblemType:
+    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made.
+
+    `members` describes what it has besides the members of every problem (RFC 9457 section 3.2).
+    """
     if code in CATALOGUE:
         raise ValueError(f"the problem {code} is defined twice")
-    CATALOGUE[code] = ProblemType(code, status, title, explanation)
+    CATALOGUE[code] = ProblemType(code, status, title, explanation, members)
     return CATALOGUE[code]
 
 
@@ -81,6 +87,14 @@ class Problem(Exception):
         )
 
 
+EXAMPLES: dict[str, Problem] = {}
+
+
+def illustrate(problem: Problem) -> None:
+    """Show this problem in openapi.yaml as the example of its kind; make it as the real ones are made."""
+    EXAMPLES[problem.type.code] = problem
+
+
 class FieldError(BaseModel):
     """One field that is wrong."""
 
@@ -110,6 +124,12 @@ class ProblemDocument(BaseModel):
     errors: list[FieldError] | None = None
 
 
+class NotPermittedMembers(BaseModel):
+    """What `not-permitted` tells besides."""
+
+    required_scope: Annotated[str, Field(description="The scope to ask for.")]
+
+
 NOT_AUTHENTICATED = define_problem(
     "not-authenticated",
     401,
@@ -123,6 +143,7 @@ NOT_PERMITTED = define_problem(
     "Not permitted",
     "The credential is good but lacks the scope that `required_scope` names. An administrator can make a key "
     "that has it.",
+    NotPermittedMembers,
 )
 NOT_FOUND = define_problem(
     "not-found",
@@ -186,6 +207,8 @@ DATABASE_UNAVAILABLE = define_problem(
     "The database did not answer; try again after `Retry-After` seconds.",
 )
 
+_RETRY_SHORTLY = {"Retry-After": "2"}
+
 # How a slice puts its own exceptions into words: by the exception's exact class.
 Translations = Mapping[type[Exception], Callable[[Any], Problem]]
 
@@ -228,7 +251,7 @@ def _translate_framework(error: Exception) -> Problem | None:
         if isinstance(error.__cause__, Problem):
             return error.__cause__  # raised while the framework was reading the body
         if error.status_code == NOT_FOUND.status:
-            return Problem(NOT_FOUND, "There is nothing at this address.")
+            return _nothing_there()
         if error.status_code == PAYLOAD_TOO_LARGE.status:
             return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
         detail = describe_unreadable_body(error.__cause__) or "The body cannot be read."
@@ -247,19 +270,32 @@ def _wrong_method(request: Request) -> Problem:
     }
     if "GET" in methods or not methods:  # without a route it is a file
         methods |= {"GET", "HEAD"}
+    return _not_among(methods)
+
+
+def _not_among(methods: set[str]) -> Problem:
     allowed = ", ".join(sorted(methods))
     return Problem(METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers={"Allow": allowed})
 
 
+def _nothing_there() -> Problem:
+    return Problem(NOT_FOUND, "There is nothing at this address.")
+
+
 def _translate_database(error: Exception) -> Problem | None:
-    retry = {"Retry-After": "2"}
     if isinstance(error, PoolTimeout):
-        return Problem(OVERLOADED, "All database connections are busy; try again shortly.", headers=retry)
-    if is_unavailable(error):
         return Problem(
-            DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=retry
+            OVERLOADED, "All database connections are busy; try again shortly.", headers=_RETRY_SHORTLY
         )
+    if is_unavailable(error):
+        return _database_away()
     return None
+
+
+def _database_away() -> Problem:
+    return Problem(
+        DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=_RETRY_SHORTLY
+    )
 
 
 def _invalid_request(error: RequestValidationError) -> Problem:
@@ -267,3 +303,8 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     what = "; ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004
     return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
+
+
+illustrate(_nothing_there())
+illustrate(_not_among({"GET", "HEAD", "POST"}))
+illustrate(_database_away())

@@ -1,6 +1,6 @@
 """How strict the routes are that need a credential: nothing that is sent is passed over."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from fastapi import Request, Response
@@ -8,7 +8,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
+from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem, illustrate
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -60,12 +60,7 @@ def _require_known(request: Request, parameters: Mapping[str, bool]) -> None:
     sent = request.query_params
     unknown = [name for name in sent if name not in parameters]
     if unknown:
-        takes = f"It takes: {', '.join(sorted(parameters))}." if parameters else "It takes none."
-        raise Problem(
-            INVALID_REQUEST,
-            f"This address has no query parameter {', '.join(map(repr, unknown))}. {takes}",
-            errors=_errors(unknown, "There is no such query parameter here."),
-        )
+        raise unknown_parameters(unknown, parameters)
     repeated = [name for name in sent if not parameters[name] and len(sent.getlist(name)) > 1]
     if repeated:
         raise Problem(
@@ -75,7 +70,17 @@ def _require_known(request: Request, parameters: Mapping[str, bool]) -> None:
         )
 
 
-def _errors(names: list[str], detail: str) -> list[dict[str, str]]:
+def unknown_parameters(unknown: Sequence[str], known: Collection[str]) -> Problem:
+    """The refusal of query parameters that an address does not have."""
+    takes = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
+    return Problem(
+        INVALID_REQUEST,
+        f"This address has no query parameter {', '.join(map(repr, unknown))}. {takes}",
+        errors=_errors(unknown, "There is no such query parameter here."),
+    )
+
+
+def _errors(names: Sequence[str], detail: str) -> list[dict[str, str]]:
     return [{"pointer": f"?{name}", "detail": detail} for name in names]
 
 
@@ -87,8 +92,12 @@ def _require_json(request: Request) -> None:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not _announces_body(request) or content_type == "application/json" or content_type.endswith("+json"):
         return
+    raise _not_json(content_type)
+
+
+def _not_json(content_type: str) -> Problem:
     came = f"not {content_type!r}" if content_type else "and came without a Content-Type"
-    raise Problem(
+    return Problem(
         UNSUPPORTED_MEDIA_TYPE,
         f"The body must be JSON, sent with `Content-Type: application/json`, {came}.",
         headers={"Accept": "application/json"},
@@ -102,3 +111,6 @@ async def _require_no_body(request: Request) -> None:
         if block:
             detail = "This takes no body; what it takes stands in the path and the query."
             raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
+
+
+illustrate(_not_json("text/plain"))
