@@ -1,6 +1,7 @@
 """What every service answers: health, its own description, and a page for each kind of problem."""
 
 import asyncio
+import re
 from html import escape
 from typing import Annotated, Any
 
@@ -155,9 +156,13 @@ async def explain_problem(
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse(_describe(kind))
     paragraphs = (
-        f"<p>{escape(kind.explanation)}</p><p>Status {kind.status}, code <code>{kind.code}</code>.</p>"
+        f"<p>{_as_html(kind.explanation)}</p><p>Status {kind.status}, code <code>{kind.code}</code>.</p>"
     )
     return _page(kind.title, paragraphs + '<p><a href="../problems">All problems</a></p>')
+
+
+def _as_html(text: str) -> str:
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _page(title: str, body: str) -> HTMLResponse:

@@ -105,6 +105,7 @@ async def test_every_kind_of_problem_has_a_page_and_a_document(service: Service)
             assert page.status_code == 200, code
             assert page.headers["Content-Type"].startswith("text/html")
             assert f"<code>{code}</code>" in page.text
+            assert "`" not in page.text
             assert EXTERNAL.findall(page.text) == []
             document = await client.get(kind.uri, headers={"Accept": "application/json"})
             assert document.json() == {
@@ -135,7 +136,7 @@ async def test_texts_are_escaped_in_pages(service: Service):
         for path in ("/problems", "/problems/not-authenticated"):
             page = (await client.get(path)).text
             assert "<API key>" not in page
-        assert "&lt;API key&gt;" in page
+        assert "<code>Authorization: Bearer &lt;API key&gt;</code>" in page
 
 
 async def test_an_unknown_kind_of_problem_is_not_found(service: Service):
