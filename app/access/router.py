@@ -13,13 +13,13 @@ from app.domain.access import Access, DenialReason, decide_access
 from app.domain.status import Status, resolve_status
 from app.learners import repository, service
 from app.learners.errors import LearnerNotFound
+from app.learners.filters import UsernameText
 from app.learners.learner import Learner
 from app.learners.problems import learner_not_found
 from app.learners.router import LearnerIdPath, cause_of, learner_id_of
 from app.learners.schemas import SessionStartedAt
 from app.organizations.authentication import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now
-from app.platform.fields import PlainText
 from app.platform.metrics import ACCESS_CHECKS
 from app.platform.openapi import answers
 from app.platform.problems import Problem, define_problem, illustrate
@@ -122,7 +122,7 @@ async def check_access_by_username(
     principal: AccessChecker,
     database: Db,
     now: Now,
-    username: Annotated[PlainText, Query(min_length=1, max_length=255, description="In any case.")],
+    username: Annotated[UsernameText, Query(description="In any case.")],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
     """The same by username."""

@@ -16,11 +16,15 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
 
+def tidy(value: str) -> str:
+    """The text as it would be stored: without outer spaces, and composed (NFC)."""
+    tidied = value.strip()
+    return tidied if tidied.isascii() else unicodedata.normalize("NFC", tidied)
+
+
 def _clean(value: str, name: str, longest: int) -> str:
-    cleaned = value.strip()
+    cleaned = tidy(value)
     is_ascii = cleaned.isascii()
-    if not is_ascii:
-        cleaned = unicodedata.normalize("NFC", cleaned)
     if not cleaned:
         raise InvalidValue(f"{name} must not be empty.")
     if len(cleaned) > longest:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from app.domain.errors import InvalidValue
 
@@ -52,6 +53,11 @@ Day = Annotated[date, BeforeValidator(_as_written)]
 Reason = Annotated[
     PlainText, Field(max_length=1000, description="Why; kept in the history.", examples=["contract ended"])
 ]
+
+
+def shown_length(longest: int) -> JsonDict:
+    """How the document tells the length of a text that a rule of the domain measures, outer spaces apart."""
+    return {"minLength": 1, "maxLength": longest}
 
 
 def cleaned_by(clean: Callable[[str], str]) -> AfterValidator:

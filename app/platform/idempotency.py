@@ -51,8 +51,9 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="1 to 255 printable ASCII characters. The same key with the same request gives the first "
-        "answer again, with `Idempotent-Replayed: true`. Kept 24 hours.",
+        description="1 to 255 ASCII letters, digits and punctuation marks (`!` to `~`), no spaces; a UUID is a good "
+        "one. The same key with the same request gives the first answer again, with `Idempotent-Replayed: true`. "
+        "Kept 24 hours.",
     ),
 ]
 
@@ -112,7 +113,7 @@ async def run_once(
     if key is None:
         return await work(Claim(organization_id))
     if not _KEY.fullmatch(key):
-        detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces."
+        detail = "An Idempotency-Key is 1 to 255 ASCII letters, digits and punctuation marks, without spaces."
         raise Problem(
             INVALID_REQUEST, detail, errors=[{"pointer": "header:Idempotency-Key", "detail": detail}]
         )

@@ -434,6 +434,28 @@ async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Api):
     assert (await api.get(learner))["status"] == "activated"
 
 
+async def test_the_lengths_in_the_document_are_those_that_are_refused(api: Api):
+    schemas = api.service.app.openapi()["components"]["schemas"]
+    for path, model, name in (
+        ("/learners", "NewLearner", "username"),
+        ("/learners", "NewLearner", "email"),
+        ("/learners", "NewLearner", "first_name"),
+        ("/learners", "NewLearner", "external_id"),
+        ("/api-keys", "NewApiKey", "name"),
+    ):
+        schema = schemas[model]["properties"][name]
+        (longest,) = (each["maxLength"] for each in (schema, *schema.get("anyOf", [])) if "maxLength" in each)
+        others = {"username": f"with-{name}"} if path == "/learners" else {"scopes": ["admin"]}
+        fits = "@x".rjust(longest, "y") if name == "email" else "y" * longest
+        for much in (1, 300):
+            answer = await api.client.post(path, json=others | {name: fits + "y" * much})
+            assert pointers(answer) == {f"/{name}"}
+            assert f"at most {longest}" in answer.json()["detail"]
+        assert pointers(await api.client.post(path, json=others | {name: " "})) == {f"/{name}"}
+        answer = await api.client.post(path, json=others | {name: f"   {fits}  "})
+        assert (answer.status_code, answer.json()[name]) == (201, fits)
+
+
 async def test_a_problem_never_repeats_much_of_what_was_sent(api: Api):
     answer = await api.client.get("/learners", params={"x" * 20_000: "1"})
     assert answer.status_code == 422
