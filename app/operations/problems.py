@@ -49,6 +49,12 @@ def _selection_changed(error: SelectionChanged) -> Problem:
     )
 
 
+def outcomes_removed() -> Problem:
+    """The answer to whoever asks too late what became of each learner."""
+    return Problem(OUTCOMES_REMOVED, "What became of each learner is not kept any more; the counts are.")
+
+
 TRANSLATIONS: Translations = {SelectionChanged: _selection_changed}
 
 illustrate(_selection_changed(SelectionChanged(2340, 2341)))
+illustrate(outcomes_removed())

@@ -8,7 +8,13 @@ from fastapi.responses import StreamingResponse
 
 from app.operations import bulk_actions, report, repository, service, waiting
 from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied
-from app.operations.problems import OPERATION_NOT_FOUND, OUTCOMES_REMOVED, SELECTION_CHANGED, SelectionChanged
+from app.operations.problems import (
+    OPERATION_NOT_FOUND,
+    OUTCOMES_REMOVED,
+    SELECTION_CHANGED,
+    SelectionChanged,
+    outcomes_removed,
+)
 from app.operations.runner import Runner
 from app.operations.schemas import (
     BulkActionRequest,
@@ -190,7 +196,7 @@ async def list_outcomes(
     """
     operation = await _get(runner.database, principal, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
-        raise Problem(OUTCOMES_REMOVED, "What became of each learner is not kept any more; the counts are.")
+        raise outcomes_removed()
     wanted = () if outcome is None else (OutcomeName(outcome),)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
