@@ -14,8 +14,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(RUNS) ## start the service, on a fresh machine too
-	$(BIN)/rollcall serve
+run: $(RUNS) ## start the service, on a fresh machine too; ARGS="--port 8001" for another port
+	$(BIN)/rollcall serve $(ARGS)
 
 test: $(DEVELOPS) ## run the tests on SQLite and on PostgreSQL; ARGS="-k expired" for some of them
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,8 +1,9 @@
 """The application: its parts put together, its doors mounted, its start and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -23,13 +24,13 @@ from app.imports.worker import CsvImportWorker
 from app.operations.bulk_actions import BulkActionWorker
 from app.operations.operation import Kind, Worker
 from app.operations.reverts import RevertWorker
-from app.operations.runner import Runner
+from app.operations.runner import Engine, Runner
 from app.organizations.authentication import Authenticator
 from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
 from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging, get_logger
-from app.platform.middleware import BodyLimit, RequestContext
+from app.platform.middleware import BodyLimit, HeadAsGet, RequestContext
 from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
@@ -40,6 +41,8 @@ from app.settings import Settings
 _FLUSH_SECONDS = 30
 
 logger = get_logger("rollcall")
+
+NewEngine = Callable[[Database, Runner, Settings], Engine]
 
 WORKERS: dict[Kind, Worker] = {
     Kind.BULK_ACTION: BulkActionWorker(),
@@ -54,8 +57,10 @@ _TRANSLATIONS = {
 }
 
 
-def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
-    """The ASGI application. Opens nothing before its lifespan begins."""
+def create_app(
+    settings: Settings | None = None, clock: Clock | None = None, new_engine: NewEngine | None = None
+) -> FastAPI:
+    """The ASGI application. Opens nothing before its lifespan begins. `new_engine`: another than the durable one."""
     settings = settings or Settings()
     clock = clock or SystemClock()
 
@@ -67,13 +72,17 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         authenticator = Authenticator(database, clock, RateLimiter(settings.rate_limit_per_minute))
         api.state.authenticator = authenticator
         api.state.runner = Runner(database, clock, WORKERS)
+        engine = None
+        if settings.runs_operations:
+            engine = (new_engine or new_durable_engine)(database, api.state.runner, settings)
+            engine.start()
         flushing = asyncio.create_task(_flush_key_use(authenticator))
-        await api.state.runner.take_up_unfinished()
         try:
             with notice_of_stop() as api.state.stopping:
                 yield
         finally:
-            await api.state.runner.stop()
+            if engine is not None:
+                await engine.stop()
             flushing.cancel()
             with suppress(asyncio.CancelledError):
                 await flushing
@@ -108,8 +117,16 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     api.add_middleware(
         BodyLimit, limits={"/imports/csv": settings.max_import_bytes}, default=settings.max_body_bytes
     )
+    api.add_middleware(HeadAsGet)
     api.add_middleware(RequestContext, clock=clock, max_in_flight=settings.max_requests_in_flight)
     return api
+
+
+def new_durable_engine(database: Database, runner: Runner, settings: Settings) -> Engine:
+    """The engine of a server or worker."""
+    from app.operations.engine import DurableEngine  # noqa: PLC0415 - half a second that only they need
+
+    return DurableEngine(database, runner, timedelta(days=settings.outcomes_days))
 
 
 async def _flush_key_use(authenticator: Authenticator) -> None:

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     rate_limit_per_minute: Annotated[
         int, Field(ge=0, description="Requests a minute for one credential, per process; 0 = no limit.")
     ] = 6000
+    outcomes_days: Annotated[
+        int, Field(ge=1, description="How long outcomes and the rows as they were sent are kept, in days.")
+    ] = 30
+    with_worker: Annotated[
+        bool, Field(description="Whether `serve` runs large operations too; with SQLite it always does.")
+    ] = False
     log_format: Annotated[
         Literal["auto", "json", "console"],
         Field(description="`json` lines, `console` text, or `auto`: text on a terminal only."),
@@ -42,6 +48,11 @@ class Settings(BaseSettings):
         int,
         Field(ge=0, description="How long accepted requests may take to finish after SIGTERM, in seconds."),
     ] = 30
+
+    @property
+    def runs_operations(self) -> bool:
+        """Whether a process that serves runs large operations as well."""
+        return self.with_worker or self.database_url.startswith("sqlite")
 
     @field_validator("database_url")
     @classmethod

@@ -5,12 +5,13 @@ import asyncio
 import os
 import platform
 
-from bench import access, imports, pages, plans
+from bench import access, imports, many, pages, plans
 from bench.databases import KINDS, Databases, databases, new_organization, opened, server_version
 from bench.population import gather_statistics, populate
 
 _LEARNERS = 1_000_000
 _ROWS = 100_000
+_BENCHMARKS = ("plans", "pages", "import", "many", "access")
 
 
 def main() -> None:
@@ -20,23 +21,23 @@ def main() -> None:
         description="Measure Rollcall on databases that are thrown away afterwards. "
         "Compare within one run: what else the machine does is in every number.",
     )
-    parser.add_argument(
-        "benchmark", nargs="?", default="all", choices=["all", "plans", "pages", "import", "access"]
-    )
+    parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *_BENCHMARKS])
     parser.add_argument("--database", default="both", choices=[*KINDS, "both"])
-    parser.add_argument("--learners", type=int, default=_LEARNERS, help="in plans and pages (%(default)s)")
+    parser.add_argument(
+        "--learners", type=int, default=_LEARNERS, help="in plans, pages and many (%(default)s)"
+    )
     parser.add_argument("--rows", type=int, default=_ROWS, help="in import and access (%(default)s)")
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
     for kind in KINDS if options.database == "both" else [options.database]:
         with databases(kind) as fresh:
-            wants = (
-                {"plans", "pages", "import", "access"} if options.benchmark == "all" else {options.benchmark}
-            )
+            wants = set(_BENCHMARKS) if options.benchmark == "all" else {options.benchmark}
             if wants & {"plans", "pages"}:
                 asyncio.run(_lists(fresh, options.learners, wants))
             if "import" in wants:
                 imports.measure(fresh, options.rows)
+            if "many" in wants:
+                many.measure(fresh, options.learners)
             if "access" in wants:
                 access.measure(fresh, options.rows)
 

@@ -20,6 +20,7 @@ from app.organizations.organization import Organization
 from app.platform import schema
 from app.platform.database import Database
 from app.settings import Settings
+from tests.engines import TaskEngine
 from tests.postgres import PostgresMissing, PostgresServer
 
 # Examples are slow on a busy machine, not wrong; fixtures are made to be shared between them.
@@ -180,7 +181,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 async def run_service(url: str, **options: Any) -> AsyncIterator[Service]:
     """The service on this database, migrated, with its lifespan running."""
     clock = FixedClock()
-    app = create_app(Settings(database_url=url, **{"rate_limit_per_minute": 0, **options}), clock)
+    app = create_app(
+        Settings(database_url=url, **{"rate_limit_per_minute": 0, "with_worker": True, **options}),
+        clock,
+        TaskEngine,
+    )
     database = Database(url)
     await schema.prepare(database)
     await database.close()

@@ -21,15 +21,18 @@ from typing import Any, Self
 
 import httpx
 
-from app.cli.main import main
+from app.cli.main import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds, for a busy machine: what takes this long hangs.
 PATIENCE = 120.0
 
 _context = multiprocessing.get_context("forkserver")
-# The second is what runs the tests, which Python imports again in every such process.
-_context.set_forkserver_preload(["tests.processes", "pytest"])
+# The second is what runs the tests, which Python imports again in every such process; the others what a command
+# would import when it is called.
+_context.set_forkserver_preload(
+    ["tests.processes", "pytest", "app.main", *(module for module, _ in COMMANDS.values())]
+)
 
 
 def environment(database_url: str | None, **settings: Any) -> dict[str, str]:
@@ -171,7 +174,9 @@ class Server:
     def start(self) -> Self:
         """Start, and wait until it can serve."""
         arguments = ["serve", "--port", str(self.port), *self.options]
-        variables = environment(self.database_url, rate_limit_per_minute=0, **self.settings)
+        variables = environment(
+            self.database_url, **{"rate_limit_per_minute": 0, "with_worker": True, **self.settings}
+        )
         variables["TMPDIR"] = str(self.folder)
         output, errors = self.folder / "stdout", self.folder / "stderr"
         output.unlink(missing_ok=True)

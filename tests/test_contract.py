@@ -17,12 +17,13 @@ from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi import checks
 
 from app.main import create_app
+from app.platform.problems import CATALOGUE
 from app.settings import Settings
 from tests.conftest import Api
 
 pytestmark = pytest.mark.anyio
 
-EXAMPLES = 8  # of what is right, and as many of what is wrong, for each operation
+REQUESTS = 8  # of what is right, and as many of what is wrong, for each operation
 PROBLEM = "application/problem+json"
 
 
@@ -53,7 +54,7 @@ def draw(label: str, mode: GenerationMode) -> list[Case]:
     cases: list[Case] = []
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=REQUESTS,
         derandomize=True,
         database=None,
         phases=[Phase.generate],
@@ -91,16 +92,26 @@ async def send(api: Api, case: Case) -> httpx.Response:
     )
 
 
+COMMON = {"type", "code", "title", "status", "detail", "instance"}
+FRAMING = {"content-type", "content-length", "x-content-type-options", "connection"}
+
+
 def check(case: Case, answer: httpx.Response) -> None:
     """Status, header fields, content type and body are as the document says, and so is the kind of problem."""
     try:
         case.validate_response(answer, checks=CHECKS)
     except FailureGroup as failures:
         raise AssertionError(str(failures)) from None
+    documented = case.operation.definition.raw["responses"][str(answer.status_code)]
+    assert set(answer.headers) - FRAMING <= {name.lower() for name in documented["headers"]}
     if answer.is_error:
-        documented = case.operation.definition.raw["responses"][str(answer.status_code)]
+        assert "Input should" not in answer.text, "a type of error without a sentence in wording.py"
         assert answer.headers["Content-Type"] == PROBLEM
-        assert answer.json()["code"] in documented["content"][PROBLEM]["examples"], answer.text
+        problem = answer.json()
+        assert problem["code"] in documented["content"][PROBLEM]["examples"], answer.text
+        members = CATALOGUE[problem["code"]].members
+        own = set(members.model_fields) if members else set()
+        assert set(problem) - {"errors"} == COMMON | own, answer.text
 
 
 @pytest.mark.parametrize("mode", GenerationMode, ids=lambda mode: mode.value)

@@ -24,7 +24,11 @@ def rows(text: str) -> list[list[str]]:
 
 def test_the_configuration_is_that_of_the_settings() -> None:
     assert rows(section("Configuration")) == [
-        [f"`ROLLCALL_{name.upper()}`", f"`{field.default}`", str(field.description)]
+        [
+            f"`ROLLCALL_{name.upper()}`",
+            f"`{str(field.default).lower() if field.annotation is bool else field.default}`",
+            str(field.description),
+        ]
         for name, field in Settings.model_fields.items()
     ]
 

@@ -391,7 +391,7 @@ def test_an_import_that_was_interrupted_at_the_terminal_is_finished_by_the_next_
 
     assert ended(importing) == 130
     said = errors.read_text()
-    assert "interrupted; the next start of `rollcall serve` does the rest" in said
+    assert "interrupted; the service does the rest, now or when it starts" in said
     assert "Traceback" not in said
     [(done,)] = query(empty_database, "SELECT done FROM operations WHERE finished_at IS NULL")
     assert 0 < done < ROWS

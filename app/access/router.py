@@ -1,34 +1,64 @@
 """Access checks, by id and by username, and the one that records that training was accessed."""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.access import Access, DenialReason, decide_access
-from app.domain.status import Status
+from app.domain.status import Status, resolve_status
 from app.learners import repository, service
 from app.learners.errors import LearnerNotFound
+from app.learners.filters import UsernameText
 from app.learners.learner import Learner
+from app.learners.problems import learner_not_found
 from app.learners.router import LearnerIdPath, cause_of, learner_id_of
 from app.learners.schemas import SessionStartedAt
 from app.organizations.authentication import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now
-from app.platform.fields import PlainText
 from app.platform.metrics import ACCESS_CHECKS
 from app.platform.openapi import answers
-from app.platform.problems import NOT_FOUND, Problem, define_problem
+from app.platform.problems import Problem, define_problem, illustrate
+
+
+class DeniedMembers(BaseModel):
+    """What `access-denied` tells besides; `status` of a problem is the HTTP status (RFC 9457)."""
+
+    learner_id: str
+    allowed: Literal[False]
+    learner_status: Annotated[Status, Field(description="The learner's status.")]
+    reason: Annotated[DenialReason, Field(description="Why not.")]
+    sessions_valid_from: Annotated[
+        datetime | None, Field(description="Portal sessions that began before are refused. Null = no limit.")
+    ]
+    checked_at: datetime
+
 
 ACCESS_DENIED = define_problem(
     "access-denied",
     403,
     "Access denied",
     "The learner, or this portal session, may not enter; `reason` says why. Nothing was recorded.",
+    DeniedMembers,
 )
 
+_NOBODY = learner_not_found()
+
 router = APIRouter(tags=["access"], route_class=AuthenticatedRoute)
+
+
+_EXAMPLE: JsonDict = {
+    "learner_id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
+    "allowed": False,
+    "status": "deactivated",
+    "reason": "deactivated",
+    "sessions_valid_from": "2026-11-02T10:00:00Z",
+    "checked_at": "2026-11-02T10:00:05Z",
+}
 
 
 class AccessDocument(BaseModel):
@@ -36,18 +66,7 @@ class AccessDocument(BaseModel):
 
     model_config = ConfigDict(
         title="Access",
-        json_schema_extra={
-            "examples": [
-                {
-                    "learner_id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
-                    "allowed": False,
-                    "status": "deactivated",
-                    "reason": "deactivated",
-                    "sessions_valid_from": "2026-11-02T10:00:00Z",
-                    "checked_at": "2026-11-02T10:00:05Z",
-                }
-            ]
-        },
+        json_schema_extra={"examples": [_EXAMPLE]},
     )
 
     learner_id: str
@@ -76,7 +95,7 @@ def _present(learner: Learner, access: Access, now: datetime) -> dict[str, Any]:
     "/learners/{learner_id}/access",
     summary="May this learner enter?",
     response_model=AccessDocument,
-    responses=answers(NOT_FOUND),
+    responses=answers(_NOBODY),
 )
 async def check_access(
     principal: AccessChecker,
@@ -97,13 +116,13 @@ async def check_access(
     "/access",
     summary="May the learner with this username enter?",
     response_model=AccessDocument,
-    responses=answers(NOT_FOUND),
+    responses=answers(_NOBODY),
 )
 async def check_access_by_username(
     principal: AccessChecker,
     database: Db,
     now: Now,
-    username: Annotated[PlainText, Query(min_length=1, max_length=255, description="In any case.")],
+    username: Annotated[UsernameText, Query(description="In any case.")],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
     """The same by username."""
@@ -120,7 +139,7 @@ async def check_access_by_username(
     "/learners/{learner_id}/access",
     summary="Let a learner in, and record it",
     response_model=AccessDocument,
-    responses=answers(NOT_FOUND, ACCESS_DENIED),
+    responses=answers(_NOBODY, ACCESS_DENIED),
 )
 async def enter(
     principal: AccessChecker,
@@ -131,7 +150,7 @@ async def enter(
 ) -> Any:
     """The check that also records that training was accessed: the first access makes an activated learner active.
 
-    A refusal records nothing.
+    The answer has the status that the learner has from then on. A refusal records nothing.
     """
     cause = cause_of(principal, now)
     identifier = learner_id_of(learner_id)
@@ -142,10 +161,18 @@ async def enter(
         )
 
     learner, access = await database.write(transaction)
-    document = _present(learner, access, now)
+    # The first access has just changed what the decision rested on.
+    status = resolve_status(learner.account, cause.today)
+    document = _present(learner, replace(access, status=status), now)
     if not access.allowed:
-        members = AccessDocument.model_validate(document).model_dump(mode="json")
-        # `status` of a problem is the HTTP status (RFC 9457); the learner's goes by another name here.
-        members["learner_status"] = members.pop("status")
-        raise Problem(ACCESS_DENIED, f"The learner may not enter: {access.reason}.", members=members)
+        raise _denied(document)
     return document
+
+
+def _denied(document: dict[str, Any]) -> Problem:
+    members = DeniedMembers(learner_status=document["status"], **document)
+    detail = f"The learner may not enter: {members.reason}."
+    return Problem(ACCESS_DENIED, detail, members=members.model_dump(mode="json"))
+
+
+illustrate(_denied(_EXAMPLE))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, checked_as, examples
-from app.cli.terminal import print_table, stderr
+from app.cli.terminal import print_table
 from app.organizations import repository, service
 from app.organizations.api_keys import Scope
 from app.organizations.errors import ApiKeyNotFound
@@ -69,7 +69,7 @@ def create_key(
             return secret
 
         secret = await database.write(issue)
-        stderr.print(f"The key {name!r} of {organization}, shown only now:", highlight=False)
+        typer.echo(f"The key {name!r} of {organization}, shown only now:", err=True)
         typer.echo(secret)
 
     run(work)

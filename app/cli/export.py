@@ -1,13 +1,13 @@
 """`rollcall export`: learners out as CSV, to a file or a pipe."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from app.cli.environment import get_organization, run
 from app.cli.options import OrganizationOption, checked_as, examples
+from app.cli.terminal import open_output
 from app.domain.status import Status
 from app.learners import export as export_csv
 from app.learners import repository as learners
@@ -45,26 +45,24 @@ def export(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write; else stdout.")
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; else, or for -, standard output."),
     ] = None,
 ) -> None:
-    """Write learners as CSV, in the columns of an import: what is exported imports back unchanged."""
+    """Write learners as CSV, in the columns of an import. What is exported imports back unchanged."""
     wanted = LearnerFilter(status=tuple(status) if status else None, q=q)
 
     async def work(database: Database) -> None:
         async with database.read() as connection:
             owner = await get_organization(connection, organization)
         today = owner.today(SystemClock().now())
-        with _written(output) as target:
-            target.write(export_csv.header_line())
+        with open_output(output) as target:
+            target.write(export_csv.lines([export_csv.HEADER]))
             async with database.snapshot() as connection:
-                async for batch in learners.stream(connection, owner.id, wanted, today, Sort("username")):
-                    target.write(export_csv.learner_lines(batch, today))
+                cells = export_csv.cells(today, connection.dialect.name)
+                async for rows in learners.stream(
+                    connection, cells, owner.id, wanted, today, Sort("username")
+                ):
+                    target.write(export_csv.lines(rows))
 
     run(work)
-
-
-def _written(output: Path | None) -> TextIO:
-    """The file to write, or stdout, which stays open; line ends are left as they come."""
-    target = sys.stdout.fileno() if output is None else output
-    return open(target, "w", encoding="utf-8", newline="", closefd=output is not None)

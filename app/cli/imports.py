@@ -5,20 +5,23 @@ import getpass
 import shutil
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, checked_as, examples
-from app.cli.terminal import stderr
+from app.cli.terminal import is_stdout, open_output
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
-from app.main import WORKERS
+from app.imports.worker import CsvImportWorker
 from app.operations import repository as operations
 from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName
 from app.operations.report import stream_report
@@ -30,10 +33,12 @@ from app.platform.database import Database
 from app.platform.fields import Reason
 from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
+from app.platform.presence import presence_at
 
 _NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
 _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
+_WORKER = CsvImportWorker()
 
 commands = typer.Typer()
 
@@ -68,7 +73,10 @@ def import_csv(
     ] = None,
     rejects: Annotated[
         Path | None,
-        typer.Option(help="Write the rows that were not applied to this CSV, to mend and import again."),
+        typer.Option(
+            help="Write the rows that were not applied to this CSV, to mend and import again; - writes them to "
+            "standard output, and all else to standard error."
+        ),
     ] = None,
 ) -> None:
     """Import a roster. Exit status 1 when rows were not applied.
@@ -93,19 +101,20 @@ def import_csv(
         async with database.read() as connection:
             owner = await get_organization(connection, organization)
         clock = SystemClock()
-        runner = Runner(database, clock, WORKERS)
+        runner = Runner(database, clock, {Kind.CSV_IMPORT: _WORKER})
         actor = Actor("command-line", None, getpass.getuser())
         with _opened(file) as opened:
             operation = await submit_import(
                 runner, opened, import_options, owner, actor, clock.now(), _ignore_stored
             )
-        try:
-            operation = await _follow(runner, operation)
-        except asyncio.CancelledError:
-            typer.echo("rollcall: interrupted; the next start of `rollcall serve` does the rest", err=True)
-            raise
-        finally:
-            await runner.stop()
+        async with _somebody_running(runner, operation):
+            try:
+                operation = await _follow(runner, operation)
+            except asyncio.CancelledError:
+                typer.echo(
+                    "rollcall: interrupted; the service does the rest, now or when it starts", err=True
+                )
+                raise
         await _report_import(runner, operation, rejects)
 
     configure_logging("console", "error")
@@ -115,6 +124,23 @@ def import_csv(
 
 async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> None:
     """There is no idempotency key to complete at a terminal."""
+
+
+@asynccontextmanager
+async def _somebody_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
+    """Run the operation here, unless a server or worker lives, which does it."""
+    presence = presence_at(runner.database)
+    try:
+        is_alone = await presence.enter() and await presence.living() == {presence.name}
+        running = asyncio.create_task(runner.run(operation)) if is_alone else None
+        try:
+            yield
+        finally:
+            runner.stop()
+            if running is not None:
+                await running
+    finally:
+        await presence.leave()
 
 
 def _opened(file: Path) -> BinaryIO:
@@ -135,6 +161,7 @@ async def _follow(runner: Runner, operation: Operation) -> Operation:
     if operation.is_finished:
         return operation
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    stderr = Console(stderr=True)
     shown_tenth = 0
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
         bar = progress.add_task("Importing", total=operation.total)
@@ -151,9 +178,13 @@ async def _follow(runner: Runner, operation: Operation) -> Operation:
 async def _report_import(runner: Runner, operation: Operation, rejects: Path | None) -> None:
     for warning in operation.warnings:
         typer.echo(f"warning: {warning['detail']}", err=True)
-    typer.echo(f"{'Dry run' if operation.dry_run else 'Operation'} {operation.id}: {operation.state.value}")
-    for outcome in OUTCOMES[Kind.CSV_IMPORT]:
-        typer.echo(f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}")
+    kind = "Dry run" if operation.dry_run else "Operation"
+    lines = [f"{kind} {operation.id}: {operation.state.value}"]
+    lines += (
+        f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}"
+        for outcome in OUTCOMES[Kind.CSV_IMPORT]
+    )
+    typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
     not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED)
     if operation.problem is not None:
         typer.echo(str(operation.problem["detail"]), err=True)
@@ -161,7 +192,8 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
         await _show_problems(runner, operation, not_applied)
         if rejects is not None:
             await _write_rejects(runner, operation, rejects)
-            typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
+            if not is_stdout(rejects):
+                typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
     if not_applied or operation.problem is not None:
         raise typer.Exit(1)
 
@@ -181,7 +213,6 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
 
 
 async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
-    with rejects.open("w", encoding="utf-8", newline="") as output:
-        worker = WORKERS[Kind.CSV_IMPORT]
-        async for lines in stream_report(runner.database, operation, worker, _NOT_APPLIED):
+    with open_output(rejects) as output:
+        async for lines in stream_report(runner.database, operation, _WORKER, _NOT_APPLIED):
             output.write(lines)

@@ -1,52 +1,71 @@
 """The command `rollcall` as a whole: what it consists of, and how it ends."""
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from app import __version__
-from app.cli import api_keys, export, imports, migrate, openapi, organizations, serve
-from app.cli.errors import Failure
-from app.domain.errors import InvalidValue
-from app.imports.reader import UnreadableCsv
-from app.organizations.errors import SlugTaken
-from app.platform.schema import SchemaMismatch
+
+# Where each command is, and what the list of them says, in this order. Its module is imported only when it is
+# called: what all of them need takes seconds.
+COMMANDS = {
+    "serve": ("app.cli.serve", "Start the service."),
+    "worker": ("app.cli.worker", "Run large operations (PostgreSQL only)."),
+    "migrate": ("app.cli.migrate", "Bring the database's schema to this version."),
+    "import": ("app.cli.imports", "Import a roster."),
+    "export": ("app.cli.export", "Write learners as CSV, in the columns of an import."),
+    "openapi": ("app.cli.openapi", "Print the OpenAPI document of the service."),
+    "organizations": ("app.cli.organizations", "The tenants: each has its own learners, keys and time zone."),
+    "keys": ("app.cli.api_keys", "The API keys of an organization."),
+}
+
+
+def load_command(name: str) -> Any:
+    """The command of this name, with its options or its own commands."""
+    group = get_group(import_module(COMMANDS[name][0]).commands)
+    return group.commands.get(name, group)
+
+
+class _Commands(TyperGroup):
+    """The commands by name and summary; only the one that is called is loaded."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=summary) for name, (_, summary) in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command that is called, and load it."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else load_command(name), rest
+
 
 commands = typer.Typer(
     name="rollcall",
+    cls=_Commands,
     help="Decides who may log in to a learning portal.\n\n"
     "Start with `rollcall serve`: it sets up its database, prints the first API key and where to go. "
     "The database is named by ROLLCALL_DATABASE_URL (default: sqlite:///var/rollcall.db).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# In the order in which `--help` lists them.
-commands.add_typer(serve.commands)
-commands.add_typer(migrate.commands)
-commands.add_typer(imports.commands)
-commands.add_typer(export.commands)
-commands.add_typer(openapi.commands)
-commands.add_typer(organizations.commands)
-commands.add_typer(api_keys.commands)
 
 
 def main() -> None:
     """Run the command line: exit status 0 = done, 1 = not (all) done, 2 = called wrongly, 130 = interrupted."""
     try:
         commands()
-    except (Failure, InvalidValue, SlugTaken, SchemaMismatch) as error:
-        _fail(str(error))
-    except UnreadableCsv as error:
-        _fail(error.detail if error.line is None else f"line {error.line}: {error.detail}")
-    except (SQLAlchemyError, OSError) as error:
-        _fail(f"the database or a file is out of reach: {getattr(error, 'orig', None) or error}")
+    except Exception as error:
+        from app.cli.errors import explain  # noqa: PLC0415 - what can fail is half of the start-up time
 
-
-def _fail(message: str) -> None:
-    sys.stderr.write(f"rollcall: {message}\n")
-    raise SystemExit(1)
+        explanation = explain(error)
+        if explanation is None:
+            raise
+        sys.stderr.write(f"rollcall: {explanation}\n")
+        raise SystemExit(1) from None
 
 
 @commands.callback(invoke_without_command=True)

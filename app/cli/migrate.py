@@ -6,6 +6,7 @@ import typer
 
 from app.cli.environment import open_database
 from app.cli.options import examples
+from app.operations import engine
 from app.platform import schema
 
 commands = typer.Typer()
@@ -26,6 +27,9 @@ def migrate() -> None:
             if before.current is not None and before.current not in before.known:
                 before.require_current()
             await schema.upgrade(database)
+            if not database.is_sqlite:
+                # The workers' own tables, for those that run as users who may not create any.
+                await asyncio.to_thread(engine.migrate, database)
             typer.echo(f"The schema is at revision {before.needed} (it was at {before.current or 'none'}).")
 
     asyncio.run(work())

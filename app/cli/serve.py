@@ -39,6 +39,13 @@ def serve(
         int,
         typer.Option(min=1, max=64, help="Processes that answer requests; more than one needs PostgreSQL."),
     ] = 1,
+    with_worker: Annotated[
+        bool,
+        typer.Option(
+            "--with-worker",
+            help="Run large operations here too, without `rollcall worker`; with SQLite always so.",
+        ),
+    ] = False,
 ) -> None:
     """Start the service. The first start creates the organization `default` and prints an admin key, once."""
     import uvicorn  # noqa: PLC0415 - half of the start-up time of every other command
@@ -46,6 +53,8 @@ def serve(
     settings = read_settings()
     if workers > 1 and settings.database_url.startswith("sqlite"):
         raise Failure("with SQLite one process does everything: leave --workers at 1, or use PostgreSQL")
+    if with_worker:
+        os.environ["ROLLCALL_WITH_WORKER"] = "true"
     _require_free(host, port)
     secret = asyncio.run(_prepare_to_serve())
     address = f"http://{_shown_host(host)}:{port}"

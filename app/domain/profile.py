@@ -12,13 +12,19 @@ MAX_LENGTH = 255
 MAX_EMAIL_LENGTH = 320
 # C0, DEL, C1, the line and paragraph separators, and lone surrogates, which no database stores.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Zero-width characters, those that change the direction of text, and the byte order mark.
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+
+
+def tidy(value: str) -> str:
+    """The text as it would be stored: without outer spaces, and composed (NFC)."""
+    tidied = value.strip()
+    return tidied if tidied.isascii() else unicodedata.normalize("NFC", tidied)
 
 
 def _clean(value: str, name: str, longest: int) -> str:
-    cleaned = value.strip()
+    cleaned = tidy(value)
     is_ascii = cleaned.isascii()
-    if not is_ascii:
-        cleaned = unicodedata.normalize("NFC", cleaned)
     if not cleaned:
         raise InvalidValue(f"{name} must not be empty.")
     if len(cleaned) > longest:
@@ -29,8 +35,15 @@ def _clean(value: str, name: str, longest: int) -> str:
 
 
 def clean_username(value: str) -> str:
-    """A username without outer spaces, 1 to 255 characters. Raises InvalidValue."""
-    return _clean(value, "A username", MAX_LENGTH)
+    """A username without outer spaces, 1 to 255 characters that can be seen. Raises InvalidValue.
+
+    With invisible ones two people could have usernames that look the same. Names may have them: some scripts
+    need joiners.
+    """
+    cleaned = _clean(value, "A username", MAX_LENGTH)
+    if not cleaned.isascii() and (found := _INVISIBLE.search(cleaned)):
+        raise InvalidValue(f"A username contains the invisible character U+{ord(found[0]):04X}.")
+    return cleaned
 
 
 def clean_external_id(value: str) -> str:

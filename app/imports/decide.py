@@ -110,6 +110,9 @@ class Roll:
                 learner,
                 Problem(problems.DUPLICATE_ROW, detail, members={"first_line": first_line}),
             )
+        if isinstance(row, RowProblem) and row.code == problems.DUPLICATE_ROW.code:
+            # Not remembered: of several such rows, somebody may have freed a later one to be applied.
+            return self._decide(line, row, learner)
         if named is not None and titled is not None and named.id != titled.id:
             detail = f"External ID {row.external_id!r} and Username {row.username!r} belong to two learners."
             return self._refuse(line, row, None, Problem(problems.IDENTITY_CONFLICT, detail))

@@ -1,7 +1,18 @@
 """The problems of imports: of the file as a whole, and of single rows."""
 
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
 from app.imports.reader import UnreadableCsv
-from app.platform.problems import Problem, ProblemType, Translations, define_problem
+from app.platform.problems import Problem, ProblemType, Translations, define_problem, illustrate
+
+
+class UnreadableMembers(BaseModel):
+    """What `unreadable-csv` tells besides."""
+
+    line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")]
+
 
 UNREADABLE_CSV = define_problem(
     "unreadable-csv",
@@ -9,6 +20,7 @@ UNREADABLE_CSV = define_problem(
     "The file cannot be read as a roster",
     "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
     "line names its columns, Username or External ID among them.",
+    UnreadableMembers,
 )
 
 
@@ -37,7 +49,7 @@ INVALID_DATE = _row_problem(
 INVALID_USERNAME = _row_problem(
     "invalid-username",
     "The username cannot be one",
-    "A username is 1 to 255 characters without control characters.",
+    "A username is 1 to 255 characters without control characters and invisible ones.",
 )
 INVALID_EXTERNAL_ID = _row_problem(
     "invalid-external-id",
@@ -58,7 +70,8 @@ IDENTITY_CONFLICT = _row_problem(
 DUPLICATE_ROW = _row_problem(
     "duplicate-row",
     "The learner stands in the file already",
-    "The first row of a learner counts; this one is a later one.",
+    "The first row of a learner counts; this one is a later one. In a report that is sent back it stays one: delete "
+    "the row, or empty its cell Problem to apply it.",
 )
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",
@@ -69,8 +82,16 @@ DEACTIVATED_BY_HAND = _row_problem(
 
 
 def _unreadable(error: UnreadableCsv) -> Problem:
-    place = "" if error.line is None else f"Line {error.line}: "
-    return Problem(UNREADABLE_CSV, place + error.detail, members={"line": error.line})
+    return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
 
 
 TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}
+
+illustrate(
+    _unreadable(
+        UnreadableCsv(
+            "The header on line 1 has neither a column Username nor a column External ID. It has: 'Name', 'Active'.",
+            line=1,
+        )
+    )
+)

@@ -44,7 +44,8 @@ class Column(StrEnum):
 _TITLES = {column: column.replace("_", " ").title().replace(" Id", " ID") for column in Column}
 _COLUMNS = {column.replace("_", ""): column for column in Column}
 # What the report of an import adds: a report that was mended and sent back is a roster.
-_REPORT_COLUMNS = {"line", "outcome", "problem"}
+_PROBLEM_COLUMN = "problem"
+_REPORT_COLUMNS = {"line", "outcome", _PROBLEM_COLUMN}
 
 # The longer marks come first: that of UTF-32 begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
@@ -75,6 +76,8 @@ _OTHER_FORMATS = tuple(
         (rb'\{\s*["}]|\[\s*["{\[\]]', "JSON", _SEND_CSV),
     )
 )
+# What no text has, but for NUL, which a text may have got by accident.
+_BINARY = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 # Stands for what is no text in the encoding. No text has it: a NUL that is truly there is no better.
 _NO_TEXT = "\0"
 _MARK_NO_TEXT = "rollcall.no-text"
@@ -92,8 +95,8 @@ codecs.register_error(_MARK_NO_TEXT, _mark_no_text)
 class UnreadableCsv(Exception):
     """The file as a whole is no roster.
 
-    `detail` is a sentence that tells what was found and what to do; `line` is where, counted from 1,
-    or None where it is no matter of one line.
+    `detail` is a sentence that tells what was found, on which line, and what to do; `line` is that line,
+    counted from 1, or None where it is no matter of one line.
     """
 
     def __init__(self, detail: str, line: int | None = None) -> None:
@@ -278,7 +281,7 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
         mark, encoding = marked
         if asked is not None and not encoding.startswith(asked):
             raise UnreadableCsv(
-                f"The file begins with the mark of {_title(encoding)}, but was to be read as "
+                f"Line 1 begins with the mark of {_title(encoding)}, but the file was to be read as "
                 f"{_title(asked)}. Name the other encoding, or none.",
                 line=1,
             )
@@ -286,11 +289,13 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
     else:
         candidates = [_Text(file, 0, encoding) for encoding in _guess_encodings(head, asked)]
 
-    line = None
+    line = 0
     for text in candidates:
-        line = _find_undecodable_line(text)
-        if line is None:
+        undecodable_line = _find_undecodable_line(text)
+        if undecodable_line is None:
             return text
+        # The encoding that went further is the likelier.
+        line = max(line, undecodable_line)
     titles = " or ".join(_title(text.encoding) for text in candidates)
     raise UnreadableCsv(
         f"Line {line} holds bytes that are not text in {titles}. Save the file as CSV (UTF-8), or name the "
@@ -306,11 +311,12 @@ def _guess_encodings(head: bytes, asked: str | None) -> list[str]:
     # ASCII in UTF-16 is every other byte a NUL, and the key column's name alone is eight letters of it.
     even, odd = head[::2].count(0), head[1::2].count(0)
     most, least = max(even, odd), min(even, odd)
-    if most > 3 * least and 8 * most >= len(head) // 2:
+    if most > 3 * least and most >= max(8, len(head) // 16):
         return ["utf-16-le" if odd > even else "utf-16-be"]
     if asked is not None:
         return ["utf-16-le"]
-    if most:
+    # Where NULs are few and nothing else is odd, it is a text that was damaged: then the line can be named.
+    if most and (8 * (even + odd) > len(head) or _BINARY.search(head)):
         raise UnreadableCsv(f"The file is binary data, not a CSV roster. {_SEND_CSV}")
     return ["utf-8", "cp1252"]
 
@@ -369,6 +375,11 @@ def _recognize(name: str) -> Column | None:
 def is_report_column(name: str) -> bool:
     """Whether the report of an earlier import added this column."""
     return _simplify(name) in _REPORT_COLUMNS
+
+
+def is_problem_column(name: str) -> bool:
+    """Whether this column says what was wrong when the row was imported before."""
+    return _simplify(name) == _PROBLEM_COLUMN
 
 
 def _simplify(name: str) -> str:

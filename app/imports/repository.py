@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
@@ -39,3 +39,11 @@ async def remember(
     """Note the lines of keys that the import has had now."""
     rows = [(operation_number, is_name, key, line) for key, line in sorted(lines.items())]
     await insert_rows(connection, import_keys, ("operation_number", "is_name", "key", "line"), rows)
+
+
+async def forget(connection: AsyncConnection, operation_number: int, limit: int) -> int:
+    """Remove up to `limit` keys of an import that has ended; how many there were."""
+    key = tuple_(import_keys.c.is_name, import_keys.c.key)
+    mine = import_keys.c.operation_number == operation_number
+    some = select(import_keys.c.is_name, import_keys.c.key).where(mine).limit(limit)
+    return (await connection.execute(delete(import_keys).where(mine, key.in_(some)))).rowcount

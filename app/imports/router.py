@@ -10,7 +10,7 @@ from app.imports.problems import UNREADABLE_CSV
 from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
-from app.imports.uploads import Upload, receive_upload
+from app.imports.uploads import Upload, no_csv, receive_upload
 from app.operations.operation import Operation
 from app.operations.router import ACCEPTED, CurrentRunner
 from app.operations.schemas import OperationDocument
@@ -21,7 +21,7 @@ from app.platform.dependencies import Now
 from app.platform.fields import PlainText, Reason, cleaned_by
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.openapi import answers
-from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
+from app.platform.problems import INVALID_REQUEST, Problem
 
 router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
 
@@ -38,10 +38,14 @@ _BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "string", "contentMediaType": "text/csv"}},
+                    # `format` is what generators of clients know an upload by.
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "contentMediaType": "text/csv"}
+                    },
                     "required": ["file"],
                     "additionalProperties": False,
                 },
+                "encoding": {"file": {"contentType": "text/csv"}},
                 "example": {"file": _CSV_EXAMPLE},
             },
         },
@@ -54,7 +58,7 @@ _BODY: dict[str, Any] = {
     summary="Import a roster",
     response_model=OperationDocument,
     openapi_extra=_BODY,
-    responses=ACCEPTED | answers(UNREADABLE_CSV, UNSUPPORTED_MEDIA_TYPE, KEY_IN_PROGRESS, KEY_REUSED),
+    responses=ACCEPTED | answers(UNREADABLE_CSV, no_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
 )
 async def import_csv(
     request: Request,

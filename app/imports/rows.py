@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from app.domain.errors import InvalidValue
 from app.domain.profile import clean_email, clean_external_id, clean_name, clean_username
-from app.imports.reader import Column
+from app.imports.reader import Column, is_problem_column
 from app.platform.csv_cells import unguard_formula
 
 _LONGEST_QUOTE = 40
@@ -70,6 +70,7 @@ _CODES = {
     Column.ACTIVE: "invalid-active",
     Column.EXPIRATION_DATE: "invalid-date",
 }
+_DUPLICATE = "duplicate-row"
 _ANSWERS = {"yes": True, "no": False}
 _DATES = {
     DateFormat.ISO: (r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)", "YYYY-MM-DD"),
@@ -131,7 +132,35 @@ def compile_parser(
             values[6:] = None, True
         return RosterRow._make(values)
 
-    return parse
+    return _heed_report(header, parse)
+
+
+def _heed_report(
+    header: Sequence[str], parse: Callable[[list[str]], RosterRow | RowProblem]
+) -> Callable[[list[str]], RosterRow | RowProblem]:
+    """The same parser, but what the column Problem of an earlier report calls a duplicate still is one.
+
+    Alone in a file of rejects it would win over the row that counted.
+    """
+    places = [index for index, name in enumerate(header) if is_problem_column(name)]
+    if not places:
+        return parse
+
+    def parse_reported(cells: list[str]) -> RosterRow | RowProblem:
+        row = parse(cells)
+        for place in places:
+            if place < len(cells) and cells[place].lstrip().startswith(_DUPLICATE):
+                return RowProblem(
+                    _DUPLICATE,
+                    "An earlier import found another row of this learner above this one. Delete this row, or empty "
+                    f"its cell {header[place]} to apply it.",
+                    header[place],
+                    row.username,
+                    row.external_id,
+                )
+        return row
+
+    return parse_reported
 
 
 def _parse_active(cell: str) -> bool:

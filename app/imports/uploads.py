@@ -3,18 +3,21 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from email.message import Message
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
 
 _IN_MEMORY_BYTES = 1024 * 1024
+_PART = "file"
 _CSV_TYPES = frozenset({"text/csv", "application/csv", "text/plain"})
 
 
@@ -32,27 +35,48 @@ async def receive_upload(request: Request) -> AsyncIterator[Upload]:
     """The file that the request carries. Raises `unsupported-media-type` and `invalid-request`."""
     content_type, charset = _parse_content_type(request.headers.get("content-type", ""))
     if content_type == "multipart/form-data":
-        async with request.form(max_files=2, max_fields=10) as form:
+        async with _read_form(request) as form:
             names = [name for name, _ in form.multi_items()]
-            part = form.get("file")
-            if names != ["file"] or not isinstance(part, UploadFile):
+            part = form.get(_PART)
+            if names != [_PART] or not isinstance(part, UploadFile):
                 raise _wrong_parts(names)
             part_charset = _parse_content_type(part.content_type or "")[1]
             yield Upload(part.file, part_charset, await asyncio.to_thread(_hash, part.file))
         return
     if content_type not in _CSV_TYPES:
-        sent = content_type or "no Content-Type"
-        raise Problem(
-            UNSUPPORTED_MEDIA_TYPE,
-            f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, not as {sent}.",
-            headers={"Accept": "text/csv, multipart/form-data"},
-        )
+        raise no_csv(content_type)
     digest = hashlib.sha256()
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         async for block in request.stream():
             digest.update(block)
             spool.write(block)
         yield Upload(cast("BinaryIO", spool), charset, digest.hexdigest())
+
+
+class _FormParser(MultiPartParser):
+    """Takes our part for a file with and without a filename: `curl -F file='<roster.csv'` sends none."""
+
+    def on_headers_finished(self) -> None:
+        """Begin the part, of which all header fields have been read."""
+        part = self._current_part
+        _, options = parse_options_header(part.content_disposition)
+        if part.content_disposition and options.get(b"name") == _PART.encode() and b"filename" not in options:
+            part.content_disposition += b'; filename=""'
+        super().on_headers_finished()
+
+
+@asynccontextmanager
+async def _read_form(request: Request) -> AsyncIterator[FormData]:
+    async with aclosing(request.stream()) as stream:
+        try:
+            form = await _FormParser(request.headers, stream, max_files=2, max_fields=10).parse()
+        except MultiPartException as error:
+            detail = f"The form cannot be read: {error.message}"
+            raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}]) from None
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 def _hash(file: BinaryIO) -> str:
@@ -71,7 +95,17 @@ def _parse_content_type(header: str) -> tuple[str, str | None]:
     return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
 
 
+def no_csv(content_type: str) -> Problem:
+    """The refusal of a body of another media type."""
+    sent = f"not as {content_type}" if content_type else "not without a Content-Type"
+    return Problem(
+        UNSUPPORTED_MEDIA_TYPE,
+        f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, {sent}.",
+        headers={"Accept": "text/csv, multipart/form-data"},
+    )
+
+
 def _wrong_parts(names: list[str]) -> Problem:
     found = ", ".join(map(repr, names)) or "none"
-    detail = f"The form has exactly one part, a file named 'file'; found: {found}. Options go into the query."
+    detail = f"The form has exactly one part, named 'file'; found: {found}. Options go into the query."
     return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])

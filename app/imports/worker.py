@@ -27,6 +27,10 @@ Parsed = list[tuple[int, RosterRow | RowProblem]]
 class CsvImportWorker:
     """Applies the rows of a chunk."""
 
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
+        """The keys by which it knew whom it has had."""
+        return await repository.forget(connection, operation.number, limit)
+
     def read_chunk(self, operation: Operation, chunk: Chunk) -> Parsed:
         """The rows, with their cells understood."""
         parameters = operation.parameters

@@ -4,6 +4,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.domain.profile import MAX_EMAIL_LENGTH, MAX_LENGTH, tidy
 from app.domain.status import Status
 from app.platform.fields import Day, PlainText
 from app.platform.ids import parse_id
@@ -21,6 +22,9 @@ def _as_id(value: str) -> str:
 
 
 LearnerId = Annotated[str, AfterValidator(_as_id)]
+# What is looked up is tidied like what is stored, so that the same text finds what it made.
+TidyText = Annotated[PlainText, AfterValidator(tidy)]
+UsernameText = Annotated[TidyText, Field(min_length=1, max_length=MAX_LENGTH)]
 SearchText = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
@@ -55,14 +59,16 @@ class LearnerFilter(BaseModel):
         SearchText | None, Field(description="Is part of the name, username or email, in any case.")
     ] = None
     username: Annotated[
-        PlainText | None, Field(max_length=255, description="Has exactly this username, in any case.")
+        Annotated[TidyText, Field(max_length=MAX_LENGTH)] | None,
+        Field(description="Has exactly this username, in any case."),
     ] = None
     email: Annotated[
-        PlainText | None,
-        Field(min_length=1, max_length=320, description="Has exactly this email, in any case."),
+        Annotated[TidyText, Field(min_length=1, max_length=MAX_EMAIL_LENGTH)] | None,
+        Field(description="Has exactly this email, in any case."),
     ] = None
     external_id: Annotated[
-        PlainText | None, Field(max_length=255, description="Has exactly this external id.")
+        Annotated[TidyText, Field(max_length=MAX_LENGTH)] | None,
+        Field(description="Has exactly this external id."),
     ] = None
     expires_before: Annotated[
         Day | None, Field(description="Expires before this day; never for those without a date.")

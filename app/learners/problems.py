@@ -1,8 +1,31 @@
 """The problems of one learner, and how the slice's exceptions become them."""
 
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
 from app.domain.errors import LearnerExpired
+from app.domain.status import Status
 from app.learners.errors import ExternalIdTaken, LearnerNotFound, UsernameTaken, VersionMismatch
-from app.platform.problems import NOT_FOUND, Problem, Translations, define_problem
+from app.platform.problems import NOT_FOUND, Problem, Translations, define_problem, illustrate
+
+
+class ExpiredMembers(BaseModel):
+    """What `learner-expired` tells besides."""
+
+    expires_on: Annotated[date, Field(description="The last day that the learner had access.")]
+    restores_to: Annotated[
+        Literal["active", "activated", "deactivated"],
+        Field(description="The status to which a new expiration date brings the learner back."),
+    ]
+
+
+class MismatchMembers(BaseModel):
+    """What `version-mismatch` tells besides."""
+
+    current_version: Annotated[int, Field(description="The learner's version by now.")]
+
 
 LEARNER_EXPIRED = define_problem(
     "learner-expired",
@@ -10,6 +33,7 @@ LEARNER_EXPIRED = define_problem(
     "The learner has expired",
     "An expired account comes back only by a new expiration date, and then to the status that `restores_to` "
     "names. Set `expires_on` to today or later, or to null (in a CSV: fill in Expiration Date).",
+    ExpiredMembers,
 )
 USERNAME_TAKEN = define_problem(
     "username-taken",
@@ -28,6 +52,7 @@ VERSION_MISMATCH = define_problem(
     412,
     "The learner has changed meanwhile",
     "`If-Match` named a version that is no longer the current one. Read the learner again, decide again.",
+    MismatchMembers,
 )
 
 
@@ -42,7 +67,8 @@ def expired_problem(error: LearnerExpired) -> Problem:
     )
 
 
-def _not_found(_error: LearnerNotFound) -> Problem:
+def learner_not_found(_error: LearnerNotFound | None = None) -> Problem:
+    """What to tell whoever names a learner that the organization does not have."""
     return Problem(NOT_FOUND, "There is no such learner in your organization.")
 
 
@@ -71,9 +97,14 @@ def _version_mismatch(error: VersionMismatch) -> Problem:
 
 
 TRANSLATIONS: Translations = {
-    LearnerNotFound: _not_found,
+    LearnerNotFound: learner_not_found,
     LearnerExpired: expired_problem,
     UsernameTaken: _username_taken,
     ExternalIdTaken: _external_id_taken,
     VersionMismatch: _version_mismatch,
 }
+
+illustrate(expired_problem(LearnerExpired(date(2026, 10, 31), Status.ACTIVATED)))
+illustrate(_username_taken(UsernameTaken("a.okafor")))
+illustrate(_external_id_taken(ExternalIdTaken("HR-1003")))
+illustrate(_version_mismatch(VersionMismatch(8)))

@@ -27,13 +27,13 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
-from app.organizations.authentication import AuthenticatedRoute, Principal, Reader, Writer
+from app.organizations.authentication import AuthenticatedRoute, HistoryReader, Principal, Reader, Writer
 from app.platform.database import instant_text
 from app.platform.dependencies import Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.ids import parse_id
 from app.platform.negotiation import CSV, JSON, choose_media_type
-from app.platform.openapi import CSV_CONTENT, answers
+from app.platform.openapi import CSV_CONTENT, answers, header_fields
 from app.platform.paging import (
     INVALID_CURSOR,
     CursorText,
@@ -41,11 +41,13 @@ from app.platform.paging import (
     Page,
     decode_cursor,
     encode_cursor,
+    invalid_cursor,
     link_next,
 )
-from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, OVERLOADED, Problem
+from app.platform.problems import NOT_ACCEPTABLE, OVERLOADED, Problem
 
 _EXPORTS_AT_ONCE = 4
+_NOBODY = problems.learner_not_found()
 _PROFILE = ("username", "email", "first_name", "last_name", "external_id")
 
 router = APIRouter(prefix="/learners", tags=["learners"], route_class=AuthenticatedRoute)
@@ -64,7 +66,7 @@ def learner_id_of(sent: str) -> str:
     """The id in canonical form. Raises the problem `not-found`: what is no UUID is nobody's id."""
     parsed = parse_id(sent)
     if parsed is None:
-        raise Problem(NOT_FOUND, "There is no such learner in your organization.")
+        raise problems.learner_not_found()
     return parsed
 
 
@@ -131,7 +133,7 @@ def _position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
             readers[column.type.python_type](text) for column, text in zip(sort.columns, texts, strict=True)
         ]
     except ValueError:
-        raise Problem(INVALID_CURSOR, "This cursor is damaged; begin without it.") from None
+        raise invalid_cursor() from None
 
 
 async def _export(
@@ -147,10 +149,11 @@ async def _export(
 
     async def lines() -> AsyncIterator[str]:
         async with exports, request.app.state.database.snapshot() as connection:
-            yield export.header_line()
-            batches = repository.stream(connection, principal.organization.id, wanted, today, sort)
-            async for learners in batches:
-                yield await asyncio.to_thread(export.learner_lines, learners, today)
+            yield export.lines([export.HEADER])
+            cells = export.cells(today, connection.dialect.name)
+            batches = repository.stream(connection, cells, principal.organization.id, wanted, today, sort)
+            async for rows in batches:
+                yield await asyncio.to_thread(export.lines, rows)
 
     async def chain(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
         yield first
@@ -187,7 +190,14 @@ async def count_by_status(
     summary="Create a learner",
     status_code=201,
     response_model=LearnerDocument,
-    responses=answers(problems.USERNAME_TAKEN, problems.EXTERNAL_ID_TAKEN, KEY_IN_PROGRESS, KEY_REUSED),
+    responses=answers(
+        problems.USERNAME_TAKEN,
+        problems.EXTERNAL_ID_TAKEN,
+        KEY_IN_PROGRESS,
+        KEY_REUSED,
+        status=201,
+        headers=("ETag", "Location"),
+    ),
 )
 async def create_learner(
     request: Request,
@@ -234,8 +244,13 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
     "/{learner_id}",
     summary="Get a learner",
     response_model=LearnerDocument,
-    responses=answers(NOT_FOUND)
-    | {304: {"description": "`If-None-Match` names the current representation."}},
+    responses=answers(_NOBODY, headers=("ETag",))
+    | {
+        304: {
+            "description": "`If-None-Match` names the current representation.",
+            "headers": header_fields("ETag"),
+        }
+    },
     openapi_extra=IF_NONE_MATCH,
 )
 async def get_learner(
@@ -256,7 +271,11 @@ async def get_learner(
     summary="Change a learner",
     response_model=LearnerDocument,
     responses=answers(
-        NOT_FOUND, problems.USERNAME_TAKEN, problems.EXTERNAL_ID_TAKEN, problems.VERSION_MISMATCH
+        _NOBODY,
+        problems.USERNAME_TAKEN,
+        problems.EXTERNAL_ID_TAKEN,
+        problems.VERSION_MISMATCH,
+        headers=("ETag",),
     ),
     openapi_extra=IF_MATCH,
 )
@@ -273,14 +292,14 @@ async def patch_learner(
     return await _change(request, principal, database, learner_id, cause_of(principal, now), change)
 
 
-_ACTION_ANSWERS = (NOT_FOUND, problems.VERSION_MISMATCH)
+_ACTION_ANSWERS = (_NOBODY, problems.VERSION_MISMATCH)
 
 
 @router.post(
     "/{learner_id}/activate",
     summary="Activate a learner",
     response_model=LearnerDocument,
-    responses=answers(*_ACTION_ANSWERS, problems.LEARNER_EXPIRED),
+    responses=answers(*_ACTION_ANSWERS, problems.LEARNER_EXPIRED, headers=("ETag",)),
     openapi_extra=IF_MATCH,
 )
 async def activate_learner(
@@ -300,7 +319,7 @@ async def activate_learner(
     "/{learner_id}/deactivate",
     summary="Deactivate a learner",
     response_model=LearnerDocument,
-    responses=answers(*_ACTION_ANSWERS),
+    responses=answers(*_ACTION_ANSWERS, headers=("ETag",)),
     openapi_extra=IF_MATCH,
 )
 async def deactivate_learner(
@@ -336,12 +355,12 @@ async def _change(
     "/{learner_id}/events",
     summary="A learner's history",
     response_model=Page[EventDocument],
-    responses=answers(NOT_FOUND, INVALID_CURSOR),
+    responses=answers(_NOBODY, INVALID_CURSOR),
 )
 async def list_learner_events(
     request: Request,
     response: Response,
-    principal: Reader,
+    principal: HistoryReader,
     database: Db,
     learner_id: LearnerIdPath,
     limit: Limit = 50,

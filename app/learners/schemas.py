@@ -18,13 +18,13 @@ from app.domain.profile import (
 from app.domain.status import Status, can_log_in, resolve_status, restores_to
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
-from app.platform.fields import Day, Instant, PlainText, Reason, cleaned_by, refused_with
+from app.platform.fields import Day, Instant, PlainText, Reason, cleaned_by, refused_with, shown_length
 from app.platform.paging import CursorText, Limit, Page
 
 Username = Annotated[
     PlainText,
     Field(
-        max_length=MAX_LENGTH + 64,
+        json_schema_extra=shown_length(MAX_LENGTH),
         description="Unique in the organization, in any case.",
         examples=["a.okafor"],
     ),
@@ -32,14 +32,20 @@ Username = Annotated[
 ]
 Email = Annotated[
     PlainText,
-    Field(max_length=MAX_EMAIL_LENGTH + 64, examples=["a.okafor@example.org"]),
+    Field(json_schema_extra=shown_length(MAX_EMAIL_LENGTH), examples=["a.okafor@example.org"]),
     cleaned_by(clean_email),
 ]
-Name = Annotated[PlainText, Field(max_length=MAX_LENGTH + 64, examples=["Adaeze"]), cleaned_by(clean_name)]
+Name = Annotated[
+    PlainText,
+    Field(json_schema_extra=shown_length(MAX_LENGTH), examples=["Adaeze"]),
+    cleaned_by(clean_name),
+]
 ExternalId = Annotated[
     PlainText,
     Field(
-        max_length=MAX_LENGTH + 64, description="The HR system's id; unique where set.", examples=["HR-1003"]
+        json_schema_extra=shown_length(MAX_LENGTH),
+        description="The HR system's id; unique where set.",
+        examples=["HR-1003"],
     ),
     cleaned_by(clean_external_id),
 ]
@@ -136,7 +142,10 @@ class LearnerQuery(LearnerFilter):
             "expires_on",
             "-expires_on",
         ],
-        Field(description="`-` for descending. Those who never expire come last in `expires_on`."),
+        Field(
+            description="`-` for descending. By `last_name` those without one come first; by `expires_on` those who "
+            "never expire come last; descending it is the other way round."
+        ),
     ] = "username"
     limit: Limit = 50
     cursor: CursorText = None

@@ -90,6 +90,10 @@ async def _resolve(
 class BulkActionWorker:
     """Activates or deactivates the learners of a chunk."""
 
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
+        """There is none."""
+        return 0
+
     def read_chunk(self, operation: Operation, chunk: Chunk) -> dict[str, list[str]]:
         """`ids`, and as `unknown` the usernames that nobody had."""
         content: dict[str, list[str]] = orjson.loads(chunk.content)
@@ -120,14 +124,14 @@ class BulkActionWorker:
         return await repository.count_outcomes(connection, operation, chunk)
 
     def report_header(self, operation: Operation) -> Sequence[str]:
-        """The columns by which an import would find the learner."""
-        return ("Username",)
+        """Both ways of naming a learner: an id of nobody has no username."""
+        return ("Username", "Learner ID")
 
     def report_cells(
         self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
     ) -> list[Sequence[str]]:
         """See Worker.report_cells."""
-        return [(outcome.username or "",) for outcome in outcomes]
+        return [(outcome.username or "", outcome.learner_id or "") for outcome in outcomes]
 
 
 def _missing(learner_id: str | None = None, username: str | None = None) -> Outcome:

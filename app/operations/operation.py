@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -57,6 +57,17 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
 }
 
 
+class Tidied(IntEnum):
+    """How much of an operation that has ended was removed already."""
+
+    NOTHING = 0
+    # What it needed while it ran.
+    WORK = 1
+    # Its outcomes and chunks are not shown any more, but may be there.
+    OUTCOMES_EXPIRED = 2
+    ALL = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation as stored; `number` is its internal key, 0 before it is stored."""
@@ -82,6 +93,7 @@ class Operation:
     reverted_by: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    tidied: Tidied = Tidied.NOTHING
     number: int = 0
 
     @property
@@ -117,6 +129,10 @@ class Outcome(NamedTuple):
 
 class Worker(Protocol):
     """How one kind of operation does its work and shows it."""
+
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
+        """Remove up to `limit` rows that only the running operation needed; how many there were."""
+        ...
 
     def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
         """What the chunk's content says. Pure: done in a thread, ahead of the chunk's turn."""

@@ -1,6 +1,30 @@
 """The problems of operations."""
 
-from app.platform.problems import Problem, Translations, define_problem
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from app.platform.problems import Problem, Translations, define_problem, illustrate
+
+
+class SelectionMembers(BaseModel):
+    """What `selection-changed` tells besides."""
+
+    expected_count: Annotated[int, Field(description="How many learners were expected.")]
+    matched_count: Annotated[int, Field(description="How many are selected now.")]
+
+
+class StateMembers(BaseModel):
+    """What `operation-not-cancellable` tells besides."""
+
+    state: Annotated[str, Field(description="How the operation ended.")]
+
+
+class RevertedByMembers(BaseModel):
+    """What `operation-not-revertible` tells besides, where the operation is reverted already."""
+
+    reverted_by: Annotated[str | None, Field(description="The id of the revert that there was.")] = None
+
 
 SELECTION_CHANGED = define_problem(
     "selection-changed",
@@ -8,6 +32,14 @@ SELECTION_CHANGED = define_problem(
     "The selection has changed",
     "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
     "then send the number that you see.",
+    SelectionMembers,
+)
+OUTCOMES_REMOVED = define_problem(
+    "outcomes-removed",
+    410,
+    "The outcomes are not kept any more",
+    "Outcomes, and the rows as they were sent, are removed some weeks after the operation ended. Its counts stay, "
+    "and so does the history of each learner.",
 )
 OPERATION_NOT_CANCELLABLE = define_problem(
     "operation-not-cancellable",
@@ -15,6 +47,7 @@ OPERATION_NOT_CANCELLABLE = define_problem(
     "The operation has ended already",
     "Only what is pending or running can be cancelled; `state` tells how this operation ended. What it changed can be "
     "taken back: `POST /operations/{id}/revert`.",
+    StateMembers,
 )
 OPERATION_NOT_REVERTIBLE = define_problem(
     "operation-not-revertible",
@@ -22,6 +55,7 @@ OPERATION_NOT_REVERTIBLE = define_problem(
     "The operation cannot be reverted",
     "An operation can be reverted once it has ended (succeeded, cancelled or failed) and has changed somebody, and "
     "once only; the detail says what is in the way. A dry run of a revert is always safe to try.",
+    RevertedByMembers,
 )
 CHANGED_SINCE = define_problem(
     "changed-since",
@@ -80,8 +114,24 @@ def _not_revertible(error: OperationNotRevertible) -> Problem:
     return Problem(OPERATION_NOT_REVERTIBLE, error.detail, members=members)
 
 
+def outcomes_removed() -> Problem:
+    """The answer to whoever asks too late what became of each learner."""
+    return Problem(OUTCOMES_REMOVED, "What became of each learner is not kept any more; the counts are.")
+
+
+def changed_since() -> Problem:
+    """Why a revert leaves a learner as they are."""
+    return Problem(CHANGED_SINCE, "The learner has changed since that operation, and stays as they are.")
+
+
 TRANSLATIONS: Translations = {
     SelectionChanged: _selection_changed,
     OperationNotCancellable: _not_cancellable,
     OperationNotRevertible: _not_revertible,
 }
+
+illustrate(_selection_changed(SelectionChanged(2340, 2341)))
+illustrate(outcomes_removed())
+illustrate(_not_cancellable(OperationNotCancellable("succeeded")))
+illustrate(_not_revertible(OperationNotRevertible("It was a dry run, which changes nothing.")))
+illustrate(changed_since())

@@ -1,6 +1,7 @@
 """The outcomes of an operation as CSV: the rows as they were sent, plus Line, Outcome and Problem.
 
-Mended, that file can be sent back: an import ignores the three columns.
+Mended, that file can be sent back: of the three columns an import reads only whether Problem begins with
+`duplicate-row`, since alone such a row is no duplicate any more.
 """
 
 import csv
@@ -42,7 +43,7 @@ async def stream_report(
 
 def _row(cells: Sequence[str], outcome: Outcome) -> list[str]:
     line = "" if outcome.line is None else str(outcome.line)
-    problem = "" if outcome.problem is None else str(outcome.problem["detail"])
+    problem = "" if outcome.problem is None else "{code}: {detail}".format_map(outcome.problem)
     return [*map(_harmless, cells), line, outcome.outcome.value, problem]
 
 

@@ -3,14 +3,15 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
 
-from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State
+from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State, Tidied
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.bulk_rows import insert_rows, is_one_of
 
@@ -25,7 +26,8 @@ _PROGRESS = ("state", "cursor", "done", "counts", "problem", "started_at", "fini
 
 def _operation(row: Row[Any]) -> Operation:
     values = dict(zip(_FIELDS, row, strict=True))
-    return Operation(**{**values, "kind": Kind(values["kind"]), "state": State(values["state"])})
+    kind, state, tidied = Kind(values["kind"]), State(values["state"]), Tidied(values["tidied"])
+    return Operation(**{**values, "kind": kind, "state": state, "tidied": tidied})
 
 
 async def insert_operation(connection: AsyncConnection, operation: Operation) -> Operation:
@@ -43,6 +45,12 @@ async def find(connection: AsyncConnection, organization_id: int, operation_id: 
     )
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _operation(row)
+
+
+async def get(connection: AsyncConnection, number: int) -> Operation:
+    """The operation with this number. Raises NoResultFound."""
+    statement = select(*_COLUMNS).where(operations.c.number == number)
+    return _operation((await connection.execute(statement)).one())
 
 
 async def lock(connection: AsyncConnection, number: int) -> Operation:
@@ -80,6 +88,19 @@ async def list_unfinished(connection: AsyncConnection) -> list[Operation]:
     """Every operation of every organization that has not ended, oldest first."""
     statement = select(*_COLUMNS).where(operations.c.finished_at.is_(None)).order_by(operations.c.id)
     return [_operation(row) for row in await connection.execute(statement)]
+
+
+async def list_ended(connection: AsyncConnection, tidied: Tidied, ended_before: datetime) -> list[Operation]:
+    """The operations, of every organization, that ended before this instant and are as tidied as that."""
+    statement = select(*_COLUMNS).where(
+        operations.c.tidied == tidied, operations.c.finished_at <= ended_before
+    )
+    return [_operation(row) for row in await connection.execute(statement)]
+
+
+async def mark_tidied(connection: AsyncConnection, number: int, tidied: Tidied) -> None:
+    """Note how much was removed."""
+    await connection.execute(update(operations).where(operations.c.number == number).values(tidied=tidied))
 
 
 async def find_kinds(connection: AsyncConnection, operation_ids: Collection[str]) -> dict[str, Kind]:
@@ -169,6 +190,14 @@ async def store_names(
     await insert_rows(connection, operation_names, ("operation_number", "kind", "name", "learner_id"), rows)
 
 
+async def forget_names(connection: AsyncConnection, number: int, limit: int) -> int:
+    """Remove up to `limit` names that an operation noted; how many there were."""
+    key = tuple_(operation_names.c.kind, operation_names.c.name)
+    mine = operation_names.c.operation_number == number
+    some = select(operation_names.c.kind, operation_names.c.name).where(mine).limit(limit)
+    return (await connection.execute(delete(operation_names).where(mine, key.in_(some)))).rowcount
+
+
 def _named(
     connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
 ) -> tuple[ColumnElement[bool], ...]:
@@ -177,6 +206,16 @@ def _named(
         operation_names.c.kind == kind,
         is_one_of(operation_names.c.name, names, connection.dialect.name),
     )
+
+
+async def delete_outcomes(connection: AsyncConnection, operation: Operation, limit: int) -> int:
+    """Remove the first outcomes that there still are, up to `limit`; how many there were."""
+    mine = operation_outcomes.c.operation_number == operation.number
+    first = (await connection.execute(select(func.min(operation_outcomes.c.item)).where(mine))).scalar()
+    if first is None:
+        return 0
+    statement = delete(operation_outcomes).where(mine, operation_outcomes.c.item < first + limit)
+    return (await connection.execute(statement)).rowcount
 
 
 async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:

@@ -22,7 +22,7 @@ from app.learners.unique_keys import (
 )
 from app.operations import repository, service
 from app.operations.operation import Chunk, Operation, Outcome, OutcomeName, State
-from app.operations.problems import CHANGED_SINCE, OperationNotRevertible
+from app.operations.problems import OperationNotRevertible, changed_since
 from app.operations.runner import Runner
 from app.operations.service import OnStored
 from app.organizations.organization import Organization
@@ -32,9 +32,7 @@ from app.platform.threads import compute
 CHUNK_LEARNERS = 5000
 # What there is to take back.
 _DONE = (OutcomeName.CREATED, OutcomeName.CHANGED)
-_CHANGED_SINCE = Problem(
-    CHANGED_SINCE, "The learner has changed since that operation, and stays as they are."
-).document()
+_CHANGED_SINCE = changed_since().document()
 
 
 async def submit_revert(
@@ -180,6 +178,10 @@ def _taken(wanted: Learner, taken: Collection[UniqueKey]) -> Problem:
 @dataclass(frozen=True, slots=True)
 class RevertWorker:
     """Takes back what an operation did to the learners of a chunk."""
+
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
+        """The names that a dry run noted."""
+        return await repository.forget_names(connection, operation.number, limit)
 
     def read_chunk(self, operation: Operation, chunk: Chunk) -> list[str]:
         """The ids of the learners, in the order in which they are to be handled."""

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
-from app.operations.operation import Kind, Operation, OutcomeName, State
+from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
     OPERATION_NOT_FOUND,
     OPERATION_NOT_REVERTIBLE,
+    OUTCOMES_REMOVED,
     SELECTION_CHANGED,
     SelectionChanged,
+    outcomes_removed,
 )
 from app.operations.runner import Runner
 from app.operations.schemas import (
@@ -57,6 +59,7 @@ CurrentRunner = Annotated[Runner, Depends(get_runner)]
 OperationIdPath = Annotated[
     str, Path(description="The operation's id.", examples=["019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"])
 ]
+_NO_OPERATION = Problem(NOT_FOUND, OPERATION_NOT_FOUND)
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": OperationDocument,
@@ -192,7 +195,7 @@ async def list_operations(
     tags=["operations"],
     summary="Get an operation",
     response_model=OperationDocument,
-    responses=answers(NOT_FOUND),
+    responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
     """What an operation is, how far it is, and its counts."""
@@ -204,7 +207,7 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
     tags=["operations"],
     summary="Follow an operation",
     response_class=Response,
-    responses=answers(NOT_FOUND, ok=_PROGRESS),
+    responses=answers(_NO_OPERATION, ok=_PROGRESS),
 )
 async def follow_operation(
     request: Request, principal: OperationReader, database: Db, operation_id: OperationIdPath
@@ -230,7 +233,7 @@ async def follow_operation(
     tags=["operations"],
     summary="Cancel an operation",
     response_model=OperationDocument,
-    responses=answers(NOT_FOUND, OPERATION_NOT_CANCELLABLE),
+    responses=answers(_NO_OPERATION, OPERATION_NOT_CANCELLABLE),
 )
 async def cancel_operation(
     principal: BulkWriter, runner: CurrentRunner, operation_id: OperationIdPath
@@ -248,7 +251,7 @@ async def cancel_operation(
     tags=["operations"],
     summary="Revert an operation",
     response_model=OperationDocument,
-    responses=ACCEPTED | answers(NOT_FOUND, OPERATION_NOT_REVERTIBLE, KEY_IN_PROGRESS, KEY_REUSED),
+    responses=ACCEPTED | answers(_NO_OPERATION, OPERATION_NOT_REVERTIBLE, KEY_IN_PROGRESS, KEY_REUSED),
 )
 async def revert_operation(
     request: Request,
@@ -298,7 +301,7 @@ async def revert_operation(
     tags=["operations"],
     summary="List what became of each learner or row",
     response_model=Page[OutcomeDocument],
-    responses=answers(NOT_FOUND, INVALID_CURSOR, NOT_ACCEPTABLE, ok=_REPORT),
+    responses=answers(_NO_OPERATION, INVALID_CURSOR, NOT_ACCEPTABLE, OUTCOMES_REMOVED, ok=_REPORT),
 )
 async def list_outcomes(
     request: Request,
@@ -318,6 +321,8 @@ async def list_outcomes(
     Problem. Mend the rows and send that file back.
     """
     operation = await _get(runner.database, principal, operation_id)
+    if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
+        raise outcomes_removed()
     wanted = () if outcome is None else (OutcomeName(outcome),)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(

@@ -6,11 +6,10 @@ operation's cursor together; so a crash at any point loses nothing and doubles n
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,23 +20,37 @@ from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.clock import Clock
 from app.platform.database import Database, is_unavailable, lost_a_race
-from app.platform.ids import new_id
 from app.platform.logging import get_logger
 from app.platform.metrics import OPERATIONS, ROWS
 from app.platform.problems import INTERNAL_ERROR, Problem
 from app.platform.threads import compute
 
-# A stage this old, whose operation never came, belongs to an upload that was cut off.
-_STAGE_ABANDONED = timedelta(hours=24)
 _SELECTING_AT_ONCE = 3
+# Chunks that one process works on: while the database has one, Python has the other.
+_CHUNKS_AT_ONCE = 2
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+# Between two looks at an operation that is waited for: rarer and rarer.
+_FIRST_LOOK_SECONDS = 0.02
+_LAST_LOOK_SECONDS = 0.25
 
 logger = get_logger("rollcall.operations")
 
 
+class Engine(Protocol):
+    """What has the operations run that are stored and not finished."""
+
+    def start(self) -> None:
+        """Begin to run what there is, and what will come."""
+        ...
+
+    async def stop(self) -> None:
+        """Let the running chunks end, and leave the rest to others."""
+        ...
+
+
 class Runner:
-    """Carries operations out in this process, those of one organization one after the other."""
+    """Carries operations out, those of one organization one after the other."""
 
     def __init__(self, database: Database, clock: Clock, workers: Mapping[Kind, Worker]) -> None:
         """`workers`: how each kind of operation does its work."""
@@ -46,10 +59,13 @@ class Runner:
         self.workers = workers
         # Selecting by filter holds one connection while it stages with another: never with all of them.
         self.selecting = asyncio.Semaphore(_SELECTING_AT_ONCE)
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        # Set where an operation was stored that waits to be run.
+        self.submitted = asyncio.Event()
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         # The next chunk of each operation that runs, being read; the task's name is the chunk's number.
         self._ahead: dict[int, asyncio.Task[tuple[Chunk, Any]]] = {}
+        # Whoever waits for longest comes first, so that organizations take turns.
+        self._chunks = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._stopping = asyncio.Event()
 
     async def run_at_once(
@@ -59,61 +75,52 @@ class Runner:
         stored = await repository.insert_operation(connection, operation)
         return await self._do_chunk(connection, stored, chunk, await self._read(stored, chunk), organization)
 
-    def start(self, operation: Operation) -> None:
-        """Run a stored operation in the background, unless this process runs it already."""
-        if operation.number not in self._tasks:
-            task = asyncio.create_task(self._run(operation), name=f"operation {operation.id}")
-            self._tasks[operation.number] = task
-            task.add_done_callback(lambda _: self._forget(operation.number))
-
-    def _forget(self, number: int) -> None:
-        self._tasks.pop(number, None)
-        if ahead := self._ahead.pop(number, None):
-            ahead.cancel()
-
-    async def wait(self, operation: Operation, seconds: float) -> Operation:
-        """Give the operation up to `seconds` to end, and answer how it stands then."""
-        task = self._tasks.get(operation.number)
-        if task is not None and seconds > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(task), seconds)
-        async with self.database.read() as connection:
-            return await repository.find(connection, operation.organization_id, operation.id) or operation
-
-    async def take_up_unfinished(self) -> None:
-        """Go on with what an earlier process left, and clean up the stages of uploads that were cut off."""
-        async with self.database.read() as connection:
-            unfinished = await repository.list_unfinished(connection)
-        for operation in unfinished:
-            self.start(operation)
-        before_id = new_id(self.clock.now() - _STAGE_ABANDONED)
-        await self.database.write(
-            lambda connection: repository.delete_abandoned_stages(connection, before_id)
-        )
-
-    async def stop(self) -> None:
-        """Let every running chunk end, and leave the rest for the next process."""
-        self._stopping.set()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-    async def _run(self, operation: Operation) -> None:
+    async def run(self, operation: Operation, *, is_over: Callable[[], bool] = lambda: False) -> Operation:
+        """Do chunks until none is left, the process stops, or `is_over` says that others are waiting."""
         async with self._turns[operation.organization_id]:
             pause = _FIRST_PAUSE_SECONDS
             is_faulty = False
-            while not operation.is_finished and not self._stopping.is_set():
-                try:
-                    operation = await (self._fail if is_faulty else self.run_next_chunk)(operation)
-                    pause = _FIRST_PAUSE_SECONDS
-                except Exception as error:
-                    may_pass = is_unavailable(error) or isinstance(error, PoolTimeout) or lost_a_race(error)
-                    if not may_pass and not is_faulty:
-                        logger.exception("operation failed", operation=operation.id)
-                        is_faulty = True  # a fault of ours, which would only happen again
-                        continue
-                    # The database is away, full or busy: the cursor stands where it stood, so try again.
-                    logger.exception("trying again", operation=operation.id, pause_seconds=pause)
-                    await self._pause(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            try:
+                while not (operation.is_finished or self._stopping.is_set() or is_over()):
+                    try:
+                        async with self._chunks:
+                            operation = await (self._fail if is_faulty else self.run_next_chunk)(operation)
+                        pause = _FIRST_PAUSE_SECONDS
+                    except Exception as error:
+                        may_pass = (
+                            is_unavailable(error) or isinstance(error, PoolTimeout) or lost_a_race(error)
+                        )
+                        if not may_pass and not is_faulty:
+                            logger.exception("operation failed", operation=operation.id)
+                            is_faulty = True  # a fault of ours, which would only happen again
+                            continue
+                        # The database is away, full or busy: the cursor stands where it stood, so try again.
+                        logger.exception("trying again", operation=operation.id, pause_seconds=pause)
+                        await self._pause(pause)
+                        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            finally:
+                if ahead := self._ahead.pop(operation.number, None):
+                    ahead.cancel()
+            return operation
+
+    async def wait(self, operation: Operation, seconds: float) -> Operation:
+        """Give the operation up to `seconds` to end, whoever runs it, and answer how it stands then."""
+        clock = asyncio.get_running_loop()
+        deadline = clock.time() + seconds
+        pause = _FIRST_LOOK_SECONDS
+        while True:
+            async with self.database.read() as connection:
+                found = await repository.find(connection, operation.organization_id, operation.id)
+            current = found or operation
+            left = deadline - clock.time()
+            if current.is_finished or left <= 0:
+                return current
+            await asyncio.sleep(min(pause, left))
+            pause = min(1.5 * pause, _LAST_LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Let every running chunk end, and begin no other."""
+        self._stopping.set()
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.domain.profile import MAX_LENGTH
 from app.learners.bulk_sql import Action
-from app.learners.filters import LearnerFilter, LearnerId
+from app.learners.filters import LearnerFilter, LearnerId, UsernameText
 from app.operations.operation import OUTCOMES, Kind, Operation, Outcome, OutcomeName, State
-from app.platform.fields import PlainText, Reason
+from app.platform.fields import Reason
 
 MAX_SELECTED = 10_000
 _ID = "019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"
@@ -24,7 +23,7 @@ class Selection(BaseModel):
         list[LearnerId] | None, Field(max_length=MAX_SELECTED, description="Up to 10,000 ids.")
     ] = None
     usernames: Annotated[
-        list[Annotated[PlainText, Field(min_length=1, max_length=MAX_LENGTH)]] | None,
+        list[UsernameText] | None,
         Field(max_length=MAX_SELECTED, description="Up to 10,000 usernames, in any case."),
     ] = None
     filter: Annotated[

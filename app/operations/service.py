@@ -37,7 +37,7 @@ async def submit(
             operation = await _stage_all(
                 runner, draft, _chain(first, second, chunks), on_stored=on_stored, check_total=check_total
             )
-            runner.start(operation)
+            runner.submitted.set()
             return operation
     check_total(first.items if first else 0)
     return await _run_at_once(runner, draft, organization, first, on_stored)

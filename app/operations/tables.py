@@ -45,6 +45,8 @@ operations = Table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    # How much housekeeping has removed of it.
+    Column("tidied", Integer, nullable=False),
     # One operation; GET /operations, newest first.
     Index("uq_operations_organization_id_id", "organization_id", "id", unique=True),
     # What a process that starts must take up again.

@@ -1,6 +1,5 @@
 """Who is asking, and may they? Bearer credentials, scopes, and the typed route parameters for both."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +14,7 @@ from app.organizations.api_keys import ApiKey, Scope, hash_secret, is_well_forme
 from app.organizations.organization import Organization
 from app.platform.clock import Clock
 from app.platform.database import Database
-from app.platform.problems import NOT_AUTHENTICATED, NOT_PERMITTED, Problem
+from app.platform.problems import NOT_AUTHENTICATED, NOT_PERMITTED, Problem, illustrate
 from app.platform.rate_limits import RateLimiter
 from app.platform.routes import StrictRoute
 
@@ -70,7 +69,7 @@ class Authenticator:
         now = self._clock.now()
         found = await self._find(credential, now)
         if found is None or not found[0].is_valid(now):
-            raise _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
+            raise _invalid_key()
         key, organization = found
         structlog.contextvars.bind_contextvars(organization=organization.slug, api_key=key.id)
         self._used_at[key.id] = now
@@ -110,49 +109,75 @@ class Authenticator:
             await self._database.write(partial(repository.record_use, used_at=used_at))
 
 
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="ApiKey", description="An API key: `Authorization: Bearer rollcall_…`."
+)
+
+
+class Requires:
+    """A dependency that gives the principal, where it holds one of `scopes` (none = anyone who is known)."""
+
+    def __init__(self, *scopes: Scope) -> None:
+        """Any one of `scopes` suffices; the first is the one to ask for."""
+        self.scopes = scopes
+
+    async def __call__(self, request: Request, _credential: Annotated[Any, Depends(_bearer)]) -> Principal:
+        """The principal of this request. Raises `not-permitted`, which names the scope that is missing."""
+        principal: Principal = request.state.principal
+        if self.scopes and not any(map(principal.holds, self.scopes)):
+            raise self.refuse(principal.actor.name)
+        return principal
+
+    def refuse(self, name: str) -> Problem:
+        """The refusal of a key of this name, which has none of the scopes."""
+        return Problem(
+            NOT_PERMITTED,
+            f"This needs the scope {' or '.join(self.scopes)}, which the API key {name!r} lacks.",
+            members={"required_scope": self.scopes[0].value},
+        )
+
+    def sentence(self) -> str:
+        """What the documentation of an operation says of it."""
+        if not self.scopes:
+            return "Any valid credential will do, whatever its scopes."
+        return f"Needs the scope {' or '.join(f'`{scope}`' for scope in self.scopes)}."
+
+
 class AuthenticatedRoute(StrictRoute):
     """A route that looks at nothing of a request before it knows who sends it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Like any route, which takes the principal and so says which scope it needs."""
+        super().__init__(*arguments, **options)
+        calls = (each.call for each in self.dependant.dependencies)
+        (required,) = (call for call in calls if isinstance(call, Requires))
+        self.description = f"{self.description}\n\n{required.sentence()}"
+        scopes = [scope.value for scope in required.scopes]
+        self.openapi_extra = {**(self.openapi_extra or {}), "x-required-scopes": scopes}
 
     async def admit(self, request: Request) -> None:
         """Authenticate first: an unknown caller learns nothing from how a body is judged."""
         request.state.principal = await request.app.state.authenticator.authenticate(request)
 
 
-_bearer = HTTPBearer(
-    auto_error=False, scheme_name="ApiKey", description="An API key: `Authorization: Bearer rollcall_…`."
-)
+Anyone = Annotated[Principal, Depends(Requires())]
+Reader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ))]
+Writer = Annotated[Principal, Depends(Requires(Scope.LEARNERS_WRITE))]
+BulkWriter = Annotated[Principal, Depends(Requires(Scope.LEARNERS_BULK))]
+HistoryReader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ, Scope.EVENTS_READ))]
+OperationReader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ, Scope.LEARNERS_BULK))]
+AccessChecker = Annotated[Principal, Depends(Requires(Scope.ACCESS_CHECK))]
+Administrator = Annotated[Principal, Depends(Requires(Scope.ADMIN))]
 
 
-def requires(*scopes: Scope) -> Callable[..., Coroutine[Any, Any, Principal]]:
-    """A dependency that gives the principal, where it holds one of `scopes` (none = anyone who is known).
-
-    Raises `not-permitted`, which names the scope that is missing.
-    """
-
-    async def principal_with_scope(
-        request: Request, _credential: Annotated[Any, Depends(_bearer)]
-    ) -> Principal:
-        principal: Principal = request.state.principal
-        if scopes and not any(principal.holds(scope) for scope in scopes):
-            raise Problem(
-                NOT_PERMITTED,
-                f"This needs the scope {' or '.join(scopes)}, which the API key {principal.actor.name!r} lacks.",
-                members={"required_scope": scopes[0].value},
-            )
-        return principal
-
-    return principal_with_scope
-
-
-Anyone = Annotated[Principal, Depends(requires())]
-Reader = Annotated[Principal, Depends(requires(Scope.LEARNERS_READ))]
-Writer = Annotated[Principal, Depends(requires(Scope.LEARNERS_WRITE))]
-BulkWriter = Annotated[Principal, Depends(requires(Scope.LEARNERS_BULK))]
-OperationReader = Annotated[Principal, Depends(requires(Scope.LEARNERS_READ, Scope.LEARNERS_BULK))]
-AccessChecker = Annotated[Principal, Depends(requires(Scope.ACCESS_CHECK))]
-Administrator = Annotated[Principal, Depends(requires(Scope.ADMIN))]
+def _invalid_key() -> Problem:
+    return _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
 
 
 def _not_authenticated(detail: str, *, error: str | None) -> Problem:
     challenge = 'Bearer realm="rollcall"' + (f', error="{error}"' if error else "")
     return Problem(NOT_AUTHENTICATED, detail, headers={"WWW-Authenticate": challenge})
+
+
+illustrate(_invalid_key())
+illustrate(Requires(Scope.LEARNERS_WRITE).refuse("hr-feed"))

@@ -34,6 +34,8 @@ from app.platform.paging import (
 )
 from app.platform.problems import INVALID_REQUEST, NOT_FOUND, Problem, Translations
 
+_NO_KEY = Problem(NOT_FOUND, "There is no such API key in your organization.")
+
 router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
 
 
@@ -98,7 +100,13 @@ async def list_api_keys(
     return {"items": list(map(present_key, shown)), "next_cursor": next_cursor}
 
 
-@router.post("/api-keys", summary="Issue an API key", status_code=201, response_model=IssuedApiKey)
+@router.post(
+    "/api-keys",
+    summary="Issue an API key",
+    status_code=201,
+    response_model=IssuedApiKey,
+    responses=answers(status=201, headers=("Cache-Control",)),
+)
 async def create_api_key(
     response: Response, principal: Administrator, database: Db, now: Now, body: NewApiKey
 ) -> Any:
@@ -117,9 +125,7 @@ async def create_api_key(
     return present_key(key) | {"secret": secret}
 
 
-@router.delete(
-    "/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(NOT_FOUND)
-)
+@router.delete("/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(_NO_KEY))
 async def revoke_api_key(
     request: Request,
     principal: Administrator,
@@ -142,7 +148,7 @@ async def revoke_api_key(
 
 
 def _key_not_found(_error: ApiKeyNotFound) -> Problem:
-    return Problem(NOT_FOUND, "There is no such API key in your organization.")
+    return Problem(NOT_FOUND, _NO_KEY.detail)
 
 
 TRANSLATIONS: Translations = {ApiKeyNotFound: _key_not_found}

@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 from app.domain.profile import MAX_LENGTH, clean_name
 from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.organization import Organization, clean_max_deactivations, clean_time_zone
-from app.platform.fields import Instant, PlainText, cleaned_by
+from app.platform.fields import Instant, PlainText, cleaned_by, shown_length
 
 _KEY_ID = "019a8c5e-0000-7000-8000-000000000001"
 _ORGANIZATION: JsonDict = {
@@ -34,7 +34,7 @@ _KEY: JsonDict = {
 
 DisplayName = Annotated[
     PlainText,
-    Field(min_length=1, max_length=MAX_LENGTH + 64, description="1 to 255 characters."),
+    Field(json_schema_extra=shown_length(MAX_LENGTH), description="1 to 255 characters."),
     cleaned_by(clean_name),
 ]
 TimeZone = Annotated[
@@ -115,7 +115,16 @@ class NewApiKey(BaseModel):
     )
 
     name: DisplayName
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=20)]
+    scopes: Annotated[
+        list[Scope],
+        Field(
+            min_length=1,
+            max_length=20,
+            description="What it may do. `learners:read`: learners, their history, operations. `learners:write`: "
+            "one learner at a time. `learners:bulk`: bulk actions, imports, operations. `access:check`: the "
+            "portal's question. `events:read`: histories. `admin`: all of it, the organization and its keys.",
+        ),
+    ]
     expires_at: Annotated[Instant | None, Field(description="When it ends by itself; null = never.")] = None
 
 

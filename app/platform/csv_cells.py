@@ -6,7 +6,8 @@ Here, below every slice, because the export and the report write what the import
 import re
 
 # What makes a spreadsheet compute or run a cell: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+FORMULA_CHARACTERS = "=+-@\t\r"
+_FORMULA = re.compile(f"'*[{re.escape(FORMULA_CHARACTERS)}]")
 
 
 def guard_formula(text: str) -> str:

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from app.domain.errors import InvalidValue
 
 # No database stores NUL or half a surrogate pair; the other control characters help nobody.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_HALF = re.compile("[\ud800-\udfff]")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9:.]+(?:[Zz]|[+-][0-9:]+)")
 
@@ -18,6 +20,8 @@ _INSTANT = re.compile(_DAY.pattern + r"[Tt ][0-9:.]+(?:[Zz]|[+-][0-9:]+)")
 def _plain(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("Control characters are not allowed.")
+    if half := _HALF.search(value):
+        raise ValueError(f"\\u{ord(half[0]):04x} is half of a pair (a lone surrogate), not a character.")
     return value
 
 
@@ -49,6 +53,11 @@ Day = Annotated[date, BeforeValidator(_as_written)]
 Reason = Annotated[
     PlainText, Field(max_length=1000, description="Why; kept in the history.", examples=["contract ended"])
 ]
+
+
+def shown_length(longest: int) -> JsonDict:
+    """How the document tells the length of a text that a rule of the domain measures, outer spaces apart."""
+    return {"minLength": 1, "maxLength": longest}
 
 
 def cleaned_by(clean: Callable[[str], str]) -> AfterValidator:

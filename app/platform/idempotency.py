@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
-from app.platform.problems import INVALID_REQUEST, Problem, define_problem, request_id_of
+from app.platform.problems import INVALID_REQUEST, Problem, define_problem, illustrate, request_id_of
 from app.platform.tables import idempotency_keys
 
 KEPT = timedelta(hours=24)
@@ -51,8 +51,9 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="1 to 255 printable ASCII characters. The same key with the same request gives the first "
-        "answer again, with `Idempotent-Replayed: true`. Kept 24 hours.",
+        description="1 to 255 ASCII letters, digits and punctuation marks (`!` to `~`), no spaces; a UUID is a good "
+        "one. The same key with the same request gives the first answer again, with `Idempotent-Replayed: true`. "
+        "Kept 24 hours.",
     ),
 ]
 
@@ -112,7 +113,7 @@ async def run_once(
     if key is None:
         return await work(Claim(organization_id))
     if not _KEY.fullmatch(key):
-        detail = "An Idempotency-Key is 1 to 255 printable ASCII characters without spaces."
+        detail = "An Idempotency-Key is 1 to 255 ASCII letters, digits and punctuation marks, without spaces."
         raise Problem(
             INVALID_REQUEST, detail, errors=[{"pointer": "header:Idempotency-Key", "detail": detail}]
         )
@@ -170,9 +171,7 @@ async def _claim(
         )
         return claim
     if known.request_hash != request_hash:
-        raise Problem(
-            KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
-        )
+        raise _reused()
     if known.status is not None:
         return Response(
             known.body, known.status, headers={**(known.headers or {}), "Idempotent-Replayed": "true"}
@@ -183,9 +182,19 @@ async def _claim(
     return claim
 
 
+def _reused() -> Problem:
+    return Problem(
+        KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
+    )
+
+
 def _in_progress() -> Problem:
     return Problem(
         KEY_IN_PROGRESS,
         "The first request with this Idempotency-Key is still running.",
         headers={"Retry-After": "2"},
     )
+
+
+illustrate(_reused())
+illustrate(_in_progress())

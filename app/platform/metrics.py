@@ -13,8 +13,6 @@ from prometheus_client import (
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.platform.routes import StrictRoute
-
 REQUESTS = Counter("rollcall_http_requests", "Requests answered.", ["method", "route", "status"])
 DURATION = Histogram(
     "rollcall_http_request_duration_seconds",
@@ -27,7 +25,7 @@ ROWS = Counter("rollcall_operation_rows", "Learners or rows handled by operation
 OPERATIONS = Counter("rollcall_operations_finished", "Operations that have ended.", ["kind", "state"])
 ACCESS_CHECKS = Counter("rollcall_access_checks", "Access checks answered.", ["allowed", "reason"])
 
-router = APIRouter(tags=["service"], route_class=StrictRoute)
+router = APIRouter(tags=["service"])
 
 
 @router.get(

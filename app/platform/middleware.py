@@ -1,8 +1,9 @@
-"""What surrounds every request: its id, its log line and metrics, and the limits on size and number.
+"""What surrounds every request: its id, its log line and metrics, HEAD, and the limits on size and number.
 
 Pure ASGI, one layer: a BaseHTTPMiddleware costs a task and two queues a request.
 """
 
+import asyncio
 import re
 import time
 
@@ -15,7 +16,7 @@ from app.platform.clock import Clock
 from app.platform.ids import new_id
 from app.platform.logging import get_logger
 from app.platform.metrics import DURATION, IN_FLIGHT, REQUESTS
-from app.platform.problems import INTERNAL_ERROR, OVERLOADED, PAYLOAD_TOO_LARGE, Problem
+from app.platform.problems import INTERNAL_ERROR, OVERLOADED, PAYLOAD_TOO_LARGE, Problem, illustrate
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -63,20 +64,14 @@ class RequestContext:
         IN_FLIGHT.inc()
         try:
             if self.in_flight > self.max_in_flight and scope["path"] not in _PROBES:
-                problem = Problem(
-                    OVERLOADED, "Too many requests at once; try again shortly.", headers={"Retry-After": "1"}
-                )
-                await problem.response(request_id)(scope, receive, send_with_headers)
+                await _too_many_at_once().response(request_id)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive, send_with_headers)
         except Exception:
             logger.exception("request failed", route=_route(scope))
             if status:
                 raise  # the answer has begun: all that is left is to break it off
-            problem = Problem(
-                INTERNAL_ERROR, "The service failed to handle this request; nothing was changed."
-            )
-            await problem.response(request_id)(scope, receive, send_with_headers)
+            await _fault().response(request_id)(scope, receive, send_with_headers)
         finally:
             self.in_flight -= 1
             IN_FLIGHT.dec()
@@ -91,12 +86,51 @@ class RequestContext:
         say("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
 
 
+def _too_many_at_once() -> Problem:
+    return Problem(OVERLOADED, "Too many requests at once; try again shortly.", headers={"Retry-After": "1"})
+
+
+def _fault() -> Problem:
+    return Problem(INTERNAL_ERROR, "The service failed to handle this request; nothing was changed.")
+
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _route(scope: Scope) -> str:
     """The path as its template, which holds nobody's name; what no route matched is one bucket."""
     return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+class HeadAsGet:
+    """Answers HEAD with what GET would answer, less its body (RFC 9110 section 9.3.2), at every address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        is_complete = False
+
+        async def send_without_body(message: Message) -> None:
+            nonlocal is_complete
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not is_complete:
+                is_complete = True
+                # Now `receive` tells that all is over, and an answer that streams ends.
+                await send({"type": "http.response.body"})
+            else:
+                await asyncio.sleep(0)
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self.app(as_get, receive, send_without_body)
+        finally:
+            scope["route"] = as_get.get("route")  # for the log line, which names the method that was sent
 
 
 class BodyLimit:
@@ -114,11 +148,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self.limits.get(scope["path"], self.default)
-        too_large = Problem(
-            PAYLOAD_TOO_LARGE,
-            f"The body is too large: this address takes at most {limit:,} bytes.",
-            headers={"Connection": "close"},
-        )
+        too_large = _too_large(limit)
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:
             request = Request(scope)
@@ -135,3 +165,16 @@ class BodyLimit:
             return message
 
         await self.app(scope, receive_within_limit, send)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        PAYLOAD_TOO_LARGE,
+        f"The body is too large: this address takes at most {limit:,} bytes.",
+        headers={"Connection": "close"},
+    )
+
+
+illustrate(_too_many_at_once())
+illustrate(_fault())
+illustrate(_too_large(8 * 1024 * 1024))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
-from app.platform.problems import NOT_ACCEPTABLE, Problem
+from app.platform.problems import NOT_ACCEPTABLE, Problem, illustrate
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -23,8 +23,13 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
     ranges = [_parse_range(part) for part in header.split(",") if part.strip()]
     best = max(offered, key=lambda media_type: (_quality(media_type, ranges), -offered.index(media_type)))
     if _quality(best, ranges) <= 0:
-        raise Problem(NOT_ACCEPTABLE, f"This address has {' or '.join(offered)}, not {header}.")
+        raise not_offered(offered, header)
     return best
+
+
+def not_offered(offered: Sequence[str], header: str) -> Problem:
+    """The refusal of media types that an address does not have."""
+    return Problem(NOT_ACCEPTABLE, f"This address has {' or '.join(offered)}, not {header}.")
 
 
 def _parse_range(text: str) -> tuple[str, float]:
@@ -44,3 +49,6 @@ def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
             if media_range == candidate:
                 return quality
     return 0.0
+
+
+illustrate(not_offered((JSON, CSV), "application/xml"))

@@ -11,7 +11,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.platform.problems import Problem, define_problem
+from app.platform.problems import Problem, define_problem, illustrate
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 50
@@ -71,8 +71,16 @@ def decode_cursor(query: object, cursor: str | None, kinds: tuple[type, ...]) ->
     except (binascii.Error, ValueError, TypeError):
         matches = False
     if not matches:
-        raise Problem(INVALID_CURSOR, "This cursor is damaged or belongs to another query; begin without it.")
+        raise invalid_cursor()
     return list(position)
+
+
+def invalid_cursor() -> Problem:
+    """The refusal of a cursor."""
+    return Problem(INVALID_CURSOR, "This cursor is damaged or belongs to another query; begin without it.")
+
+
+illustrate(invalid_cursor())
 
 
 def link_next(request: Request, response: Response, cursor: str | None) -> None:

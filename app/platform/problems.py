@@ -15,18 +15,20 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.platform.database import is_unavailable
+from app.platform.wording import describe_errors, describe_unreadable_body
 
 MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem: its code, HTTP status, title, and what its page says."""
+    """One kind of problem: its code, HTTP status, title, what its page says, and its members of its own."""
 
     code: str
     status: int
     title: str
     explanation: str
+    members: type[BaseModel] | None = None
 
     @property
     def uri(self) -> str:
@@ -37,11 +39,16 @@ class ProblemType:
 CATALOGUE: dict[str, ProblemType] = {}
 
 
-def define_problem(code: str, status: int, title: str, explanation: str) -> ProblemType:
-    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made."""
+def define_problem(
+    code: str, status: int, title: str, explanation: str, members: type[BaseModel] | None = None
+) -> ProblemType:
+    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made.
+
+    `members` describes what it has besides the members of every problem (RFC 9457 section 3.2).
+    """
     if code in CATALOGUE:
         raise ValueError(f"the problem {code} is defined twice")
-    CATALOGUE[code] = ProblemType(code, status, title, explanation)
+    CATALOGUE[code] = ProblemType(code, status, title, explanation, members)
     return CATALOGUE[code]
 
 
@@ -80,11 +87,23 @@ class Problem(Exception):
         )
 
 
+EXAMPLES: dict[str, Problem] = {}
+
+
+def illustrate(problem: Problem) -> None:
+    """Show this problem in openapi.yaml as the example of its kind; make it as the real ones are made."""
+    EXAMPLES[problem.type.code] = problem
+
+
 class FieldError(BaseModel):
     """One field that is wrong."""
 
     pointer: Annotated[
-        str, Field(description="JSON Pointer (RFC 6901) to the field, or `?name` of a parameter.")
+        str,
+        Field(
+            description="JSON Pointer (RFC 6901) into the body, empty for the whole of it; `?name` of a query "
+            "parameter; `header:Name` of a header field."
+        ),
     ]
     detail: str
 
@@ -105,6 +124,12 @@ class ProblemDocument(BaseModel):
     errors: list[FieldError] | None = None
 
 
+class NotPermittedMembers(BaseModel):
+    """What `not-permitted` tells besides."""
+
+    required_scope: Annotated[str, Field(description="The scope to ask for.")]
+
+
 NOT_AUTHENTICATED = define_problem(
     "not-authenticated",
     401,
@@ -118,6 +143,7 @@ NOT_PERMITTED = define_problem(
     "Not permitted",
     "The credential is good but lacks the scope that `required_scope` names. An administrator can make a key "
     "that has it.",
+    NotPermittedMembers,
 )
 NOT_FOUND = define_problem(
     "not-found",
@@ -181,6 +207,8 @@ DATABASE_UNAVAILABLE = define_problem(
     "The database did not answer; try again after `Retry-After` seconds.",
 )
 
+_RETRY_SHORTLY = {"Retry-After": "2"}
+
 # How a slice puts its own exceptions into words: by the exception's exact class.
 Translations = Mapping[type[Exception], Callable[[Any], Problem]]
 
@@ -223,10 +251,11 @@ def _translate_framework(error: Exception) -> Problem | None:
         if isinstance(error.__cause__, Problem):
             return error.__cause__  # raised while the framework was reading the body
         if error.status_code == NOT_FOUND.status:
-            return Problem(NOT_FOUND, "There is nothing at this address.")
+            return _nothing_there()
         if error.status_code == PAYLOAD_TOO_LARGE.status:
             return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
-        return Problem(INVALID_REQUEST, str(error.detail))
+        detail = describe_unreadable_body(error.__cause__) or "The body cannot be read."
+        return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
     return None
 
 
@@ -239,49 +268,43 @@ def _wrong_method(request: Request) -> Problem:
         if route.methods and route.path_regex.match(path)
         for method in route.methods
     }
-    allowed = ", ".join(sorted(methods or {"GET", "HEAD"}))  # without a route it is a file
+    if "GET" in methods or not methods:  # without a route it is a file
+        methods |= {"GET", "HEAD"}
+    return _not_among(methods)
+
+
+def _not_among(methods: set[str]) -> Problem:
+    allowed = ", ".join(sorted(methods))
     return Problem(METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers={"Allow": allowed})
 
 
+def _nothing_there() -> Problem:
+    return Problem(NOT_FOUND, "There is nothing at this address.")
+
+
 def _translate_database(error: Exception) -> Problem | None:
-    retry = {"Retry-After": "2"}
     if isinstance(error, PoolTimeout):
-        return Problem(OVERLOADED, "All database connections are busy; try again shortly.", headers=retry)
-    if is_unavailable(error):
         return Problem(
-            DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=retry
+            OVERLOADED, "All database connections are busy; try again shortly.", headers=_RETRY_SHORTLY
         )
+    if is_unavailable(error):
+        return _database_away()
     return None
 
 
+def _database_away() -> Problem:
+    return Problem(
+        DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=_RETRY_SHORTLY
+    )
+
+
 def _invalid_request(error: RequestValidationError) -> Problem:
-    errors = []
-    for entry in error.errors():
-        location = list(entry["loc"])
-        place, path = (location[0], location[1:]) if location else ("body", [])
-        if entry["type"] == "json_invalid":
-            pointer, detail = "", "The body is not valid JSON."
-        else:
-            pointer = _pointer(str(place), path)
-            detail = _field_detail(entry)
-        errors.append({"pointer": pointer, "detail": detail})
+    errors = describe_errors(error.errors())
     what = "; ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004
     return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
 
 
-def _pointer(place: str, path: Sequence[str | int]) -> str:
-    if place == "query":
-        return "?" + ".".join(map(str, path))
-    if place in ("header", "cookie", "path"):
-        return f"{place}:" + ".".join(map(str, path))
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
-
-
-def _field_detail(entry: Mapping[str, Any]) -> str:
-    if entry["type"] == "extra_forbidden":
-        return "There is no such member or parameter."
-    if entry["type"] == "missing":
-        return "This is required."
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    return message if message.endswith(".") else message + "."
+illustrate(_nothing_there())
+illustrate(_not_among({"GET", "HEAD", "POST"}))
+illustrate(_database_away())

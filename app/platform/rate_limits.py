@@ -12,7 +12,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import Request
 
-from app.platform.problems import RATE_LIMITED, Problem
+from app.platform.problems import RATE_LIMITED, Problem, illustrate
 
 
 class RateLimiter:
@@ -33,8 +33,15 @@ class RateLimiter:
         request.state.answer_headers["RateLimit-Policy"] = f'"minute";q={self._item.amount};w=60'
         request.state.answer_headers["RateLimit"] = f'"minute";r={window.remaining};t={seconds}'
         if not accepted:
-            raise Problem(
-                RATE_LIMITED,
-                f"This credential may make {self._item.amount} requests a minute; go on in {seconds} s.",
-                headers={"Retry-After": str(seconds)},
-            )
+            raise _used_up(self._item.amount, seconds)
+
+
+def _used_up(per_minute: int, seconds: int) -> Problem:
+    return Problem(
+        RATE_LIMITED,
+        f"This credential may make {per_minute} requests a minute; go on in {seconds} s.",
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+illustrate(_used_up(6000, 12))

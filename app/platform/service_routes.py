@@ -1,6 +1,7 @@
 """What every service answers: health, its own description, and a page for each kind of problem."""
 
 import asyncio
+import re
 from html import escape
 from typing import Annotated, Any
 
@@ -10,17 +11,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from pydantic import BaseModel, ConfigDict
 
 from app.platform.database import Database
-from app.platform.negotiation import JSON, choose_media_type
+from app.platform.negotiation import JSON, choose_media_type, not_offered
 from app.platform.openapi import answers
 from app.platform.problems import (
     CATALOGUE,
     DATABASE_UNAVAILABLE,
-    NOT_ACCEPTABLE,
     NOT_FOUND,
     Problem,
     ProblemType,
 )
-from app.platform.routes import StrictRoute
 from app.platform.schema import SchemaMismatch, read_state
 
 _HTML = "text/html"
@@ -34,7 +33,11 @@ _HTML_PAGE: dict[str, Any] = {
     "example": '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title> …',
 }
 
-router = APIRouter(tags=["service"], route_class=StrictRoute)
+_NO_KIND = Problem(NOT_FOUND, "There is no such kind of problem; GET /problems lists them.")
+_NO_SUCH_FORM = not_offered((_HTML, JSON), "image/png")
+
+# Probes and browsers add parameters of their own, such as a cache-buster; nothing here selects anyone.
+router = APIRouter(tags=["service"])
 
 
 def _describe(kind: ProblemType) -> dict[str, Any]:
@@ -110,7 +113,7 @@ async def go_to_documentation() -> RedirectResponse:
     summary="All kinds of problem",
     response_class=Response,
     responses=answers(
-        NOT_ACCEPTABLE,
+        _NO_SUCH_FORM,
         ok={
             _HTML: _HTML_PAGE,
             JSON: {
@@ -137,8 +140,8 @@ async def list_problems(request: Request) -> Response:
     summary="What a kind of problem means",
     response_class=Response,
     responses=answers(
-        NOT_FOUND,
-        NOT_ACCEPTABLE,
+        _NO_KIND,
+        _NO_SUCH_FORM,
         ok={_HTML: _HTML_PAGE, JSON: {"schema": {"type": "object"}, "example": _describe(NOT_FOUND)}},
     ),
 )
@@ -149,13 +152,17 @@ async def explain_problem(
     """The page to which a problem's `type` points. Needs no credential."""
     kind = CATALOGUE.get(code)
     if kind is None:
-        raise Problem(NOT_FOUND, "There is no such kind of problem; GET /problems lists them.")
+        raise Problem(NOT_FOUND, _NO_KIND.detail)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse(_describe(kind))
     paragraphs = (
-        f"<p>{escape(kind.explanation)}</p><p>Status {kind.status}, code <code>{kind.code}</code>.</p>"
+        f"<p>{_as_html(kind.explanation)}</p><p>Status {kind.status}, code <code>{kind.code}</code>.</p>"
     )
     return _page(kind.title, paragraphs + '<p><a href="../problems">All problems</a></p>')
+
+
+def _as_html(text: str) -> str:
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _page(title: str, body: str) -> HTMLResponse:

@@ -228,6 +228,7 @@ def _create_operations() -> None:
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.Column("started_at", _INSTANT),
         sa.Column("finished_at", _INSTANT),
+        sa.Column("tidied", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_operations"),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_operations_organization_id"

@@ -154,9 +154,14 @@ class TestEntering:
         api.service.clock.advance(minutes=1)
         answer = await enter(api, learner)
         assert answer.status_code == 200
-        assert answer.json()["allowed"] is True
-        assert answer.json()["reason"] is None
-        assert answer.json()["checked_at"] == LATER
+        assert answer.json() == {
+            "learner_id": learner["id"],
+            "allowed": True,
+            "status": "active",
+            "reason": None,
+            "sessions_valid_from": None,
+            "checked_at": LATER,
+        }
         assert await api.get(learner) == learner | {
             "status": "active",
             "first_accessed_at": LATER,

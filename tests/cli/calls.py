@@ -1,5 +1,10 @@
 """The command as a test calls it: for the test's organization, with rosters, and what an import answers."""
 
+import os
+import pty
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,3 +40,26 @@ def counts(finished: Finished) -> dict[str, int]:
 
 def large_roster(rows: int) -> str:
     return "Username,Active\n" + "".join(f"learner{number:06},Yes\n" for number in range(rows))
+
+
+@contextmanager
+def terminal() -> Iterator[tuple[Path, bytearray]]:
+    """A terminal that a command can write to, and what it shows: all of it once the block has ended."""
+    shown = bytearray()
+    master, slave = pty.openpty()
+
+    def read() -> None:
+        try:
+            while block := os.read(master, 65_536):
+                shown.extend(block)
+        except OSError:  # nobody has the terminal any more
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield Path(os.ttyname(slave)), shown
+    finally:
+        os.close(slave)
+        reader.join()
+        os.close(master)

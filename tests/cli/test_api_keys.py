@@ -1,14 +1,15 @@
 """`rollcall keys`: the first key of a new database, and what keys may do until they are revoked."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 from anyio import to_thread
 
 from app.organizations.api_keys import is_well_formed
-from tests.cli.calls import run
+from tests.cli.calls import run, terminal
 from tests.conftest import Api
-from tests.processes import Finished, rollcall
+from tests.processes import Finished, ended, environment, fork, rollcall
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +29,31 @@ def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(emp
     assert organization.split("\t")[:3] == ["default", "Default organization", "UTC"]
     [_, key] = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()
     assert key.split("\t")[1:] == ["hr feed", secret[:15], "learners:bulk", "yes", "never"]
+
+
+def test_a_name_is_shown_as_it_was_written(empty_database: str, tmp_path: Path) -> None:
+    name = "hr [bold]feed[/bold] :+1: [/]"
+    created = rollcall("keys", "create", name, "--scope", "admin", database_url=empty_database)
+    assert f"The key {name!r} of default" in created.stderr
+
+    variables = environment(empty_database) | {"TERM": "xterm"}
+    with terminal() as (screen, shown):
+        status = ended(fork(["keys", "list"], variables, screen, tmp_path / "errors"))
+
+    assert status == 0
+    assert f" {name} " in shown.decode()
+
+
+def test_on_a_narrow_terminal_no_part_of_an_id_is_left_out(empty_database: str, tmp_path: Path) -> None:
+    assert rollcall("keys", "create", "hr", "--scope", "admin", database_url=empty_database).status == 0
+    key_id = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()[1].split("\t")[0]
+
+    variables = environment(empty_database) | {"TERM": "xterm", "COLUMNS": "60"}
+    with terminal() as (screen, shown):
+        assert ended(fork(["keys", "list"], variables, screen, tmp_path / "errors")) == 0
+
+    first_column = "".join(line.split(" ")[1] for line in shown.decode().splitlines()[1:])
+    assert first_column == key_id
 
 
 async def test_a_key_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:

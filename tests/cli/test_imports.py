@@ -2,16 +2,13 @@
 
 import csv
 import io
-import os
-import pty
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import ROSTER, counts, large_roster, run
+from tests.cli.calls import ROSTER, counts, large_roster, run, terminal
 from tests.conftest import Api
 from tests.processes import Finished, ended, environment, fork, rollcall
 
@@ -75,6 +72,32 @@ async def test_rows_that_were_not_applied_end_it_with_1_and_can_be_mended(api: A
     mend.write_text(mend.read_text().replace("Maybe", "Yes").replace("2020-01-31", "2099-01-31"))
     mended = await run(api, "import", mend)
     assert (mended.status, counts(mended)) == (0, {"created": 2})
+
+
+async def test_a_minus_writes_the_rejects_to_standard_output_and_nothing_else(
+    api: Api, tmp_path: Path
+) -> None:
+    file, mend = tmp_path / "roster.csv", tmp_path / "mend.csv"
+    file.write_text(ROSTER.replace(",Yes,2099", ",Maybe,2099"))
+
+    named = await run(api, "import", file, "--rejects", mend, "--dry-run")
+    piped = await run(api, "import", file, "--rejects", "-", "--dry-run")
+
+    assert (named.status, piped.status) == (1, 1)
+    assert piped.stdout.encode() == mend.read_bytes()
+    assert piped.stderr.startswith("Dry run ")
+    assert "  invalid             1\n" in piped.stderr
+    assert " are in " not in piped.stderr
+
+
+async def test_without_rejects_a_minus_writes_nothing_at_all(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(ROSTER)
+
+    finished = await run(api, "import", file, "--rejects", "-")
+
+    assert (finished.status, finished.stdout) == (0, "")
+    assert finished.stderr.startswith("Operation ")
 
 
 async def test_of_many_problems_the_first_are_shown_and_the_others_counted(api: Api, tmp_path: Path) -> None:
@@ -166,7 +189,8 @@ def test_the_installed_command_reads_a_pipe(own_database: str) -> None:
         ('{"learners": []}', (), "JSON"),
         ("", (), "empty"),
         ("Name,Active\nx,Yes\n", (), "Username"),
-        ('Username\n"a\n', (), "line 2: "),
+        ('Username\n"a\n', (), "line 2 "),
+        ("Username\na\0\n", (), "Line 2 "),
         (ROSTER, ("--delimiter", "x"), "delimiter"),
         (ROSTER, ("--encoding", "klingon"), "klingon"),
         (ROSTER, ("--rejects", "nowhere/mend.csv"), "nowhere/mend.csv"),
@@ -178,7 +202,9 @@ async def test_what_is_no_roster_is_told_in_one_line_and_nothing_is_done(
     file = tmp_path / "roster.csv"
     file.write_text(content)
 
-    assert said in (await run(api, "import", file, *options)).complaint
+    complaint = (await run(api, "import", file, *options)).complaint
+    assert said in complaint
+    assert complaint.lower().count("line ") <= 1
     assert (await api.client.get("/operations")).json()["items"] == []
 
 
@@ -207,24 +233,11 @@ async def test_a_large_import_tells_how_far_it_is_in_plain_lines(api: Api, tmp_p
 def test_on_a_terminal_a_large_import_shows_a_bar(own_database: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(6_000))
-    seen = bytearray()
-    master, terminal = pty.openpty()
-
-    def read() -> None:
-        try:
-            while block := os.read(master, 65_536):
-                seen.extend(block)
-        except OSError:  # nobody has the terminal any more
-            pass
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    variables = environment(own_database) | {"TERM": "xterm"}
     output = tmp_path / "output"
-    status = ended(fork(["import", file], variables, output, Path(os.ttyname(terminal))))
-    os.close(terminal)
-    reader.join()
-    os.close(master)
+    variables = environment(own_database) | {"TERM": "xterm"}
+
+    with terminal() as (screen, seen):
+        status = ended(fork(["import", file], variables, output, screen))
 
     shown = seen.decode()
     assert status == 0, shown

@@ -1,5 +1,7 @@
 """The command as a whole: what `--help` tells, and what a wrong call is answered."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import typer.main
 
 from app import __version__
 from app.cli import main
-from tests.processes import Finished, rollcall
+from tests.processes import ROOT, Finished, rollcall
 
 
 def commands() -> dict[tuple[str, ...], Any]:
@@ -17,7 +19,7 @@ def commands() -> dict[tuple[str, ...], Any]:
     def visit(command: Any, path: tuple[str, ...]) -> None:
         found[path] = command
         for name, each in getattr(command, "commands", {}).items():
-            visit(each, (*path, name))
+            visit(each if path else main.load_command(name), (*path, name))
 
     visit(typer.main.get_command(main.commands), ())
     return found
@@ -34,6 +36,34 @@ def test_every_help_tells_what_the_command_and_each_of_its_options_do(path: tupl
     for parameter in command.params:
         assert parameter.help, parameter.name
         assert parameter.help.split()[0] in finished.stdout
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_the_list_of_commands_says_of_each_what_its_own_help_begins_with(name: str) -> None:
+    _, summary = main.COMMANDS[name]
+
+    assert commands()[name,].help.startswith(summary)
+    assert f" {name} {summary}" in " ".join(rollcall("--help").stdout.split())
+
+
+@pytest.mark.parametrize("call", [["--help"], ["--version"], ["improt"], ["keys", "--help"]])
+def test_a_command_imports_the_web_framework_only_where_it_needs_it(call: list[str]) -> None:
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "app.cli", *call],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    ).stderr
+    imported = {line.rpartition("|")[2].strip() for line in said.splitlines()}
+
+    assert "typer" in imported
+    assert not imported & {"fastapi", "uvicorn", "app.main"}
+    assert ("sqlalchemy" in imported) == ("keys" in call)
+
+
+def test_for_a_mistyped_command_the_right_one_is_suggested() -> None:
+    assert "Did you mean 'import'?" in rollcall("improt").stderr
 
 
 @pytest.mark.parametrize(

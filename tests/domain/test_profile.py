@@ -60,12 +60,40 @@ def test_letters_and_accents_in_two_parts_become_one(clean: Callable[[str], str]
         "محمد",
         "प्रिया",
         "😀",
-        "می‌خواهم",
     ],
 )
 def test_names_of_any_script_are_kept_as_they_are(value: str) -> None:
     composed = unicodedata.normalize("NFC", value)
     assert (clean_username(value), clean_name(value)) == (composed, composed)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2065),
+        *range(0x2066, 0x206A),
+        0xFEFF,
+    ],
+    ids=lambda code: f"U+{code:04X}",
+)
+def test_what_cannot_be_seen_is_refused_in_usernames_only(code: int) -> None:
+    for value in (f"a{chr(code)}b", f"{chr(code)}ab", f"ab{chr(code)}", f"é{chr(code)}"):
+        with pytest.raises(
+            InvalidValue, match=f"^A username contains the invisible character U\\+{code:04X}\\.$"
+        ):
+            clean_username(value)
+        assert clean_name(value) == value
+
+
+@pytest.mark.parametrize("code", [0x200A, 0x2010, 0x202F, 0x205F, 0x206A, 0xFEFE])
+def test_their_neighbours_are_taken(code: int) -> None:
+    assert clean_username(f"a{chr(code)}b") == f"a{chr(code)}b"
+
+
+def test_a_name_keeps_the_joiners_that_its_script_needs() -> None:
+    assert clean_name("می‌خواهم") == "می‌خواهم"
 
 
 def test_cleaning_keeps_case_and_inner_spaces() -> None:

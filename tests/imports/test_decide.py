@@ -418,6 +418,21 @@ def test_the_first_row_of_nobody_counts_whatever_became_of_it(first, outcome, cr
     assert decisions[1].change is None
 
 
+@pytest.mark.parametrize("known", [[], [learner("a", "HR-1")], [learner("a", "HR-2"), learner("b", "HR-1")]])
+@pytest.mark.parametrize("is_dry_run", [False, True])
+def test_a_row_that_an_earlier_import_found_to_be_a_duplicate_is_one_again_and_counts_for_no_later_row(
+    known, is_dry_run
+):
+    marked = RowProblem("duplicate-row", "Delete this row.", "Problem", "a", "HR-1")
+
+    decisions = decide([marked, marked, row("a")], *known, is_dry_run=is_dry_run)
+
+    assert codes(decisions)[:2] == ["duplicate-row"] * 2
+    assert codes(decisions)[2] in ("created", "unchanged")
+    assert [each.change for each in decisions[:2]] == [None, None]
+    assert decisions[1].problem["detail"] == "Delete this row."
+
+
 def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate():
     decisions = decide([row("b", "HR-1"), row("b")], learner("a", "HR-1"))
 

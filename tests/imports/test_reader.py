@@ -135,7 +135,8 @@ def test_an_empty_file_is_called_empty(content):
         (gzip.compress(HEADER.encode()), "compressed with gzip"),
         (b"\x7fELF\x02\x01\x01" + bytes(60), "binary data"),
         (bytes(100), "binary data"),
-        (b"Username,Email\na\0\0b,\n", "binary data"),
+        (b"Username,Email\na\x02\0b,\n", "binary data"),
+        (b"Username\n" + bytes(20), "binary data"),
     ],
 )
 def test_what_is_no_csv_is_named(content, found):
@@ -145,6 +146,19 @@ def test_what_is_no_csv_is_named(content, found):
 @pytest.mark.parametrize("content", [make_zip(*XLSX_PARTS), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
 def test_a_workbook_comes_with_the_advice_to_save_it_as_csv(content):
     assert "save it as CSV" in refusal(content).detail
+
+
+@pytest.mark.parametrize("nuls", ["\0", "\0\0"])
+@pytest.mark.parametrize("rest", ["", "José\r\n", "Á\r\n", "a\r\n" * 5_000])
+def test_a_nul_in_what_is_otherwise_text_is_refused_with_its_line(nuls, rest):
+    problem = refusal(f"Username,Email\r\na,\r\nÁ\r\nb{nuls},\r\n{rest}")
+
+    assert problem.line == 4
+    assert problem.detail.startswith("Line 4 holds bytes that are not text")
+
+
+def test_a_nul_in_a_very_short_text_does_not_make_it_utf_16():
+    assert refusal("Username\na\0\n").line == 2
 
 
 def test_a_nul_far_into_the_file_is_refused_with_its_line():

@@ -126,17 +126,20 @@ async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api):
 
     rows = await report(api, operation)
 
-    details = [each["problem"] and each["problem"]["detail"] for each in await api.outcomes(operation)]
+    told = [
+        each["problem"] and f"{each['problem']['code']}: {each['problem']['detail']}"
+        for each in await api.outcomes(operation)
+    ]
     assert rows == [
         ["Username", "Active", "Note", *ADDED],
         ["a", "Yes", "", "2", "created", ""],
-        ["b", "Maybe", 'two\nlines, and "quotes"', "3", "invalid", details[1]],
+        ["b", "Maybe", 'two\nlines, and "quotes"', "3", "invalid", told[1]],
         ["c", "No", "", "5", "created", ""],
-        ["d", "perhaps", "", "6", "invalid", details[3]],
-        ["a", "No", "again", "7", "invalid", details[4]],
+        ["d", "perhaps", "", "6", "invalid", told[3]],
+        ["a", "No", "again", "7", "invalid", told[4]],
     ]
-    assert "'Maybe'" in details[1]
-    assert "line 2" in details[4]
+    assert "'Maybe'" in told[1]
+    assert told[4] == "duplicate-row: This learner stands on line 2 already; the first row counts."
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -278,10 +281,10 @@ async def test_a_mended_report_that_is_sent_back_is_applied(api):
 
     second = await api.import_csv(mended)
 
-    assert (second["counts"]["created"], second["counts"]["changed"]) == (2, 1)
+    assert (second["counts"]["created"], second["counts"]["invalid"]) == (2, 1)
     learners = await all_learners(api)
     assert {name: each["status"] for name, each in learners.items()} == {
-        "a": "deactivated",
+        "a": "activated",
         "b": "activated",
         "c": "deactivated",
         "d": "deactivated",
@@ -290,6 +293,27 @@ async def test_a_mended_report_that_is_sent_back_is_applied(api):
     assert [each["code"] for each in second["warnings"]] == ["ignored-column"]
     assert "'Note'" in second["warnings"][0]["detail"]
     assert "Line" not in second["warnings"][0]["detail"]
+
+
+@pytest.mark.usefixtures("small_chunks")
+async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem_is_emptied(api):
+    rejects = await report_text(api, await api.import_csv(MIXED), outcome="invalid")
+
+    for _ in range(2):
+        again = await api.import_csv(rejects)
+        duplicate = (await api.outcomes(again))[-1]
+        assert (duplicate["username"], duplicate["outcome"]) == ("a", "invalid")
+        assert (duplicate["problem"]["code"], duplicate["problem"]["column"]) == ("duplicate-row", "Problem")
+        rejects = await report_text(api, again, outcome="invalid")
+    assert (await all_learners(api))["a"]["status"] == "activated"
+
+    freed = list(csv.reader(io.StringIO(rejects)))
+    freed[-1][-1] = ""
+    resent = io.StringIO()
+    csv.writer(resent).writerows(freed)
+    counts, _ = await import_back(api, resent.getvalue())
+    assert (counts["changed"], counts["invalid"]) == (1, 2)
+    assert (await all_learners(api))["a"]["status"] == "deactivated"
 
 
 async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(api):

@@ -95,6 +95,36 @@ def test_a_row_without_a_key_is_invalid():
     assert (problem.code, problem.column) == ("missing-key", None)
 
 
+# Reports that are sent back
+
+REPORT = ("Username", "External ID", "Active", "Line", "Outcome", "Problem")
+parse_reported = compile_parser(
+    REPORT, {Column.USERNAME: 0, Column.EXTERNAL_ID: 1, Column.ACTIVE: 2}, DateFormat.ISO
+)
+
+
+@pytest.mark.parametrize("told", ["duplicate-row: This learner stands on line 3 already.", " duplicate-row"])
+@pytest.mark.parametrize("active", ["Yes", "Maybe"])
+def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told, active):
+    problem = parse_reported(["a", "HR-1", active, "7", "invalid", told])
+
+    assert isinstance(problem, RowProblem)
+    assert (problem.code, problem.column) == ("duplicate-row", "Problem")
+    assert (problem.username, problem.external_id) == ("a", "HR-1")
+    assert "Delete this row, or empty its cell Problem" in problem.detail
+
+
+@pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
+def test_any_other_row_of_a_report_is_read_as_always(told):
+    assert parse_reported(["a", "", "Yes", "7", "invalid", told]) == NOTHING._replace(
+        username="a", active=True
+    )
+
+
+def test_a_row_of_a_report_that_lost_cells_is_told_so():
+    assert parse_reported(["a", "HR-1", "Yes"]).code == "wrong-number-of-cells"
+
+
 # Active
 
 

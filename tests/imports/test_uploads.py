@@ -26,6 +26,23 @@ async def test_a_body_or_a_forms_part_is_a_file(api):
     assert (await all_learners(api))["a"]["first_name"] == "Zoë"
 
 
+async def test_the_part_of_a_form_needs_no_filename(api):
+    encoded = ROSTER.encode("iso-8859-15")
+    large = ROSTER + "".join(f"u{number},{'x' * 250}\n" for number in range(4500))
+    for part in (
+        (None, ROSTER.encode()),
+        ("", ROSTER.encode(), "text/csv"),
+        (None, encoded, "text/csv; charset=iso-8859-15"),
+        (None, large),  # beyond what the framework takes for a field
+    ):
+        answer = await api.client.post("/imports/csv", files={"file": part}, params={"dry_run": True})
+
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["warnings"] == []
+    await api.client.post("/imports/csv", files={"file": (None, encoded, "text/csv; charset=iso-8859-15")})
+    assert (await all_learners(api))["a"]["first_name"] == "Zoë"
+
+
 async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api):
     rows = "".join(f"u{number},{'x' * 250}\n" for number in range(4500))
     assert len(rows) > 1024 * 1024
@@ -122,7 +139,8 @@ async def test_a_form_has_exactly_one_file_of_the_right_name(api):
         {"files": [("file", roster), ("file", roster)]},
         {"files": [("file", roster), ("more", roster)]},
         {"files": {"file": roster}, "data": {"dry_run": "true"}},
-        {"files": {"file": (None, ROSTER)}},
+        {"files": [("file", (None, ROSTER)), ("file", (None, ROSTER))]},
+        {"files": [("file", (None, ROSTER)), ("more", (None, "x"))]},
         {"files": {"": roster}},
         {"files": [(f"f{number}", roster) for number in range(5)]},
         {"files": {"file": roster}, "data": {f"f{number}": "" for number in range(20)}},

@@ -44,7 +44,7 @@ EVENT_TYPES = {"activate": "learner.activated", "deactivate": "learner.deactivat
 
 
 async def act(api, learner, action, **body):
-    return await api.client.post(f"/learners/{learner['id']}/{action}", json=body)
+    return await api.client.post(f"/learners/{learner['id']}/{action}", json=body or None)
 
 
 async def learner_with(api, facts, expires_on):

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.organizations.api_keys import Scope
 from tests.conftest import NOON
 from tests.learners.answers import pointers, problem
 from tests.learners.stored import all_events
@@ -104,6 +105,14 @@ async def test_only_paging_is_asked_of_a_history(api):
         problem(answer, 400, "invalid-cursor")
     for unknown in ("019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "x"):
         problem(await api.client.get(f"/learners/{unknown}/events"), 404, "not-found")
+
+
+async def test_whoever_may_read_events_reads_a_history_and_no_learner(api):
+    learner = await with_history(api, 2)
+    async with await api.client_with(Scope.EVENTS_READ) as client:
+        answer = await client.get(f"/learners/{learner['id']}/events")
+        assert answer.json()["items"] == await api.events(learner)
+        problem(await client.get(f"/learners/{learner['id']}"), 403, "not-permitted")
 
 
 CHANGES = [

@@ -192,7 +192,7 @@ async def test_usernames_are_handled_once_each_in_any_case(api):
     learner = await api.create(username="A.Straße")
 
     operation = await act(
-        api, "deactivate", {"usernames": ["a.STRASSE", "Nobody", "A.Straße", "a.straße", "NOBODY"]}
+        api, "deactivate", {"usernames": ["a.STRASSE", "Nobody", " A.Straße", "a.straße ", "NOBODY"]}
     )
 
     assert operation["counts"] == counts(changed=1, not_found=1)
@@ -291,7 +291,7 @@ async def test_an_empty_selection_is_done_with_nothing(api):
         report = await api.client.get(
             f"/operations/{operation['id']}/outcomes", headers={"Accept": "text/csv"}
         )
-        assert report.text == "Username,Line,Outcome,Problem\r\n"
+        assert report.text == "Username,Learner ID,Line,Outcome,Problem\r\n"
     assert await api.get(learner) == learner
 
 
@@ -465,16 +465,23 @@ async def test_ten_thousand_can_be_named_and_no_more(api):
 async def test_the_outcomes_as_csv_name_the_learners(api):
     await api.import_csv("Username,Expiration Date\n=a,\nb,2026-11-01\n")
 
-    operation = await act(api, "activate", {"usernames": ["=a", "b", "nobody"]})
+    ids = {name: each["id"] for name, each in (await all_learners(api)).items()}
 
-    answer = await api.client.get(f"/operations/{operation['id']}/outcomes", headers={"Accept": "text/csv"})
-    rows = list(csv.reader(io.StringIO(answer.text)))
-    assert rows[0] == ["Username", "Line", "Outcome", "Problem"]
-    assert sorted(row[:3] for row in rows[1:]) == [
-        ["'=a", "", "unchanged"],
-        ["b", "", "refused"],
-        ["nobody", "", "not_found"],
-    ]
+    by_name = await act(api, "activate", {"usernames": ["=a", "b", "nobody"]})
+    by_id = await act(api, "activate", {"ids": [*ids.values(), NOBODY]})
+
+    for operation, unknown in ((by_name, ["nobody", ""]), (by_id, ["", NOBODY])):
+        path = f"/operations/{operation['id']}/outcomes"
+        answer = await api.client.get(path, headers={"Accept": "text/csv"})
+        rows = list(csv.reader(io.StringIO(answer.text)))
+        assert rows[0] == ["Username", "Learner ID", "Line", "Outcome", "Problem"]
+        assert sorted(row[:4] for row in rows[1:]) == sorted(
+            [
+                ["'=a", ids["=a"], "", "unchanged"],
+                ["b", ids["b"], "", "refused"],
+                [*unknown, "", "not_found"],
+            ]
+        )
 
 
 # Wrong requests

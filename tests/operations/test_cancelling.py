@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 from structlog.testing import capture_logs
 
+from app.operations import repository
 from app.operations.operation import Kind, State
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
@@ -88,20 +89,19 @@ async def test_what_has_not_begun_never_begins(api):
     assert [each for each in after["events"] if each["operation_id"] == operation.id] == []
     assert len(after["learners"]) == len(before["learners"]) + 1
     assert (await stored(api, operation.id)).state is State.CANCELLED
-    successor = make_runner(api)
-    await successor.take_up_unfinished()
-    assert operation.number not in successor._tasks
+    async with api.service.database.read() as connection:
+        assert await repository.list_unfinished(connection) == []
 
 
 async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api):
-    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
+    async with paused_in_the_first_chunk(api) as (_, operation, may_go_on, running):
         cancelling = asyncio.create_task(cancel(api, operation.id))
         for _ in range(20):
             await asyncio.sleep(0)
         assert not cancelling.done()
         may_go_on.set()
         document = await cancelling
-        await asyncio.gather(*here._tasks.values())
+        await running
 
     # Either the chunk after it was quicker to ask for the lock, or there is none.
     assert document["progress"]["done"] in (CHUNK, 2 * CHUNK)
@@ -150,8 +150,7 @@ async def test_what_has_ended_otherwise_cannot_be_cancelled(api):
 
         here = make_runner(api, before=fail)
         with capture_logs():
-            here.start(operation)
-            await asyncio.gather(*here._tasks.values())
+            await here.run(operation)
     succeeded = await api.import_csv("Username\na\n")
     before = await state_of(api)
 

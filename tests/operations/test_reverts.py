@@ -906,9 +906,7 @@ async def test_two_runners_on_one_revert_do_each_chunk_once(api, second_database
     async with own_turn(api):
         operation = await submit_revert(api)
         runners = make_runner(api), make_runner(api, second_database)
-        for each in runners:
-            each.start(operation)
-        await asyncio.gather(*(task for each in runners for task in each._tasks.values()))
+        await asyncio.gather(*(each.run(operation) for each in runners))
     assert comparable(await state_of(api)) == expected
 
 

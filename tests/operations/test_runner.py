@@ -18,6 +18,7 @@ from app.imports.worker import CsvImportWorker
 from app.main import WORKERS
 from app.operations import bulk_actions, repository, runner
 from app.operations.bulk_actions import BulkActionWorker
+from app.operations.housekeeping import tidy
 from app.operations.operation import Chunk, Kind, Operation, State, Worker
 from app.operations.runner import Runner
 from app.platform.database import Database
@@ -49,6 +50,9 @@ class Disturbed:
     real: Worker
     before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
     after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+
+    async def remove_work(self, connection, operation, limit):
+        return await self.real.remove_work(connection, operation, limit)
 
     def read_chunk(self, operation, chunk):
         return self.real.read_chunk(operation, chunk)
@@ -303,8 +307,7 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
     async with own_turn(api):
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database, after=fail)
-        other_process.start(operation)
-        await asyncio.gather(*other_process._tasks.values())
+        await other_process.run(operation)
 
     assert (await stored(api, operation.id)).state is State.SUCCEEDED
     assert next(faults, None) is None
@@ -329,8 +332,7 @@ async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(api, kind, mon
     async with own_turn(api):
         operation = await submit(api, kind)
         process = make_runner(api)
-        process.start(operation)
-        await asyncio.gather(*process._tasks.values())
+        await process.run(operation)
 
     assert next(faults, None) is None
     assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001]
@@ -353,9 +355,7 @@ async def test_two_runners_on_one_operation_do_each_chunk_once(api, second_datab
     async with own_turn(api):
         operation = await submit(api, kind)
         here, there = make_runner(api, after=note), make_runner(api, second_database, after=note)
-        here.start(operation)
-        there.start(operation)
-        await asyncio.gather(*here._tasks.values(), *there._tasks.values())
+        await asyncio.gather(here.run(operation), there.run(operation))
 
     assert done == [0, 1, 2]
     assert comparable(await state_of(api)) == expected
@@ -372,10 +372,10 @@ async def test_a_process_that_starts_goes_on_with_what_another_left(api, second_
         await finished.import_csv("Username\na\n")
         before = await state_of(finished)
 
-        successor = make_runner(api, second_database)
-        await successor.take_up_unfinished()
-        assert set(successor._tasks) == {operation.number}
-        await asyncio.gather(*successor._tasks.values())
+        async with second_database.read() as connection:
+            [unfinished] = await repository.list_unfinished(connection)
+        assert unfinished == left
+        await make_runner(api, second_database).run(unfinished)
 
     assert comparable(await state_of(api)) == expected
     assert await state_of(finished) == before
@@ -396,7 +396,7 @@ async def test_a_service_takes_up_unfinished_operations_when_it_starts(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_an_operation_that_is_started_twice_runs_once(api):
+async def test_an_operation_that_is_run_twice_is_done_once(api):
     done = []
 
     async def note(_connection, chunk):
@@ -405,14 +405,27 @@ async def test_an_operation_that_is_started_twice_runs_once(api):
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         here = make_runner(api, after=note)
-        here.start(operation)
-        here.start(operation)
-        assert len(here._tasks) == 1
-        await asyncio.gather(*here._tasks.values())
+        first, second = await asyncio.gather(here.run(operation), here.run(operation))
+        assert first == second
+        assert here._ahead == {}
         assert (await here.run_next_chunk(operation)).state is State.SUCCEEDED
 
     assert done == [0, 1, 2]
-    assert here._tasks == {}
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_a_turn_that_is_over_leaves_the_rest(api, second_database):
+    expected = await undisturbed(api, Kind.CSV_IMPORT)
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        over = iter([False, False, True])
+        here = make_runner(api)
+        left = await here.run(operation, is_over=lambda: next(over))
+        assert (left.state, left.cursor, left.finished_at) == (State.RUNNING, 2, None)
+        assert here._ahead == {}
+        await make_runner(api, second_database).run(left)
+
+    assert comparable(await state_of(api)) == expected
 
 
 @pytest.mark.usefixtures("chunk_sizes")
@@ -433,13 +446,12 @@ async def test_operations_of_one_organization_take_turns_and_those_of_others_go_
         first, second = await submit(api, Kind.CSV_IMPORT), await submit(api, Kind.BULK_ACTION)
         theirs = await submit(other, Kind.CSV_IMPORT)
         here = Observed(api.service.database, api.service.clock, WORKERS)
-        for operation in (first, second, theirs):
-            here.start(operation)
+        running = [asyncio.create_task(here.run(operation)) for operation in (first, second, theirs)]
         await begun.wait()
         assert (await here.wait(theirs, 60)).state is State.SUCCEEDED
         assert (await stored(api, second.id)).state is State.PENDING
         may_go_on.set()
-        await asyncio.gather(*here._tasks.values())
+        await asyncio.gather(*running)
 
     mine = [number for number in order if number != theirs.number]
     assert mine == [first.number] * 3 + [second.number] * 3
@@ -461,18 +473,18 @@ async def paused_in_the_first_chunk(api):
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         here = make_runner(api, after=pause)
-        here.start(operation)
+        running = asyncio.create_task(here.run(operation))
         await begun.wait()
         try:
-            yield here, operation, may_go_on
+            yield here, operation, may_go_on, running
         finally:
             may_go_on.set()
-            await asyncio.gather(*here._tasks.values())
+            await running
 
 
 @pytest.mark.usefixtures("chunk_sizes")
 async def test_a_wait_ends_without_the_operation(api):
-    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
+    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, _):
         for seconds in (0, 0.001):
             waited = await here.wait(operation, seconds)
             assert (waited.state, waited.cursor) == (State.PENDING, 0)
@@ -483,12 +495,12 @@ async def test_a_wait_ends_without_the_operation(api):
 @pytest.mark.usefixtures("chunk_sizes")
 async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(api, second_database):
     expected = await undisturbed(api, Kind.CSV_IMPORT)
-    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on):
-        stopping = asyncio.create_task(here.stop())
+    async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, running):
+        here.stop()
         await asyncio.sleep(0)
-        assert not stopping.done()
+        assert not running.done()
         may_go_on.set()
-        await stopping
+        await running
         left = await stored(api, operation.id)
         assert (left.state, left.cursor, left.done, left.finished_at) == (State.RUNNING, 1, CHUNK, None)
         assert sum(left.counts.values()) == CHUNK
@@ -508,9 +520,10 @@ async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api):
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         here = make_runner(api, before=fail)
-        here.start(operation)
+        running = asyncio.create_task(here.run(operation))
         await attempted.wait()
-        await here.stop()
+        here.stop()
+        await running
         left = await stored(api, operation.id)
         assert (left.state, left.cursor) == (State.PENDING, 0)
         await finish(make_runner(api), operation)
@@ -539,8 +552,7 @@ async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(ap
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         here = make_runner(api, after=fail)
-        here.start(operation)
-        await asyncio.gather(*here._tasks.values())
+        await here.run(operation)
 
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["operation failed"]
     document = await ended(api, {"id": operation.id})
@@ -570,12 +582,12 @@ async def test_a_failed_operation_is_not_taken_up_again(api):
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         here = make_runner(api, before=fail)
-        here.start(operation)
-        await asyncio.gather(*here._tasks.values())
+        await here.run(operation)
         before = await state_of(api)
+        async with api.service.database.read() as connection:
+            assert await repository.list_unfinished(connection) == []
         successor = make_runner(api)
-        await successor.take_up_unfinished()
-        assert successor._tasks == {}
+        await successor.run(operation)
         assert (await successor.run_next_chunk(operation)).state is State.FAILED
 
     assert await state_of(api) == before
@@ -606,7 +618,7 @@ async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api)
 
     for hours, left in ((21, 4), (2, 2), (2, 0)):
         api.service.clock.advance(hours=hours)
-        await make_runner(api).take_up_unfinished()
+        await tidy(make_runner(api), timedelta(days=30))
         assert await count_stages(api.service.database) == left
     assert len((await state_of(api))["chunks"]) == 1
 

@@ -17,6 +17,7 @@ ID = "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"
 ADMINISTRATION = frozenset({Scope.ADMIN})
 READ = frozenset({Scope.LEARNERS_READ})
 WRITE = frozenset({Scope.LEARNERS_WRITE})
+HISTORY = READ | {Scope.EVENTS_READ}
 BULK = frozenset({Scope.LEARNERS_BULK})
 CHECK = frozenset({Scope.ACCESS_CHECK})
 # Every operation that needs a credential, and the scopes of which it needs one (none = any credential will do).
@@ -34,7 +35,7 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
     ("PATCH", "/learners/{learner_id}"): WRITE,
     ("POST", "/learners/{learner_id}/activate"): WRITE,
     ("POST", "/learners/{learner_id}/deactivate"): WRITE,
-    ("GET", "/learners/{learner_id}/events"): READ,
+    ("GET", "/learners/{learner_id}/events"): HISTORY,
     ("GET", "/learners/{learner_id}/access"): CHECK,
     ("POST", "/learners/{learner_id}/access"): CHECK,
     ("GET", "/access"): CHECK,
@@ -66,6 +67,24 @@ def test_this_table_has_every_operation_that_needs_a_credential(service_app):
         if "security" in operation
     }
     assert described == set(NEEDS)
+
+
+def test_every_operation_says_which_scopes_it_needs(service_app):
+    for path, operations in service_app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            needed = NEEDS.get((method.upper(), path))
+            if needed is None:
+                assert "x-required-scopes" not in operation, (method, path)
+                assert "credential" in operation["description"], (method, path)
+                continue
+            assert sorted(operation["x-required-scopes"]) == sorted(needed), (method, path)
+            named = " or ".join(f"`{scope}`" for scope in operation["x-required-scopes"])
+            sentence = f"Needs the scope {named}." if needed else "Any valid credential will do"
+            assert operation["description"].count(sentence) == 1, (method, path)
+
+
+def test_every_scope_opens_something():
+    assert frozenset().union(*NEEDS.values()) == set(Scope)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def test_text_may_hold_letters_of_any_kind_and_line_breaks(text: str):
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x80", "\x9f", "\ud800"])
 def test_text_may_not_hold_control_characters_nor_halves_of_pairs(character: str):
-    with pytest.raises(ValidationError, match="Control characters"):
+    with pytest.raises(
+        ValidationError, match="lone surrogate" if character == "\ud800" else "Control characters"
+    ):
         plain_text.validate_python(f"a{character}b")
 
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, the limit on its size, and how many run at once."""
+"""What surrounds every request: its id, HEAD, the limit on its size, and how many run at once."""
 
 import asyncio
 import re
@@ -7,9 +7,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from app.platform.ids import instant_of
+from app.platform.middleware import HeadAsGet
 from tests.conftest import NOON, Api, Service, run_service
+from tests.platform.conftest import Lines
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +57,61 @@ async def test_a_request_without_an_id_gets_one_that_tells_when_it_came(api: Api
 async def test_no_answer_is_taken_for_another_media_type_than_it_says(api: Api):
     for path in ANSWERED:
         assert (await api.client.get(path)).headers["X-Content-Type-Options"] == "nosniff"
+
+
+# HEAD
+
+VARYING = ("x-request-id", "date")
+
+
+async def test_head_answers_the_header_fields_of_get_and_no_body(api: Api):
+    learner = await api.create()
+    await api.create()
+    for path in (
+        *ANSWERED,
+        "/learners?limit=1",
+        f"/learners/{learner['id']}",
+        f"/learners/{learner['id']}/access",
+        "/problems/not-found",
+        "/",
+    ):
+        got, head = await api.client.get(path), await api.client.head(path)
+        assert head.status_code == got.status_code, path
+        assert head.content == b"", path
+        expected = {name: value for name, value in got.headers.items() if name not in VARYING}
+        assert {name: value for name, value in head.headers.items() if name not in VARYING} == expected, path
+        assert "X-Request-ID" in head.headers
+
+
+async def test_head_of_an_address_that_only_takes_post_changes_nothing(api: Api):
+    learner = await api.create()
+    assert (await api.client.head(f"/learners/{learner['id']}/deactivate")).status_code == 405
+    assert await api.get(learner) == learner
+
+
+async def test_head_is_logged_as_head_with_its_route(api: Api, logged: Lines):
+    await api.client.head("/organization")
+    (line,) = (each for each in logged() if each["event"] == "request")
+    assert (line["method"], line["route"], line["status"]) == ("HEAD", "/organization", 200)
+
+
+async def test_head_does_not_wait_for_an_answer_that_streams():
+    given = 0
+
+    async def forever() -> AsyncIterator[bytes]:
+        nonlocal given
+        while True:
+            given += 1
+            yield b"x" * 1000
+
+    async def stream(_request: Request) -> StreamingResponse:
+        return StreamingResponse(forever(), media_type="text/csv")
+
+    transport = httpx.ASGITransport(HeadAsGet(Starlette(routes=[Route("/", stream, methods=["GET"])])))
+    async with httpx.AsyncClient(transport=transport, base_url="http://rollcall.test") as client:
+        answer = await client.head("/")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert given < 100
 
 
 # Sizes

@@ -65,16 +65,17 @@ async def test_an_unknown_address_is_not_found_whoever_asks(service: Service, pa
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/learners", "GET, POST"),
-        ("PUT", f"/learners/{NOBODY}", "GET, PATCH"),
-        ("DELETE", f"/learners/{NOBODY}", "GET, PATCH"),
-        ("DELETE", f"/learners/{NOBODY}/access", "GET, POST"),
+        ("DELETE", "/learners", "GET, HEAD, POST"),
+        ("PUT", f"/learners/{NOBODY}", "GET, HEAD, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}", "GET, HEAD, PATCH"),
+        ("DELETE", f"/learners/{NOBODY}/access", "GET, HEAD, POST"),
         ("GET", f"/learners/{NOBODY}/activate", "POST"),
-        ("POST", "/organization", "GET, PATCH"),
-        ("PATCH", "/api-keys", "GET, POST"),
+        ("POST", "/organization", "GET, HEAD, PATCH"),
+        ("PATCH", "/api-keys", "GET, HEAD, POST"),
         ("GET", "/imports/csv", "POST"),
-        ("POST", "/healthz", "GET"),
-        ("PROPFIND", "/me", "GET"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("HEAD", "/imports/csv", "POST"),
+        ("PROPFIND", "/me", "GET, HEAD"),
         ("DELETE", "/docs/assets/swagger-ui.css", "GET, HEAD"),
     ],
 )
@@ -82,9 +83,11 @@ async def test_a_wrong_method_is_told_all_that_the_address_answers_to(
     api: Api, method: str, path: str, allowed: str
 ):
     answer = await api.client.request(method, path)
-    problem = problem_of(answer, 405, "method-not-allowed")
     assert answer.headers["Allow"] == allowed
-    assert allowed in problem["detail"]
+    if method == "HEAD":
+        assert (answer.status_code, answer.content) == (405, b"")
+    else:
+        assert allowed in problem_of(answer, 405, "method-not-allowed")["detail"]
 
 
 # Bodies
@@ -132,6 +135,33 @@ async def test_a_body_that_may_be_missing_may_be_missing(api: Api):
     assert answer.status_code == 200, answer.text
 
 
+async def test_a_body_where_none_is_taken_is_refused_rather_than_passed_over(api: Api):
+    learner = await api.create()
+    key = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+
+    async def in_chunks(*chunks: bytes) -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    entering = f"/learners/{learner['id']}/access"
+    started = b'{"session_started_at": "2020-01-01T00:00:00Z"}'
+    for method, path, content, headers in (
+        ("POST", entering, started, JSON),
+        ("POST", entering, in_chunks(b"", started), JSON),
+        ("POST", entering, b"x", {}),
+        ("DELETE", f"/api-keys/{key['id']}", b"{}", JSON),
+        ("GET", "/learners", b'{"status": ["active"]}', JSON),
+    ):
+        answer = await api.client.request(method, path, content=content, headers=headers)
+        assert pointers(answer) == {""}
+        assert "takes no body" in answer.json()["detail"]
+    assert await api.get(learner) == learner
+    assert (await api.client.get("/me", headers={"Authorization": f"Bearer {key['secret']}"})).is_success
+    for nothing in (b"", in_chunks(), in_chunks(b"")):
+        assert (await api.client.post(entering, content=nothing, headers=JSON)).is_success
+    assert (await api.client.request("DELETE", f"/api-keys/{key['id']}", content=b"")).is_success
+
+
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -150,6 +180,7 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, co
     )
     problem = problem_of(answer, 415, "unsupported-media-type")
     assert "application/json" in problem["detail"]
+    assert (f"not '{content_type.partition(';')[0]}'" if content_type else "without") in problem["detail"]
     assert answer.headers["Accept"] == "application/json"
     assert await count_learners(api) == 0
 
@@ -214,10 +245,33 @@ async def test_what_an_address_takes_is_said_where_a_parameter_is_mistyped(api: 
     assert "cursor, kind, limit, state" in detail
 
 
-async def test_services_own_addresses_refuse_unknown_query_parameters_too(service: Service):
-    async with service.client() as client:
-        for path in ("/healthz", "/readyz", "/openapi.yaml", "/problems", "/problems/not-found", "/metrics"):
-            assert pointers(await client.get(path, params={"x": "1"})) == {"?x"}
+async def test_a_parameter_that_takes_one_value_is_refused_where_it_comes_twice(api: Api):
+    await api.create(username="a.okafor")
+    for path, name in (
+        ("/learners?limit=1&limit=2", "limit"),
+        ("/learners?q=oka&q=oka", "q"),
+        ("/learners/status-counts?username=x&username=a.okafor", "username"),
+        ("/access?username=x&username=a.okafor", "username"),
+        ("/operations?state=failed&state=running", "state"),
+    ):
+        answer = await api.client.get(path)
+        assert pointers(answer) == {f"?{name}"}
+        assert f"'{name}'" in answer.json()["detail"]
+    answer = await api.client.post(
+        "/imports/csv?dry_run=true&dry_run=false",
+        content=b"Username\nx\n",
+        headers={"Content-Type": "text/csv"},
+    )
+    assert pointers(answer) == {"?dry_run"}
+    assert await count_learners(api) == 1
+
+
+async def test_a_parameter_that_takes_many_values_is_repeated(api: Api):
+    learner = await api.create()
+    answer = await api.client.get(
+        "/learners", params={"status": ["active", "activated"], "ids": [learner["id"], NOBODY]}
+    )
+    assert answer.json()["items"] == [learner]
 
 
 # Who is asking comes first
@@ -378,6 +432,28 @@ async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Api):
     answer = await api.client.post(f"/learners/{learner['id']}/deactivate", json={"reason": "x" * 1001})
     assert pointers(answer) == {"/reason"}
     assert (await api.get(learner))["status"] == "activated"
+
+
+async def test_the_lengths_in_the_document_are_those_that_are_refused(api: Api):
+    schemas = api.service.app.openapi()["components"]["schemas"]
+    for path, model, name in (
+        ("/learners", "NewLearner", "username"),
+        ("/learners", "NewLearner", "email"),
+        ("/learners", "NewLearner", "first_name"),
+        ("/learners", "NewLearner", "external_id"),
+        ("/api-keys", "NewApiKey", "name"),
+    ):
+        schema = schemas[model]["properties"][name]
+        (longest,) = (each["maxLength"] for each in (schema, *schema.get("anyOf", [])) if "maxLength" in each)
+        others = {"username": f"with-{name}"} if path == "/learners" else {"scopes": ["admin"]}
+        fits = "@x".rjust(longest, "y") if name == "email" else "y" * longest
+        for much in (1, 300):
+            answer = await api.client.post(path, json=others | {name: fits + "y" * much})
+            assert pointers(answer) == {f"/{name}"}
+            assert f"at most {longest}" in answer.json()["detail"]
+        assert pointers(await api.client.post(path, json=others | {name: " "})) == {f"/{name}"}
+        answer = await api.client.post(path, json=others | {name: f"   {fits}  "})
+        assert (answer.status_code, answer.json()[name]) == (201, fits)
 
 
 async def test_a_problem_never_repeats_much_of_what_was_sent(api: Api):

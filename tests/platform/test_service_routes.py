@@ -10,6 +10,7 @@ from sqlalchemy import text
 from app.platform.problems import CATALOGUE
 from app.platform.service_routes import to_yaml
 from tests.conftest import Service, run_service
+from tests.test_structure import OPEN
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +30,13 @@ async def test_no_credential_is_needed_and_a_wrong_one_does_no_harm(service: Ser
         ):
             assert (await nobody.get(path)).status_code == 200, path
             assert (await stranger.get(path)).status_code == 200, path
+
+
+async def test_what_a_probe_or_a_browser_adds_to_the_address_does_no_harm(service: Service):
+    async with service.client() as client:
+        for path in sorted(OPEN - {"/docs/assets", "/problems/{code}"} | {"/problems/not-found"}):
+            plain, busted = await client.get(path), await client.get(path, params={"_": "1700000000"})
+            assert (busted.status_code, path) == (plain.status_code, path)
 
 
 async def test_health_and_readiness(service: Service):
@@ -97,6 +105,7 @@ async def test_every_kind_of_problem_has_a_page_and_a_document(service: Service)
             assert page.status_code == 200, code
             assert page.headers["Content-Type"].startswith("text/html")
             assert f"<code>{code}</code>" in page.text
+            assert "`" not in page.text
             assert EXTERNAL.findall(page.text) == []
             document = await client.get(kind.uri, headers={"Accept": "application/json"})
             assert document.json() == {
@@ -127,7 +136,7 @@ async def test_texts_are_escaped_in_pages(service: Service):
         for path in ("/problems", "/problems/not-authenticated"):
             page = (await client.get(path)).text
             assert "<API key>" not in page
-        assert "&lt;API key&gt;" in page
+        assert "<code>Authorization: Bearer &lt;API key&gt;</code>" in page
 
 
 async def test_an_unknown_kind_of_problem_is_not_found(service: Service):

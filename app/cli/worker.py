@@ -1,0 +1,48 @@
+"""`rollcall worker`: a process that runs large operations, beside those that serve."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+from prometheus_client import start_http_server
+
+from app.cli.environment import open_database, read_settings
+from app.cli.errors import Failure
+from app.cli.options import examples
+from app.main import WORKERS, new_durable_engine
+from app.operations.runner import Runner
+from app.platform.clock import SystemClock
+from app.platform.garbage import tune_collection
+from app.platform.logging import configure_logging
+from app.settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command(epilog=examples("rollcall worker", "rollcall worker --metrics-port 9100"))
+def worker(
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Show /metrics of this process on this port; 0 = do not.")
+    ] = 0,
+) -> None:
+    """Run large operations (PostgreSQL only). Start as many as wanted; one that dies is replaced by the others."""
+    settings = read_settings()
+    if settings.database_url.startswith("sqlite"):
+        raise Failure("with SQLite `rollcall serve` runs the operations itself; workers need PostgreSQL")
+    configure_logging(settings.log_format, settings.log_level)
+    if metrics_port:
+        start_http_server(metrics_port, addr="127.0.0.1")
+    tune_collection()
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stopping.set)
+    async with open_database() as database:
+        engine = new_durable_engine(database, Runner(database, SystemClock(), WORKERS), settings)
+        engine.start()
+        await stopping.wait()
+        await engine.stop()

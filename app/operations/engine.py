@@ -1,0 +1,240 @@
+"""The durable engine: which process runs an operation, and who goes on when that process dies.
+
+The only module that knows dbos, which keeps a queue with one partition for each organization. The operation's
+own row is what counts: one that is not finished and has no workflow is given one, whether it has just been
+stored or was left by a process that ended; and how far it is, its cursor says. So nothing is lost between
+the row and the queue, and a workflow that runs twice does nothing twice.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+
+from app.operations import housekeeping, repository
+from app.operations.operation import Operation
+from app.operations.runner import Runner
+from app.platform.database import Database
+from app.platform.ids import new_id
+from app.platform.logging import get_logger
+from app.platform.presence import presence_at
+
+_QUEUE = "operations"
+_WORKFLOW = "run-operation"
+# Never changes: of the workflow's code, which dbos would otherwise work out anew for each deployment, and
+# leave what older ones have begun.
+_VERSION = "1"
+# Seconds between two looks at what there is to run, where nobody has told.
+_LOOK_SECONDS = 0.5
+_QUEUE_POLL_SECONDS = 0.25
+# How many operations, of as many organizations, one process runs at a time; where others are waiting,
+# in turns of this many seconds.
+_AT_ONCE = 4
+_TURN_SECONDS = 10.0
+# Workflows that have ended say nothing that their operations do not say. So many are forgotten at once, so often.
+_FORGOTTEN = 500
+_FORGET_SECONDS = 60.0
+# Between two rounds of housekeeping, give or take a half, so that processes do not do it at the same time.
+_TIDY_SECONDS = 300.0
+
+logger = get_logger("rollcall.engine")
+
+
+class DurableEngine:
+    """Runs operations in this process, along with every other process that has an engine on this database.
+
+    One in a process, since dbos keeps its state in its module. On SQLite one process has its engine running,
+    and the next in line takes over when it ends.
+    """
+
+    def __init__(self, database: Database, runner: Runner, keep_outcomes: timedelta) -> None:
+        """`runner`: what does the work of an operation; `keep_outcomes`: how long outcomes are kept."""
+        self._keep_outcomes = keep_outcomes
+        self._database = database
+        self._runner = runner
+        self._presence = presence_at(database)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_launched = False
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._others_wait = False
+        self._forgets_at = 0.0
+
+    def start(self) -> None:
+        """Begin to run what there is, and what will come."""
+        self._tasks = [
+            asyncio.create_task(self._look_again_and_again(), name="engine"),
+            asyncio.create_task(self._tidy_now_and_then(), name="housekeeping"),
+        ]
+
+    async def stop(self) -> None:
+        """Let the running chunks end. What is left of their operations, another process or the next start does."""
+        self._runner.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._is_launched:
+            await self._idle.wait()
+            # dbos has put its own threads in the place of the loop's, and takes them away with it.
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+            await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        await self._presence.leave()
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            try:
+                if await self._presence.enter():
+                    if not self._is_launched:
+                        await self._launch()
+                    await self._look()
+            except Exception:
+                # Mostly the database, away for a while; whatever it is, operations wait for this to go on.
+                logger.exception("the engine could not look for operations")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._runner.submitted.wait(), _LOOK_SECONDS)
+            self._runner.submitted.clear()
+
+    async def _tidy_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            try:
+                await housekeeping.tidy(self._runner, self._keep_outcomes)
+            except Exception:
+                logger.exception("housekeeping will be tried again")
+
+    async def _launch(self) -> None:
+        await asyncio.to_thread(migrate, self._database)
+        DBOS(config=_config(self._database, self._presence.name))
+        _into_our_log()
+
+        @DBOS.workflow(name=_WORKFLOW)
+        async def run_operation(number: int) -> None:
+            await self._run_operation(number)
+
+        # On this loop, to which the database's connections belong: dbos runs the workflows on it then.
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            _QUEUE,
+            partition_concurrency=1,
+            worker_concurrency=_AT_ONCE,
+            polling_interval_sec=_QUEUE_POLL_SECONDS,
+            on_conflict="always_update",
+        )
+        self._is_launched = True
+        logger.info("engine ready", executor=self._presence.name)
+
+    async def _look(self) -> None:
+        """Give every operation that is not finished a workflow, unless it has one that somebody runs or will run."""
+        async with self._database.read() as connection:
+            unfinished = await repository.list_unfinished(connection)
+        loop = asyncio.get_running_loop()
+        if loop.time() > self._forgets_at:
+            self._forgets_at = loop.time() + _FORGET_SECONDS
+            await asyncio.to_thread(_forget_ended)
+        if not unfinished:
+            self._others_wait = False
+            return
+        living = await self._presence.living()
+        active = set()
+        enqueued = 0
+        for workflow in await asyncio.to_thread(_list_active):
+            if workflow.status == "PENDING" and workflow.executor_id not in living:
+                logger.warning("taking over from a process that died", workflow=workflow.workflow_id)
+                await asyncio.to_thread(DBOS.cancel_workflow, workflow.workflow_id)
+                continue
+            enqueued += workflow.status == "ENQUEUED"
+            active.add(workflow.workflow_id.partition(".")[0])
+        for operation in unfinished:
+            if operation.id not in active:
+                await asyncio.to_thread(self._enqueue, operation)
+                enqueued += 1
+        self._others_wait = enqueued > 0
+
+    def _enqueue(self, operation: Operation) -> None:
+        DBOS.enqueue_workflow_with_options(
+            {
+                "workflow_name": _WORKFLOW,
+                "queue_name": _QUEUE,
+                "queue_partition_key": str(operation.organization_id),
+                "workflow_id": f"{operation.id}.{new_id(self._runner.clock.now())}",
+                "app_version": _VERSION,
+            },
+            operation.number,
+        )
+
+    async def _run_operation(self, number: int) -> None:
+        self._running += 1
+        self._idle.clear()
+        try:
+            await DBOS.run_step_async({"name": "chunks"}, self._take_turn, number)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+            self._runner.submitted.set()
+
+    async def _take_turn(self, number: int) -> None:
+        async with self._database.read() as connection:
+            operation = await repository.get(connection, number)
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + _TURN_SECONDS
+        await self._runner.run(operation, is_over=lambda: self._others_wait and loop.time() > ends_at)
+
+
+def migrate(database: Database) -> None:
+    """Bring dbos's own tables to its version; on PostgreSQL they are a schema, on SQLite a file of their own."""
+    _into_our_log()
+    DBOS.migrate(_system_url(database))
+
+
+def _into_our_log() -> None:
+    """What dbos says goes where all else goes, if it is worth a person's time."""
+    log = logging.getLogger("dbos")
+    log.handlers.clear()
+    log.propagate = True
+    log.setLevel(logging.WARNING)
+
+
+def _config(database: Database, executor_id: str) -> DBOSConfig:
+    return {
+        "name": "rollcall",
+        "system_database_url": _system_url(database),
+        "sys_db_pool_size": _AT_ONCE + 2,
+        "application_version": _VERSION,
+        "executor_id": executor_id,
+        "serializer": DBOSPortableJSONSerializer(),
+        "log_level": "WARNING",
+        "run_migrations": False,
+    }
+
+
+def _system_url(database: Database) -> str:
+    url = database.url
+    if database.is_sqlite:
+        return f"sqlite:///{Path(str(url.database)).with_suffix('.engine.db')}"
+    query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
+    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
+
+
+def _list_active() -> list[Any]:
+    return DBOS.list_workflows(
+        queue_name=_QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+    )
+
+
+def _forget_ended() -> None:
+    ended = DBOS.list_workflows(
+        name=_WORKFLOW,
+        status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+        limit=_FORGOTTEN,
+        load_input=False,
+        load_output=False,
+    )
+    DBOS.delete_workflows([workflow.workflow_id for workflow in ended])

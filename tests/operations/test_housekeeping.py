@@ -1,0 +1,107 @@
+"""What is removed when its time has come, and what stays for ever."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from app.imports import service as import_service
+from app.imports.tables import import_keys
+from app.imports.worker import CsvImportWorker
+from app.learners.tables import events
+from app.operations import housekeeping
+from app.operations.bulk_actions import BulkActionWorker
+from app.operations.housekeeping import tidy
+from app.operations.operation import Kind
+from app.operations.runner import Runner
+from app.operations.tables import operation_chunks, operation_outcomes
+
+pytestmark = pytest.mark.anyio
+
+DAYS = timedelta(days=30)
+
+
+@pytest.fixture
+def runner(api, monkeypatch):
+    monkeypatch.setattr(housekeeping, "_ROWS_AT_ONCE", 7)
+    workers = {Kind.CSV_IMPORT: CsvImportWorker(), Kind.BULK_ACTION: BulkActionWorker()}
+    return Runner(api.service.database, api.service.clock, workers)
+
+
+async def rows(api, operation):
+    """How many rows there are of this operation: keys, chunks, outcomes, events."""
+    async with api.service.database.read() as connection:
+        number = (
+            await connection.exec_driver_sql(f"SELECT number FROM operations WHERE id = '{operation['id']}'")
+        ).scalar_one()
+        conditions = (
+            import_keys.c.operation_number == number,
+            operation_chunks.c.operation_id == operation["id"],
+            operation_outcomes.c.operation_number == number,
+            events.c.operation_id == operation["id"],
+        )
+        return [
+            (await connection.execute(select(func.count()).where(condition))).scalar_one()
+            for condition in conditions
+        ]
+
+
+async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(api, runner, monkeypatch):
+    monkeypatch.setattr(import_service, "CHUNK_ROWS", 50)
+    roster = "Username\n" + "".join(f"u{number}\n" for number in range(120))
+    operation = await api.import_csv(roster)
+    keys, chunks, outcomes, changes = await rows(api, operation)
+    assert (keys > 0, chunks, outcomes, changes) == (True, 3, 120, 120)
+
+    await tidy(runner, DAYS)
+    assert await rows(api, operation) == [0, 3, 120, 120]
+
+    api.service.clock.advance(days=29, hours=23)
+    await tidy(runner, DAYS)
+    assert await rows(api, operation) == [0, 3, 120, 120]
+    assert len(await api.outcomes(operation)) == 120
+
+    api.service.clock.advance(hours=2)
+    await tidy(runner, DAYS)
+    assert await rows(api, operation) == [0, 0, 0, 120]
+    for accept in ("application/json", "text/csv"):
+        answer = await api.client.get(f"/operations/{operation['id']}/outcomes", headers={"Accept": accept})
+        assert answer.status_code == 410
+        assert answer.json()["code"] == "outcomes-removed"
+    shown = (await api.client.get(f"/operations/{operation['id']}")).json()
+    assert shown["counts"] == operation["counts"]
+    await tidy(runner, DAYS)
+
+
+async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(api, runner, monkeypatch):
+    operation = await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(20)))
+    await tidy(runner, DAYS)
+    api.service.clock.advance(days=31)
+    real, times = housekeeping.repository.delete_outcomes, iter([True, False])
+
+    async def delete_outcomes(connection, operation, limit):
+        if not next(times):
+            raise ConnectionError
+        return await real(connection, operation, limit)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(housekeeping.repository, "delete_outcomes", delete_outcomes)
+        with pytest.raises(ConnectionError):
+            await tidy(runner, DAYS)
+    assert (await rows(api, operation))[2] == 13
+    assert (await api.client.get(f"/operations/{operation['id']}/outcomes")).status_code == 410
+
+    await tidy(runner, DAYS)
+    assert (await rows(api, operation))[2] == 0
+
+
+async def test_operations_that_have_not_ended_are_left_alone(api, runner):
+    organization = api.organization.id
+    async with api.service.app.state.runner._turns[organization]:
+        roster = "Username\n" + "".join(f"u{number}\n" for number in range(5_001))
+        answer = await api.client.post(
+            "/imports/csv", content=roster, headers={"Content-Type": "text/csv", "Prefer": "respond-async"}
+        )
+        api.service.clock.advance(days=31)
+        await tidy(runner, DAYS)
+        assert (await rows(api, answer.json()))[1] == 2

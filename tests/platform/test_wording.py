@@ -1,0 +1,134 @@
+"""What is wrong with a request is said in plain sentences, which point to where it is."""
+
+import pytest
+
+from tests.conftest import Api
+
+pytestmark = pytest.mark.anyio
+
+JSON = {"Content-Type": "application/json"}
+BULK = "/learners/bulk-actions"
+STATUSES = "This takes 'active', 'activated', 'deactivated' or 'expired'."
+EVERYONE = {"filter": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "detail"),
+    [
+        ("/learners", [], "", "This takes an object."),
+        ("/learners", {}, "/username", "This is required."),
+        ("/learners", {"username": 7}, "/username", "This takes text."),
+        ("/learners", {"username": "x", "a/b": 1}, "/a~1b", "There is no such member or parameter."),
+        ("/learners", {"username": "x", "expires_on": 0}, "/expires_on", "A date is written YYYY-MM-DD,"),
+        (
+            "/learners",
+            {"username": "x", "expires_on": "2026-02-30"},
+            "/expires_on",
+            "There is no such day: day",
+        ),
+        ("/api-keys", {"name": "x", "scopes": []}, "/scopes", "This takes at least 1 item."),
+        ("/api-keys", {"name": "x", "scopes": ["admin"] * 21}, "/scopes", "This takes at most 20 items."),
+        ("/api-keys", {"name": "x", "scopes": "admin"}, "/scopes", "This takes a list."),
+        (
+            "/api-keys",
+            {"name": "x", "scopes": ["x"]},
+            "/scopes/0",
+            "This takes 'learners:read', 'learners:wr",
+        ),
+        (
+            "/api-keys",
+            {"name": "x", "scopes": ["admin"], "expires_at": "2027-13-01T00:00:00Z"},
+            "/expires_at",
+            "There is no such instant: month",
+        ),
+        (BULK, {"action": "x", "selection": EVERYONE}, "/action", "This takes 'activate' or 'deactivate'."),
+        (BULK, {"action": "activate", "selection": 3}, "/selection", "This takes an object."),
+        (
+            BULK,
+            {"action": "activate", "selection": {"usernames": [""]}},
+            "/selection/usernames/0",
+            "This takes at least 1 character.",
+        ),
+        (
+            BULK,
+            {"action": "activate", "selection": EVERYONE, "dry_run": 1},
+            "/dry_run",
+            "This takes true or false.",
+        ),
+        (
+            BULK,
+            {"action": "activate", "selection": EVERYONE, "expected_count": -1},
+            "/expected_count",
+            "This takes 0 or more.",
+        ),
+        (
+            BULK,
+            {"action": "activate", "selection": EVERYONE, "reason": "x" * 1001},
+            "/reason",
+            "This takes at most 1000 characters.",
+        ),
+    ],
+)
+async def test_what_a_member_takes_is_said(api: Api, path: str, body: object, pointer: str, detail: str):
+    (error,) = (await api.client.post(path, json=body)).json()["errors"]
+    assert error["pointer"] == pointer
+    assert error["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "detail"),
+    [
+        ("limit=x", "limit", "This takes a whole number."),
+        ("limit=0", "limit", "This takes 1 or more."),
+        ("limit=1001", "limit", "This takes 1000 or less."),
+        ("q=", "q", "This takes at least 1 character."),
+        ("include=x", "include", "This takes 'total'."),
+        ("ids=a&ids=b", "ids", "An id is a UUID in its canonical form."),
+        ("status=x&status=active", "status", STATUSES),
+        (
+            "status=active,expired",
+            "status",
+            f"{STATUSES} For several values repeat the parameter: status=…&status=….",
+        ),
+        (
+            "ids=a,b",
+            "ids",
+            "An id is a UUID in its canonical form. For several values repeat the parameter: ids=…&ids=….",
+        ),
+        ("sort=username,created_at", "sort", "This takes 'username', '-username',"),
+    ],
+)
+async def test_what_a_parameter_takes_is_said_once_under_its_name(
+    api: Api, query: str, name: str, detail: str
+):
+    (error,) = (await api.client.get(f"/learners?{query}")).json()["errors"]
+    assert error["pointer"] == f"?{name}"
+    assert error["detail"].startswith(detail)
+    assert ("repeat the parameter" in error["detail"]) is ("repeat the parameter" in detail)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        (
+            b"{",
+            "",
+            "The body is not valid JSON: expecting property name enclosed in double quotes, character 2.",
+        ),
+        (b'{"username" "x"}', "", "The body is not valid JSON: expecting ':' delimiter, character 13."),
+        (b'{"username": "\xff"}', "", "The body is not text in UTF-8: byte 15 of it cannot be read."),
+        (b"[" * 5000, "", "The body is nested too deeply."),
+        (b"[" * 5000 + b"]" * 5000, "", "The body is nested too deeply."),
+        (b'{"username": ' + b"1" * 5000 + b"}", "", "A number in the body has too many digits."),
+        (b'{"username": "a\\u0007"}', "/username", "Control characters are not allowed."),
+        (
+            b'{"username": "\\ud800"}',
+            "/username",
+            "\\ud800 is half of a pair (a lone surrogate), not a character.",
+        ),
+    ],
+)
+async def test_why_a_body_cannot_be_read_is_said(api: Api, body: bytes, pointer: str, detail: str):
+    problem = (await api.client.post("/learners", content=body, headers=JSON)).json()
+    assert problem["errors"] == [{"pointer": pointer, "detail": detail}]
+    assert detail in problem["detail"]
