@@ -1,31 +1,41 @@
 """What is removed when its time has come, and what stays for ever."""
 
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from sqlalchemy import func, select
 
 from app.imports import service as import_service
 from app.imports.tables import import_keys
-from app.imports.worker import CsvImportWorker
 from app.learners.tables import events
+from app.main import WORKERS
 from app.operations import housekeeping
-from app.operations.bulk_actions import BulkActionWorker
 from app.operations.housekeeping import tidy
-from app.operations.operation import Kind
 from app.operations.runner import Runner
 from app.operations.tables import operation_chunks, operation_outcomes
+from tests.conftest import run_service
 
 pytestmark = pytest.mark.anyio
 
 DAYS = timedelta(days=30)
+_names = count(1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def service(request, tmp_path):
+    """A database of its own: housekeeping goes through the operations of all organizations."""
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").create_database(f"rollcall_housekeeping_{next(_names)}")
+    async with run_service(url) as running:
+        yield running
 
 
 @pytest.fixture
 def runner(api, monkeypatch):
     monkeypatch.setattr(housekeeping, "_ROWS_AT_ONCE", 7)
-    workers = {Kind.CSV_IMPORT: CsvImportWorker(), Kind.BULK_ACTION: BulkActionWorker()}
-    return Runner(api.service.database, api.service.clock, workers)
+    return Runner(api.service.database, api.service.clock, WORKERS)
 
 
 async def rows(api, operation):

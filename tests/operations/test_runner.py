@@ -71,6 +71,7 @@ def make_runner(api, database=None, **disturbances):
     workers = {
         Kind.CSV_IMPORT: Disturbed(CsvImportWorker(), **disturbances),
         Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
+        Kind.REVERT: Disturbed(RevertWorker(), **disturbances),
     }
     return Runner(database or api.service.database, api.service.clock, workers)
 
