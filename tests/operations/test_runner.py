@@ -20,6 +20,7 @@ from app.operations import bulk_actions, repository, runner
 from app.operations.bulk_actions import BulkActionWorker
 from app.operations.housekeeping import tidy
 from app.operations.operation import Chunk, Kind, Operation, State, Worker
+from app.operations.reverts import RevertWorker
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
