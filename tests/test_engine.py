@@ -139,6 +139,7 @@ def test_a_living_worker_takes_over_from_one_that_is_killed(url: str, tmp_path: 
     ):
         victim = some.start()
         operation = submit(client, b"".join(roster(ROWS)))
+        later = submit(client, b"".join(roster(ROWS)))
         until(lambda: look(client, operation)["progress"]["done"], "progress")
         some.start()
         some.kill(victim)
@@ -146,8 +147,10 @@ def test_a_living_worker_takes_over_from_one_that_is_killed(url: str, tmp_path: 
         done = look(client, operation)["progress"]["done"]
         until(lambda: look(client, operation)["progress"]["done"] > done, "progress after the kill")
         assert time.monotonic() - killed_at < 30  # what is promised
-        ended_operation = wait_for_end(client, operation)
-        assert_changed_once(url, [ended_operation])
+        ended_operation, ended_later = wait_for_end(client, operation), wait_for_end(client, later)
+        assert ended_later["counts"]["unchanged"] == ROWS
+        assert ended_operation["finished_at"] <= ended_later["started_at"]
+        assert_changed_once(url, [ended_operation, ended_later])
     assert done < ROWS
     assert "taking over from a process that died" in some.log()
 

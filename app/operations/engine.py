@@ -18,7 +18,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
 from app.operations import housekeeping, repository
-from app.operations.operation import Operation
+from app.operations.operation import Operation, State
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
@@ -131,7 +131,10 @@ class DurableEngine:
         logger.info("engine ready", executor=self._presence.name)
 
     async def _look(self) -> None:
-        """Give every operation that is not finished a workflow, unless it has one that somebody runs or will run."""
+        """Give the operation whose turn it is in each organization a workflow, unless it has one already.
+
+        Only that one: what is taken over from a dead process stands at the queue's end, and must not be overtaken.
+        """
         async with self._database.read() as connection:
             unfinished = await repository.list_unfinished(connection)
         loop = asyncio.get_running_loop()
@@ -151,7 +154,10 @@ class DurableEngine:
                 continue
             enqueued += workflow.status == "ENQUEUED"
             active.add(workflow.workflow_id.partition(".")[0])
-        for operation in unfinished:
+        first: dict[int, Operation] = {}
+        for operation in sorted(unfinished, key=lambda each: each.state is State.PENDING):  # begun ones first
+            first.setdefault(operation.organization_id, operation)
+        for operation in first.values():
             if operation.id not in active:
                 await asyncio.to_thread(self._enqueue, operation)
                 enqueued += 1

@@ -115,14 +115,14 @@ problem and log line.
 _TAGS = [
     {"name": "learners", "description": "One learner, and lists, counts and exports of many."},
     {"name": "access", "description": "The portal's question: may this learner enter?"},
-    {"name": "operations", "description": "Work over many learners: bulk actions and CSV imports."},
+    {"name": "operations", "description": "Work over many learners: bulk actions, CSV imports and reverts."},
     {"name": "administration", "description": "The organization and its API keys."},
     {"name": "service", "description": "Health, metrics and this description. No credential needed."},
 ]
 _HEADERS = {
     "Accept": "The media types that would have been taken.",
     "Allow": "The methods that the address answers to.",
-    "Cache-Control": "`no-store`: the answer holds a secret.",
+    "Cache-Control": "`no-store`: the answer holds a secret, or is of this moment only.",
     "Content-Disposition": "With `text/csv`: the name of the file.",
     "ETag": "The entity tag of the learner as answered, for `If-Match` and `If-None-Match`.",
     "Idempotent-Replayed": "`true` where this is the first answer to this `Idempotency-Key`, given again.",
@@ -132,6 +132,7 @@ _HEADERS = {
     "RateLimit-Policy": "The limit: `q` requests in `w` seconds. Absent where there is no limit.",
     "Retry-After": "Seconds to wait.",
     "WWW-Authenticate": "The challenge (RFC 6750).",
+    "X-Accel-Buffering": "`no`: a proxy is to pass events on as they come.",
     "X-Request-ID": "The id of the request.",
 }
 _HEADERS_OF_STATUS = {
@@ -255,6 +256,8 @@ def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -
         yield "Location"
     if is_good and "text/csv" in response.get("content", {}):
         yield "Content-Disposition"
+    if is_good and "text/event-stream" in response.get("content", {}):
+        yield from ("Cache-Control", "X-Accel-Buffering")
     if "Idempotency-Key" in parameters and (is_good or status in ("409", "422")):
         yield "Idempotent-Replayed"
     if "idempotency-key-in-progress" in response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {}):

@@ -40,9 +40,12 @@ def _expires(learner: Document) -> date | None:
 MATCHES: dict[str, Callable[[Document, Any], bool]] = {
     "status": lambda learner, wanted: learner["status"] in wanted,
     "q": lambda learner, wanted: any(fold(wanted) in fold(text) for text in _searched(learner)),
-    "username": lambda learner, wanted: fold(learner["username"]) == fold(wanted),
-    "email": lambda learner, wanted: learner["email"] is not None and fold(learner["email"]) == fold(wanted),
-    "external_id": lambda learner, wanted: learner["external_id"] == wanted,
+    # Outer spaces are taken off what is looked up, as off what is stored.
+    "username": lambda learner, wanted: fold(learner["username"]) == fold(wanted.strip()),
+    "email": lambda learner, wanted: (
+        learner["email"] is not None and fold(learner["email"]) == fold(wanted.strip())
+    ),
+    "external_id": lambda learner, wanted: learner["external_id"] == wanted.strip(),
     "expires_before": lambda learner, wanted: (
         learner["expires_on"] is not None and learner["expires_on"] < wanted
     ),
