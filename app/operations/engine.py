@@ -222,11 +222,9 @@ def _config(database: Database, executor_id: str) -> DBOSConfig:
 
 
 def _system_url(database: Database) -> str:
-    url = database.url
     if database.is_sqlite:
-        return f"sqlite:///{Path(str(url.database)).with_suffix('.engine.db')}"
-    query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
-    return url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
+        return f"sqlite:///{Path(str(database.url.database)).with_suffix('.engine.db')}"
+    return database.libpq_url
 
 
 def _list_active() -> list[Any]:

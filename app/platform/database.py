@@ -131,6 +131,12 @@ class Database:
         self._writer = asyncio.Lock() if self.is_sqlite else None
         self.engine = _create_engine(self.url, pool_size)
 
+    @property
+    def libpq_url(self) -> str:
+        """The address of a PostgreSQL database as libpq takes it, for connections apart from the pool."""
+        query = {("sslmode" if key == "ssl" else key): value for key, value in self.url.query.items()}
+        return self.url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection in which every statement stands for itself: one round trip each."""

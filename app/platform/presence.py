@@ -50,7 +50,7 @@ class AdvisoryLocks(Presence):
 
     def __init__(self, database: Database) -> None:
         """`database` only says where to connect: the lock needs a connection of its own."""
-        self._url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._url = database.libpq_url
         self._number = random.randrange(_NUMBERS)  # noqa: S311 - nobody gains by guessing it
         self._connection: asyncpg.Connection | None = None
         self.name = str(self._number)

@@ -436,3 +436,11 @@ async def test_a_connection_compiles_no_queries_and_says_whose_it_is(postgresql:
     async with postgresql.read() as connection:
         assert (await connection.execute(text("SHOW jit"))).scalar_one() == "off"
         assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "rollcall"
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=require", "?ssl=require"])
+async def test_connections_apart_from_the_pool_are_encrypted_as_those_of_the_pool_are(query):
+    database = Database(f"postgresql://rollcall:p%40ss@db.example.org:5433/name{query}")
+    wanted = f"postgresql://rollcall:p%40ss@db.example.org:5433/name{query and '?sslmode=require'}"
+    assert database.libpq_url == wanted
+    await database.close()
