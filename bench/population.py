@@ -9,7 +9,8 @@ from itertools import islice
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Account
-from app.learners.learner import Learner, last_name_key, search_text, username_key
+from app.learners.learner import Learner, search_text
+from app.learners.recording import STORED_COLUMNS, stored_row
 from app.learners.tables import learner_search, learners
 from app.platform.bulk_rows import insert_rows
 from app.platform.clock import SystemClock
@@ -45,23 +46,6 @@ _LAST_NAMES = (
     "Ivanov",
     "Jansen",
     "Lang",
-)
-STORED_COLUMNS = (
-    "organization_id",
-    "id",
-    "username",
-    "username_key",
-    "external_id",
-    "email",
-    "first_name",
-    "last_name",
-    "last_name_key",
-    "deactivated_at",
-    "first_accessed_at",
-    "expires_on",
-    "sessions_valid_from",
-    "updated_at",
-    "version",
 )
 _AT_ONCE = 20_000
 
@@ -123,28 +107,6 @@ async def populate(database: Database, organization_id: int, number: int) -> Non
                 )
 
     await database.write(fill)
-
-
-def stored_row(organization_id: int, learner: Learner) -> tuple[object, ...]:
-    """The values of STORED_COLUMNS."""
-    account = learner.account
-    return (
-        organization_id,
-        learner.id,
-        learner.username,
-        username_key(learner.username),
-        learner.external_id,
-        learner.email,
-        learner.first_name,
-        learner.last_name,
-        last_name_key(learner.last_name),
-        account.deactivated_at,
-        account.first_accessed_at,
-        account.expires_on,
-        account.sessions_valid_from,
-        learner.updated_at,
-        learner.version,
-    )
 
 
 @asynccontextmanager

@@ -65,6 +65,17 @@ def workers(url: str, folder: Path) -> Iterator[Workers]:
             some.kill(process)
 
 
+@contextmanager
+def deployment(url: str, folder: Path) -> Iterator[tuple[httpx.Client, Workers]]:
+    """A server that runs no operations, an administrator's client, and workers, none of them started."""
+    with (
+        server(url, folder, with_worker=False) as running,
+        running.client(running.secret) as client,
+        workers(url, folder) as some,
+    ):
+        yield client, some
+
+
 def submit(client: httpx.Client, content: bytes) -> dict[str, Any]:
     answer = client.post("/imports/csv", headers={**CSV, "Prefer": "respond-async"}, content=content)
     assert answer.status_code == 202, answer.text
@@ -114,14 +125,10 @@ def assert_changed_once(url: str, operations: list[dict[str, Any]]) -> None:
 
 
 def test_operations_wait_for_a_worker_and_two_workers_do_them_once(url: str, tmp_path: Path) -> None:
-    with (
-        server(url, tmp_path, with_worker=False) as running,
-        running.client(running.secret) as client,
-        workers(url, tmp_path) as some,
-    ):
+    with deployment(url, tmp_path) as (client, some):
         first = submit(client, b"".join(roster(ROWS)))
         second = submit(client, b"".join(roster(ROWS)).replace(b"Yes", b"No"))
-        time.sleep(1)
+        time.sleep(1)  # two looks of an engine, if there were one
         assert look(client, first)["state"] == "pending"
         some.start()
         some.start()
@@ -132,11 +139,7 @@ def test_operations_wait_for_a_worker_and_two_workers_do_them_once(url: str, tmp
 
 
 def test_a_living_worker_takes_over_from_one_that_is_killed(url: str, tmp_path: Path) -> None:
-    with (
-        server(url, tmp_path, with_worker=False) as running,
-        running.client(running.secret) as client,
-        workers(url, tmp_path) as some,
-    ):
+    with deployment(url, tmp_path) as (client, some):
         victim = some.start()
         operation = submit(client, b"".join(roster(ROWS)))
         later = submit(client, b"".join(roster(ROWS)))
@@ -156,11 +159,7 @@ def test_a_living_worker_takes_over_from_one_that_is_killed(url: str, tmp_path: 
 
 
 def test_a_worker_that_is_stopped_hands_over_after_its_chunk(url: str, tmp_path: Path) -> None:
-    with (
-        server(url, tmp_path, with_worker=False) as running,
-        running.client(running.secret) as client,
-        workers(url, tmp_path) as some,
-    ):
+    with deployment(url, tmp_path) as (client, some):
         first = some.start()
         operation = submit(client, b"".join(roster(ROWS)))
         until(lambda: look(client, operation)["progress"]["done"], "progress")
@@ -221,11 +220,7 @@ def test_the_command_line_leaves_its_import_to_a_living_engine(
 def test_kills_at_random_moments_of_anything_change_nothing(url: str, tmp_path: Path) -> None:
     chance = random.Random(20261122)
     killed: Counter[str] = Counter()
-    with (
-        server(url, tmp_path, with_worker=False) as running,
-        running.client(running.secret) as client,
-        workers(url, tmp_path) as some,
-    ):
+    with deployment(url, tmp_path) as (client, some):
         operations = [
             submit(client, b"".join(roster(ROWS))),
             submit(client, b"".join(roster(ROWS)).replace(b"Yes", b"No")),
@@ -258,11 +253,7 @@ def test_a_database_that_drops_every_connection_changes_nothing(url: str, tmp_pa
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    with (
-        server(url, tmp_path, with_worker=False) as running,
-        running.client(running.secret) as client,
-        workers(url, tmp_path) as some,
-    ):
+    with deployment(url, tmp_path) as (client, some):
         some.start()
         some.start()
         operation = submit(client, b"".join(roster(ROWS)))

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
-from app.platform.bulk_rows import insert_rows, is_one_of
+from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
 
 
 async def has_names(connection: AsyncConnection, operation_number: int) -> bool:
@@ -43,7 +43,5 @@ async def remember(
 
 async def forget(connection: AsyncConnection, operation_number: int, limit: int) -> int:
     """Remove up to `limit` keys of an import that has ended; how many there were."""
-    key = tuple_(import_keys.c.is_name, import_keys.c.key)
     mine = import_keys.c.operation_number == operation_number
-    some = select(import_keys.c.is_name, import_keys.c.key).where(mine).limit(limit)
-    return (await connection.execute(delete(import_keys).where(mine, key.in_(some)))).rowcount
+    return await delete_some(connection, import_keys, mine, limit)

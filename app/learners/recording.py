@@ -20,13 +20,13 @@ from app.learners.learner import (
     username_key,
 )
 from app.learners.search_index import add_texts, change_texts
-from app.learners.tables import events, learners
+from app.learners.tables import EVENT_FIELDS, events, learners
 from app.platform.bulk_rows import insert_rows, update_rows
 from app.platform.ids import new_id
 from app.platform.threads import compute
 
-# What _stored gives, in its order.
-_COLUMNS = (
+# What stored_row gives, in its order.
+STORED_COLUMNS = (
     "organization_id",
     "id",
     "username",
@@ -44,23 +44,11 @@ _COLUMNS = (
     "updated_at",
     "version",
 )
-_KEYS = _COLUMNS[:2]
+_KEYS = STORED_COLUMNS[:2]
 # The columns that search_text is made of.
 _SEARCHED = frozenset({"username", "email", "first_name", "last_name"})
 # What _event gives, in its order.
-_EVENT_COLUMNS = (
-    "organization_id",
-    "id",
-    "type",
-    "learner_id",
-    "version",
-    "occurred_at",
-    "actor",
-    "operation_id",
-    "reason",
-    "before",
-    "after",
-)
+_EVENT_COLUMNS = ("organization_id", *EVENT_FIELDS)
 
 
 async def record(
@@ -72,7 +60,7 @@ async def record(
     written = asyncio.create_task(
         compute(len(changes), lambda: [_event(organization_id, change, cause) for change in changes])
     )
-    await insert_rows(connection, learners, _COLUMNS, rows.created)
+    await insert_rows(connection, learners, STORED_COLUMNS, rows.created)
     await add_texts(connection, organization_id, rows.new_texts)
     for names, values in rows.updated.items():
         await update_rows(connection, learners, _KEYS, names, values)
@@ -91,14 +79,14 @@ class _LearnerRows:
         self.changed_texts: list[tuple[str, str]] = []
         # In the order of ids and keys, so that two transactions that meet do so in the same order.
         for before, after, _ in sorted(changes, key=_id):
-            becomes = _stored(organization_id, after)
+            becomes = stored_row(organization_id, after)
             if before is None:
                 self.created.append(becomes)
                 self.new_texts.append((after.id, search_text(after)))
                 continue
-            was = _stored(organization_id, before)
+            was = stored_row(organization_id, before)
             differing = [place for place, value in enumerate(becomes) if value != was[place]]
-            names = tuple(_COLUMNS[place] for place in differing)
+            names = tuple(STORED_COLUMNS[place] for place in differing)
             self.updated[names].append((organization_id, after.id, *(becomes[place] for place in differing)))
             if not _SEARCHED.isdisjoint(names):
                 self.changed_texts.append((after.id, search_text(after)))
@@ -109,7 +97,8 @@ def _id(change: Change) -> str:
     return change.after.id
 
 
-def _stored(organization_id: int, learner: Learner) -> tuple[Any, ...]:
+def stored_row(organization_id: int, learner: Learner) -> tuple[Any, ...]:
+    """The values of STORED_COLUMNS."""
     account = learner.account
     return (
         organization_id,

@@ -29,7 +29,7 @@ from app.learners.learner import (
     Learner,
     username_key,
 )
-from app.learners.tables import events, learners
+from app.learners.tables import EVENT_FIELDS, events, learners
 from app.platform.bulk_rows import is_one_of
 
 _COLUMNS = [
@@ -50,21 +50,7 @@ _COLUMNS = [
         "last_accessed_at",
     )
 ]
-_EVENT_COLUMNS = [
-    events.c[name]
-    for name in (
-        "id",
-        "type",
-        "learner_id",
-        "version",
-        "occurred_at",
-        "actor",
-        "operation_id",
-        "reason",
-        "before",
-        "after",
-    )
-]
+_EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
 _EXPORTED_AT_ONCE = 5000
 
 # What a list can be sorted by: the columns of the index that holds that order.

@@ -125,3 +125,16 @@ events = Table(
     Index("uq_events_learner_id_version", "learner_id", "version", unique=True),
     sqlite_autoincrement=True,
 )
+# What of an event its readers are told, and what its writers say.
+EVENT_FIELDS = (
+    "id",
+    "type",
+    "learner_id",
+    "version",
+    "occurred_at",
+    "actor",
+    "operation_id",
+    "reason",
+    "before",
+    "after",
+)

@@ -20,6 +20,7 @@ from app.learners.problems import expired_problem
 from app.learners.repository import find_ids_by_username, select_ids
 from app.operations import repository
 from app.operations.operation import Chunk, Operation, Outcome, OutcomeName
+from app.operations.report import LearnerColumns
 from app.operations.runner import Runner
 from app.operations.schemas import Selection
 from app.organizations.organization import Organization
@@ -87,7 +88,7 @@ async def _resolve(
 
 
 @dataclass(frozen=True, slots=True)
-class BulkActionWorker:
+class BulkActionWorker(LearnerColumns):
     """Activates or deactivates the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
@@ -122,16 +123,6 @@ class BulkActionWorker:
         if not operation.dry_run:
             await bulk_sql.apply(connection, action, organization_id, ids, cause)
         return await repository.count_outcomes(connection, operation, chunk)
-
-    def report_header(self, operation: Operation) -> Sequence[str]:
-        """Both ways of naming a learner: an id of nobody has no username."""
-        return ("Username", "Learner ID")
-
-    def report_cells(
-        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
-    ) -> list[Sequence[str]]:
-        """See Worker.report_cells."""
-        return [(outcome.username or "", outcome.learner_id or "") for outcome in outcomes]
 
 
 def _missing(learner_id: str | None = None, username: str | None = None) -> Outcome:

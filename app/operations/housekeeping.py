@@ -18,6 +18,8 @@ from app.platform.ids import new_id
 _STAGE_ABANDONED = timedelta(hours=24)
 _ROWS_AT_ONCE = 5000
 
+_Removal = Callable[[AsyncConnection], Awaitable[int]]
+
 
 async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
     """Remove all that has had its time: outcomes, and the rows as they were sent, after `keep_outcomes`."""
@@ -30,6 +32,7 @@ async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
     for operation in await _list(runner, Tidied.WORK, now - keep_outcomes):
         await _mark(runner, operation, Tidied.OUTCOMES_EXPIRED)  # from now on nobody reads them
     for operation in await _list(runner, Tidied.OUTCOMES_EXPIRED, now):
+        await _remove_stage(runner, operation)
         await _remove_all(runner, _outcomes_of(operation))
         await _mark(runner, operation, Tidied.ALL)
 
@@ -45,7 +48,8 @@ async def _mark(runner: Runner, operation: Operation, tidied: Tidied) -> None:
     )
 
 
-_Removal = Callable[[AsyncConnection], Awaitable[int]]
+async def _remove_stage(runner: Runner, operation: Operation) -> None:
+    await runner.database.write(lambda connection: repository.delete_stage(connection, operation.id))
 
 
 async def _remove_all(runner: Runner, removal: _Removal) -> None:
@@ -59,8 +63,4 @@ def _work_of(runner: Runner, operation: Operation) -> _Removal:
 
 
 def _outcomes_of(operation: Operation) -> _Removal:
-    async def remove(connection: AsyncConnection) -> int:
-        await repository.delete_stage(connection, operation.id)
-        return await repository.delete_outcomes(connection, operation, _ROWS_AT_ONCE)
-
-    return remove
+    return lambda connection: repository.delete_outcomes(connection, operation, _ROWS_AT_ONCE)

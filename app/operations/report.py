@@ -9,11 +9,25 @@ import io
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
 from app.operations import repository
-from app.operations.operation import Operation, Outcome, OutcomeName, Worker
+from app.operations.operation import Chunk, Operation, Outcome, OutcomeName, Worker
 from app.platform.csv_cells import guard_formula, unguard_formula
 from app.platform.database import Database
 
 ADDED_COLUMNS = ("Line", "Outcome", "Problem")
+
+
+class LearnerColumns:
+    """How a worker names learners in its report: both ways, since an id of nobody has no username."""
+
+    def report_header(self, operation: Operation) -> Sequence[str]:
+        """See Worker.report_header."""
+        return ("Username", "Learner ID")
+
+    def report_cells(
+        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
+    ) -> list[Sequence[str]]:
+        """See Worker.report_cells."""
+        return [(outcome.username or "", outcome.learner_id or "") for outcome in outcomes]
 
 
 async def stream_report(

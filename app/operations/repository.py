@@ -6,14 +6,14 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
 
 from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State, Tidied
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
-from app.platform.bulk_rows import insert_rows, is_one_of
+from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
 
 _FIELDS = [field.name for field in fields(Operation)]
 _COLUMNS = [operations.c[name] for name in _FIELDS]
@@ -192,10 +192,8 @@ async def store_names(
 
 async def forget_names(connection: AsyncConnection, number: int, limit: int) -> int:
     """Remove up to `limit` names that an operation noted; how many there were."""
-    key = tuple_(operation_names.c.kind, operation_names.c.name)
     mine = operation_names.c.operation_number == number
-    some = select(operation_names.c.kind, operation_names.c.name).where(mine).limit(limit)
-    return (await connection.execute(delete(operation_names).where(mine, key.in_(some)))).rowcount
+    return await delete_some(connection, operation_names, mine, limit)
 
 
 def _named(
@@ -209,13 +207,9 @@ def _named(
 
 
 async def delete_outcomes(connection: AsyncConnection, operation: Operation, limit: int) -> int:
-    """Remove the first outcomes that there still are, up to `limit`; how many there were."""
+    """Remove up to `limit` outcomes; how many there were."""
     mine = operation_outcomes.c.operation_number == operation.number
-    first = (await connection.execute(select(func.min(operation_outcomes.c.item)).where(mine))).scalar()
-    if first is None:
-        return 0
-    statement = delete(operation_outcomes).where(mine, operation_outcomes.c.item < first + limit)
-    return (await connection.execute(statement)).rowcount
+    return await delete_some(connection, operation_outcomes, mine, limit)
 
 
 async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:

@@ -23,6 +23,7 @@ from app.learners.unique_keys import (
 from app.operations import repository, service
 from app.operations.operation import Chunk, Operation, Outcome, OutcomeName, State
 from app.operations.problems import OperationNotRevertible, changed_since
+from app.operations.report import LearnerColumns
 from app.operations.runner import Runner
 from app.operations.service import OnStored
 from app.organizations.organization import Organization
@@ -176,7 +177,7 @@ def _taken(wanted: Learner, taken: Collection[UniqueKey]) -> Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class RevertWorker:
+class RevertWorker(LearnerColumns):
     """Takes back what an operation did to the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
@@ -216,16 +217,6 @@ class RevertWorker:
         ]
         await repository.insert_outcomes(connection, operation, outcomes)
         return Counter(decision.outcome.value for decision in decisions)
-
-    def report_header(self, operation: Operation) -> Sequence[str]:
-        """Both ways of naming a learner."""
-        return ("Username", "Learner ID")
-
-    def report_cells(
-        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
-    ) -> list[Sequence[str]]:
-        """See Worker.report_cells."""
-        return [(outcome.username or "", outcome.learner_id or "") for outcome in outcomes]
 
 
 async def _find_holders(

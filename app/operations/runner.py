@@ -62,8 +62,8 @@ class Runner:
         # Set where an operation was stored that waits to be run.
         self.submitted = asyncio.Event()
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        # The next chunk of each operation that runs, being read; the task's name is the chunk's number.
-        self._ahead: dict[int, asyncio.Task[tuple[Chunk, Any]]] = {}
+        # The next chunk of each operation that runs: its number, and who reads it.
+        self._ahead: dict[int, tuple[int, asyncio.Task[tuple[Chunk, Any]]]] = {}
         # Whoever waits for longest comes first, so that organizations take turns.
         self._chunks = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._stopping = asyncio.Event()
@@ -100,7 +100,7 @@ class Runner:
                         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             finally:
                 if ahead := self._ahead.pop(operation.number, None):
-                    ahead.cancel()
+                    ahead[1].cancel()
             return operation
 
     async def wait(self, operation: Operation, seconds: float) -> Operation:
@@ -129,13 +129,13 @@ class Runner:
     async def run_next_chunk(self, operation: Operation) -> Operation:
         """Do the next chunk in one transaction, whoever did the ones before, and begin to read the one after."""
         ahead = self._ahead.pop(operation.number, None)
-        if ahead is not None and ahead.get_name() == str(operation.cursor):
-            chunk, work = await ahead
+        if ahead is not None and ahead[0] == operation.cursor:
+            chunk, work = await ahead[1]
         else:
             chunk, work = await self._fetch(operation, operation.cursor)
-        if operation.cursor + 1 < operation.chunks:
-            fetching = self._fetch(operation, operation.cursor + 1)
-            self._ahead[operation.number] = asyncio.create_task(fetching, name=str(operation.cursor + 1))
+        following = operation.cursor + 1
+        if following < operation.chunks:
+            self._ahead[operation.number] = following, asyncio.create_task(self._fetch(operation, following))
 
         async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)

@@ -19,9 +19,11 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    delete,
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.engine import Dialect
@@ -59,6 +61,15 @@ async def insert_rows(
         return
     async with _postgresql_driver(connection) as driver:
         await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
+
+
+async def delete_some(
+    connection: AsyncConnection, table: Table, condition: ColumnElement[bool], limit: int
+) -> int:
+    """Remove up to `limit` of the rows that meet `condition`; how many there were."""
+    key = table.primary_key.columns.values()
+    some = select(*key).where(condition).limit(limit)
+    return (await connection.execute(delete(table).where(condition, tuple_(*key).in_(some)))).rowcount
 
 
 async def update_rows(
