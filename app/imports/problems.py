@@ -1,6 +1,6 @@
 """The problems of imports: of the file as a whole, and of single rows."""
 
-from app.imports.reader import UnreadableCsv
+from app.imports.reader import IncompleteFeed, UnreadableCsv
 from app.platform.problems import Problem, ProblemType, Translations, define_problem
 
 UNREADABLE_CSV = define_problem(
@@ -9,6 +9,23 @@ UNREADABLE_CSV = define_problem(
     "The file cannot be read as a roster",
     "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
     "line names its columns, Username or External ID among them.",
+)
+INCOMPLETE_FEED = define_problem(
+    "incomplete-feed",
+    422,
+    "The file may not name everybody",
+    "With `missing=deactivate`, learners without a row would be deactivated. But the file does not end with a line "
+    "break, or ends within a quoted cell, as one does that was cut off; or it has rows that do not tell whose they "
+    "are. So nothing was done. Send the whole file, mend the rows (`row_count` of them, the first on `line`), or "
+    "import it with `missing=keep`.",
+)
+TOO_MANY_DEACTIVATIONS = define_problem(
+    "too-many-deactivations",
+    409,
+    "More learners would be deactivated than may be",
+    "The import would deactivate `deactivation_count` learners, and its limit `max_deactivations` allows "
+    "`allowed_count`, so nothing was done; the operation's outcomes show what would have been. Look whether the file "
+    "is the right one and whole; if this is meant, send it again with a `max_deactivations` that allows it.",
 )
 
 
@@ -73,4 +90,8 @@ def _unreadable(error: UnreadableCsv) -> Problem:
     return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
 
 
-TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}
+def _incomplete(error: IncompleteFeed) -> Problem:
+    return Problem(INCOMPLETE_FEED, error.detail, members={"line": error.line})
+
+
+TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, IncompleteFeed: _incomplete}

@@ -56,7 +56,7 @@ async def stored_state(database: Database, organization_id: int) -> State:
         .order_by(operation_outcomes.c.operation_number, operation_outcomes.c.item),
         "keys": select(import_keys)
         .where(import_keys.c.operation_number.in_(numbers))
-        .order_by(import_keys.c.operation_number, import_keys.c.is_name, import_keys.c.key),
+        .order_by(*import_keys.primary_key.columns),
     }
     async with database.read() as connection:
         return {

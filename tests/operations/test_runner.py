@@ -63,6 +63,12 @@ class Disturbed:
         await self.after(connection, chunk)
         return counted
 
+    async def find_more(self, connection, operation):
+        return await self.real.find_more(connection, operation)
+
+    async def judge(self, connection, operation, organization):
+        return await self.real.judge(connection, operation, organization)
+
     report_header = report_cells = None
 
 
