@@ -2,8 +2,11 @@
 
 import csv
 import io
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.imports import service as import_service
 from app.imports import worker as import_worker
@@ -553,3 +556,95 @@ async def test_more_missing_learners_than_one_chunk_holds(api):
     ]
     assert chunks == [(0, 3), (3, 5000), (5003, 5000), (10_003, 298)]
     assert len(state["events"]) == 10_300 + 1 + 10_298
+
+
+# Whatever the roster
+
+USERNAMES = ["a", "b", "c", "d", "e", "f"]
+known = st.tuples(
+    st.sampled_from(["", "", "-"]), st.sampled_from(["", "No"]), st.sampled_from(["", "", "2020-01-01"])
+)
+rows = st.tuples(
+    st.sampled_from([*USERNAMES, "A", "x", "y", "", "bad\u200b"]),
+    st.sampled_from(["", "", "", "HR-a", "HR-b", "HR-c", "HR-x", "bad\x07"]),
+    st.sampled_from(["", "Yes", "No", "No", "Maybe"]),
+    st.sampled_from(["", "", "2020-01-01", "2099-01-01"]),
+).map(",".join)
+WITHOUT_KEY = {"missing-key", "invalid-username", "invalid-external-id"}
+
+
+@settings(max_examples=40)
+@given(
+    learners=st.lists(known, min_size=1, max_size=6),
+    roster=st.lists(rows, min_size=1, max_size=9),
+    chunk=st.sampled_from([5000, 2]),
+    limit=st.sampled_from(["0", "1", "2", "50%", "100%"]),
+    missing=st.sampled_from(["keep", "deactivate", "deactivate"]),
+    create=st.booleans(),
+)
+async def test_a_dry_run_says_what_the_real_one_does(api, learners, roster, chunk, limit, missing, create):
+    api = await another(api)
+    await api.import_csv(
+        "Username,External ID,Active,Expiration Date\n"
+        + "".join(
+            f"{name},{external_id and f'HR-{name}'},{active},{day}\n"
+            for name, (external_id, active, day) in zip(USERNAMES, learners, strict=False)
+        )
+    )
+    text = "Username,External ID,Active,Expiration Date\na,,,\n" + "".join(f"{row}\n" for row in roster)
+    options = {"missing": missing, "max_deactivations": limit, "create": create}
+    before, stored_before = await all_learners(api), await changes(api)
+    with (
+        patch.object(import_service, "CHUNK_ROWS", chunk),
+        patch.object(import_worker, "CHUNK_MISSING", chunk),
+    ):
+        dry = await api.import_csv(text, **options, dry_run=True)
+        assert await changes(api) == stored_before
+        real = await api.import_csv(text, **options)
+    told = [
+        [
+            (
+                each["line"] or each["username"],
+                each["outcome"],
+                each["problem"] and each["problem"]["detail"],
+            )
+            for each in await api.outcomes(operation)
+        ]
+        for operation in (dry, real)
+    ]
+    after = {each["id"]: each for each in (await all_learners(api)).values()}
+    outcomes = await api.outcomes(real)
+    await api.client.aclose()
+
+    for name in ("state", "problem", "counts", "progress"):
+        assert dry[name] == real[name]
+    assert told[0] == told[1]
+    assert sum(real["counts"].values()) == real["progress"]["done"] == real["progress"]["total"]
+    cells = [row.split(",") for row in ["a,,,", *roster]]
+    names = {row[0].lower() for row in cells}, {row[1] for row in cells}
+    wanted = {
+        each["id"]
+        for each in before.values()
+        if each["deactivated_at"] is None
+        and each["username"] not in names[0]
+        and (each["external_id"] or "none") not in names[1]
+    }
+    codes = [each["problem"]["code"] for each in outcomes if each["problem"] and not each["learner_id"]]
+    is_incomplete = missing == "deactivate" and not WITHOUT_KEY.isdisjoint(codes)
+    if is_incomplete or missing == "keep":
+        wanted = set()
+    assert {each["learner_id"] for each in outcomes if each["line"] is None} == wanted
+    if real["state"] == "refused":
+        assert (real["problem"]["code"] == "incomplete-feed") == is_incomplete
+        assert await changes(api) == stored_before
+        return
+    assert not is_incomplete
+    lost = {
+        each["id"]
+        for each in before.values()
+        if each["deactivated_at"] is None and after[each["id"]]["deactivated_at"] is not None
+    }
+    assert wanted <= lost
+    had_access = sum(each["deactivated_at"] is None for each in before.values())
+    allowed = had_access * int(limit[:-1]) // 100 if limit.endswith("%") else int(limit)
+    assert len(lost) <= allowed
