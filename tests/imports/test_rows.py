@@ -112,6 +112,8 @@ def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told, activ
     assert (problem.code, problem.column) == ("duplicate-row", "Problem")
     assert (problem.username, problem.external_id) == ("a", "HR-1")
 
+    assert "Delete this row, or empty its cell Problem" in problem.detail
+
 
 def test_an_invalid_username_leaves_the_external_id_to_be_read():
     for cell, external_id in (("HR-1", "HR-1"), ("'=HR", "=HR"), ("", None), ("HR\x07", None)):
@@ -121,7 +123,6 @@ def test_an_invalid_username_leaves_the_external_id_to_be_read():
             None,
             external_id,
         )
-    assert "Delete this row, or empty its cell Problem" in problem.detail
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])

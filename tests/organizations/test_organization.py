@@ -9,9 +9,9 @@ from app.domain.errors import InvalidValue
 from app.organizations.organization import (
     Organization,
     clean_max_deactivations,
-    count_allowed,
     clean_slug,
     clean_time_zone,
+    count_allowed,
 )
 
 
