@@ -123,6 +123,14 @@ class BulkActionWorker:
             await bulk_sql.apply(connection, action, organization_id, ids, cause)
         return await repository.count_outcomes(connection, operation, chunk)
 
+    async def find_more(self, connection: AsyncConnection, operation: Operation) -> None:
+        """Never: bulk actions have no rehearsal."""
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> None:
+        """Likewise."""
+
     def report_header(self, operation: Operation) -> Sequence[str]:
         """Both ways of naming a learner: an id of nobody has no username."""
         return ("Username", "Learner ID")

@@ -217,6 +217,14 @@ class RevertWorker:
         await repository.insert_outcomes(connection, operation, outcomes)
         return Counter(decision.outcome.value for decision in decisions)
 
+    async def find_more(self, connection: AsyncConnection, operation: Operation) -> None:
+        """Never: reverts have no rehearsal."""
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> None:
+        """Likewise."""
+
     def report_header(self, operation: Operation) -> Sequence[str]:
         """Both ways of naming a learner."""
         return ("Username", "Learner ID")
