@@ -34,7 +34,7 @@ _COLUMNS = {
         *("actor", "operation_id", "reason", "before", "after"),
     ),
     "operation_outcomes": ("operation_number", "item", "outcome", "learner_id", "username", "line"),
-    "import_keys": ("operation_number", "is_name", "key", "line"),
+    "import_keys": ("operation_number", "is_rehearsal", "kind", "key", "line"),
 }
 
 
@@ -199,7 +199,7 @@ class BareSql:
                 for place, learner in enumerate(learners)
             ],
             "import_keys": [
-                (operation, False, learner.id, first + place + 2) for place, learner in enumerate(learners)
+                (operation, False, 0, learner.id, first + place + 2) for place, learner in enumerate(learners)
             ],
         }
         if all_new:

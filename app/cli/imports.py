@@ -19,6 +19,7 @@ from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, checked_as, examples
 from app.cli.terminal import is_stdout, open_output
+from app.imports.guards import Missing
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.imports.worker import CsvImportWorker
@@ -27,10 +28,10 @@ from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName
 from app.operations.report import stream_report
 from app.operations.runner import Runner
 from app.organizations.authentication import Actor
-from app.organizations.organization import DEFAULT_SLUG
+from app.organizations.organization import DEFAULT_SLUG, clean_max_deactivations
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from app.platform.fields import Reason
+from app.platform.fields import PlainText, Reason, cleaned_by
 from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
 from app.platform.presence import presence_at
@@ -48,6 +49,7 @@ commands = typer.Typer()
     epilog=examples(
         "rollcall import roster.csv --dry-run",
         'rollcall import roster.csv --rejects mend.csv --reason "autumn intake"',
+        "rollcall import everybody.csv --missing deactivate --max-deactivations 5%",
         "rollcall import --date-format dmy - < roster.csv",
     ),
 )
@@ -63,6 +65,17 @@ def import_csv(
     protect_manual: Annotated[
         bool, typer.Option("--protect-manual", help="Activate nobody whom a person deactivated.")
     ] = False,
+    missing: Annotated[
+        Missing, typer.Option(help="What becomes of learners whom no row names.")
+    ] = Missing.KEEP,
+    max_deactivations: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked_as(Annotated[PlainText, cleaned_by(clean_max_deactivations)] | None),
+            help="A number, or a percentage such as 5%: do nothing where more would be deactivated. Left out, it is "
+            "the organization's with --missing deactivate, else there is no limit.",
+        ),
+    ] = None,
     date_format: Annotated[DateFormat, typer.Option(help="How dates are written.")] = DateFormat.ISO,
     delimiter: Annotated[str | None, typer.Option(help="One of , ; | or tab; else found out.")] = None,
     encoding: Annotated[
@@ -79,7 +92,7 @@ def import_csv(
         ),
     ] = None,
 ) -> None:
-    """Import a roster. Exit status 1 when rows were not applied.
+    """Import a roster. Exit status 1 when rows were not applied, or nothing was done.
 
     Columns, in any order: Username, External ID, Email, First Name, Last Name,
     Active (Yes or No), Expiration Date (a date, or the word never).
@@ -91,6 +104,8 @@ def import_csv(
         dry_run=dry_run,
         create=create,
         protect_manual=protect_manual,
+        missing=missing,
+        max_deactivations=max_deactivations,
         date_format=date_format,
         delimiter=delimiter,
         encoding=encoding,
@@ -167,7 +182,8 @@ async def _follow(runner: Runner, operation: Operation) -> Operation:
         bar = progress.add_task("Importing", total=operation.total)
         while not operation.is_finished:
             operation = await runner.wait(operation, _REFRESH_SECONDS)
-            progress.update(bar, completed=operation.done)
+            doing = "Checking" if operation.is_rehearsal else "Importing"
+            progress.update(bar, description=doing, completed=operation.done, total=operation.total)
             tenth = operation.done * 10 // max(1, operation.total)
             if not stderr.is_terminal and tenth > shown_tenth:
                 shown_tenth = tenth

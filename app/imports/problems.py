@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.imports.reader import UnreadableCsv
+from app.imports.reader import IncompleteFeed, UnreadableCsv
 from app.platform.problems import Problem, ProblemType, Translations, define_problem, illustrate
 
 
@@ -14,6 +14,21 @@ class UnreadableMembers(BaseModel):
     line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")]
 
 
+class IncompleteMembers(BaseModel):
+    """What `incomplete-feed` tells besides."""
+
+    line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")] = None
+    row_count: Annotated[int | None, Field(description="How many rows do not tell whose they are.")] = None
+
+
+class DeactivationMembers(BaseModel):
+    """What `too-many-deactivations` tells besides."""
+
+    deactivation_count: Annotated[int, Field(description="How many learners would be deactivated.")]
+    allowed_count: Annotated[int, Field(description="How many may be.")]
+    max_deactivations: Annotated[str, Field(description="The limit, as it was given.")]
+
+
 UNREADABLE_CSV = define_problem(
     "unreadable-csv",
     422,
@@ -21,6 +36,25 @@ UNREADABLE_CSV = define_problem(
     "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
     "line names its columns, Username or External ID among them.",
     UnreadableMembers,
+)
+INCOMPLETE_FEED = define_problem(
+    "incomplete-feed",
+    422,
+    "The file may not name everybody",
+    "With `missing=deactivate`, learners without a row would be deactivated. But the file does not end with a line "
+    "break, or ends within a quoted cell, as one does that was cut off; or it has rows that do not tell whose they "
+    "are. So nothing was done. Send the whole file, mend the rows (`row_count` of them, the first on `line`), or "
+    "import it with `missing=keep`.",
+    IncompleteMembers,
+)
+TOO_MANY_DEACTIVATIONS = define_problem(
+    "too-many-deactivations",
+    409,
+    "More learners would be deactivated than may be",
+    "The import would deactivate `deactivation_count` learners, and its limit `max_deactivations` allows "
+    "`allowed_count`, so nothing was done; the operation's outcomes show what would have been. Look whether the file "
+    "is the right one and whole; if this is meant, send it again with a `max_deactivations` that allows it.",
+    DeactivationMembers,
 )
 
 
@@ -85,7 +119,11 @@ def _unreadable(error: UnreadableCsv) -> Problem:
     return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
 
 
-TRANSLATIONS: Translations = {UnreadableCsv: _unreadable}
+def _incomplete(error: IncompleteFeed) -> Problem:
+    return Problem(INCOMPLETE_FEED, error.detail, members={"line": error.line})
+
+
+TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, IncompleteFeed: _incomplete}
 
 illustrate(
     _unreadable(

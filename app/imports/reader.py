@@ -96,13 +96,18 @@ class UnreadableCsv(Exception):
     """The file as a whole is no roster.
 
     `detail` is a sentence that tells what was found, on which line, and what to do; `line` is that line,
-    counted from 1, or None where it is no matter of one line.
+    counted from 1, or None where it is no matter of one line. `is_cut_off`: it ends within a quoted cell.
     """
 
-    def __init__(self, detail: str, line: int | None = None) -> None:
+    def __init__(self, detail: str, line: int | None = None, *, is_cut_off: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.line = line
+        self.is_cut_off = is_cut_off
+
+
+class IncompleteFeed(UnreadableCsv):
+    """The file may have been cut off, so it does not tell who is missing from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,7 @@ class _Text(NamedTuple):
     file: BinaryIO
     start: int
     encoding: str
+    ends_with_line_break: bool = False
 
     @contextmanager
     def lines(self) -> Iterator[io.TextIOWrapper]:
@@ -156,6 +162,7 @@ class _Text(NamedTuple):
                     f"The row that begins on line {line} cannot be read: {error}. Most likely a cell in it "
                     "opens with a quote that is never closed, or holds a quote that is not doubled.",
                     line,
+                    is_cut_off=feed.is_over,
                 ) from error
 
 
@@ -164,6 +171,7 @@ class _Feed:
 
     def __init__(self, wrapper: io.TextIOWrapper) -> None:
         self.room = LONGEST_ROW
+        self.is_over = False
         self._readline = partial(wrapper.readline, LONGEST_ROW + 1)
 
     def __iter__(self) -> Iterator[str]:
@@ -172,6 +180,7 @@ class _Feed:
             if self.room < 0:
                 raise csv.Error(f"longer than {LONGEST_ROW:,} characters")
             yield line
+        self.is_over = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +205,11 @@ class Roster:
     def has_mark(self) -> bool:
         """Whether the file begins with a byte order mark."""
         return self._text.start > 0
+
+    @property
+    def ends_with_line_break(self) -> bool:
+        """Whether the last line is a whole one."""
+        return self._text.ends_with_line_break
 
     def rows(self) -> Iterator[Row]:
         """The data rows from the first on, lazily; rows whose cells are all empty are left out.
@@ -291,9 +305,9 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
 
     line = 0
     for text in candidates:
-        undecodable_line = _find_undecodable_line(text)
+        undecodable_line, last = _decode_all(text)
         if undecodable_line is None:
-            return text
+            return text._replace(ends_with_line_break=last in ("\n", "\r"))
         # The encoding that went further is the likelier.
         line = max(line, undecodable_line)
     titles = " or ".join(_title(text.encoding) for text in candidates)
@@ -321,7 +335,8 @@ def _guess_encodings(head: bytes, asked: str | None) -> list[str]:
     return ["utf-8", "cp1252"]
 
 
-def _find_undecodable_line(text: _Text) -> int | None:
+def _decode_all(text: _Text) -> tuple[int | None, str]:
+    """The line on which it is no text, if there is one, and else the last character."""
     decode = codecs.getincrementaldecoder(text.encoding)(_MARK_NO_TEXT).decode
     text.file.seek(text.start)
     line, before = 1, ""
@@ -332,10 +347,10 @@ def _find_undecodable_line(text: _Text) -> int | None:
         if before.endswith("\r") and decoded.startswith("\n"):
             line -= 1
         if no_text:
-            return line
-        if not block:
-            return None
+            return line, ""
         before = decoded or before
+        if not block:
+            return None, before[-1:]
 
 
 def _find_separator(text: _Text) -> str | None:

@@ -1,44 +1,88 @@
-"""All SQL on the keys that an import has had."""
+"""All SQL on the keys that an import has had, of which each of its passes has its own."""
 
 from collections.abc import Collection, Mapping
+from enum import IntEnum
 
-from sqlalchemy import select
+from sqlalchemy import Column, ColumnElement, Exists, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
-from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
+from app.operations.operation import Operation
+from app.platform.bulk_rows import delete_some, insert_rows, is_one_of, one_by_one
+
+_COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
 
 
-async def has_names(connection: AsyncConnection, operation_number: int) -> bool:
-    """Whether any row so far named nobody: mostly none did, and then there is nothing to look for."""
-    statement = (
-        select(import_keys.c.line)
-        .where(import_keys.c.operation_number == operation_number, import_keys.c.is_name.is_(True))
-        .limit(1)
+class KeyKind(IntEnum):
+    """What a key stands for."""
+
+    # The id of a learner whose row was handled: any later one is a duplicate.
+    LEARNER = 0
+    # A username or external id that nobody in the database has.
+    NAME = 1
+    # The id of a learner whom a row names that was not handled as theirs.
+    MENTION = 2
+
+
+# The keys that are ids, and say that a row names this learner.
+_NAMED = (KeyKind.LEARNER, KeyKind.MENTION)
+
+
+def _of(operation: Operation) -> ColumnElement[bool]:
+    return (import_keys.c.operation_number == operation.number) & (
+        import_keys.c.is_rehearsal.is_(operation.is_rehearsal)
     )
+
+
+async def has_names(connection: AsyncConnection, operation: Operation) -> bool:
+    """Whether any row so far named nobody: mostly none did, and then there is nothing to look for."""
+    statement = select(import_keys.c.line).where(_of(operation), import_keys.c.kind == KeyKind.NAME).limit(1)
     return (await connection.execute(statement)).first() is not None
 
 
 async def find_lines(
-    connection: AsyncConnection, operation_number: int, keys: Collection[str], *, is_name: bool
+    connection: AsyncConnection, operation: Operation, kind: KeyKind, keys: Collection[str]
 ) -> dict[str, int]:
-    """The lines on which the import had these keys before."""
+    """The lines on which the pass had these keys before."""
     if not keys:
         return {}
     statement = select(import_keys.c.key, import_keys.c.line).where(
-        import_keys.c.operation_number == operation_number,
-        import_keys.c.is_name.is_(is_name),
+        _of(operation),
+        import_keys.c.kind == kind,
         is_one_of(import_keys.c.key, keys, connection.dialect.name),
     )
     return {row.key: row.line for row in await connection.execute(statement)}
 
 
+async def find_named(
+    connection: AsyncConnection, operation: Operation, learner_ids: Collection[str]
+) -> set[str]:
+    """Which of these learners any row of the pass named so far."""
+    statement = select(import_keys.c.key).where(
+        _of(operation),
+        import_keys.c.kind.in_(_NAMED),
+        is_one_of(import_keys.c.key, learner_ids, connection.dialect.name),
+    )
+    return set((await connection.execute(statement)).scalars())
+
+
+def names(operation: Operation, learner_id: Column[str]) -> Exists:
+    """SQL for whether any row of the pass named this learner."""
+    statement = select(literal(1)).where(
+        _of(operation), import_keys.c.kind.in_(_NAMED), import_keys.c.key == learner_id
+    )
+    return one_by_one(statement)
+
+
 async def remember(
-    connection: AsyncConnection, operation_number: int, lines: Mapping[str, int], *, is_name: bool
+    connection: AsyncConnection, operation: Operation, kind: KeyKind, lines: Mapping[str, int]
 ) -> None:
-    """Note the lines of keys that the import has had now."""
-    rows = [(operation_number, is_name, key, line) for key, line in sorted(lines.items())]
-    await insert_rows(connection, import_keys, ("operation_number", "is_name", "key", "line"), rows)
+    """Note the lines of keys that the pass has had now."""
+    rows = [
+        (operation.number, operation.is_rehearsal, kind.value, key, line)
+        for key, line in sorted(lines.items())
+    ]
+    await insert_rows(connection, import_keys, _COLUMNS, rows)
 
 
 async def forget(connection: AsyncConnection, operation_number: int, limit: int) -> int:

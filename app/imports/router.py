@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.domain.errors import InvalidValue
-from app.imports.problems import UNREADABLE_CSV
+from app.imports.guards import Missing
+from app.imports.problems import INCOMPLETE_FEED, UNREADABLE_CSV
 from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
@@ -17,11 +18,24 @@ from app.operations.schemas import OperationDocument
 from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader, submit_and_wait
 from app.organizations.authentication import AuthenticatedRoute, BulkWriter, Principal
+from app.organizations.organization import clean_max_deactivations
 from app.platform.dependencies import Now
 from app.platform.fields import PlainText, Reason, cleaned_by
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, Problem
+
+MaxDeactivations = Annotated[
+    Annotated[PlainText, cleaned_by(clean_max_deactivations)] | None,
+    Query(
+        description="A number, or a percentage such as `5%` of the learners who are not deactivated when the import "
+        "is judged, rounded down. Where more would be deactivated, by rows with Active=No and for want of a row, "
+        "nothing is done: the operation ends as `refused` with the problem `too-many-deactivations`, and its counts "
+        "and outcomes show what would have been. Left out, it is the organization's `max_deactivations` with "
+        "`missing=deactivate`, and else there is no limit.",
+        examples=["5%"],
+    ),
+]
 
 router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
 
@@ -58,7 +72,8 @@ _BODY: dict[str, Any] = {
     summary="Import a roster",
     response_model=OperationDocument,
     openapi_extra=_BODY,
-    responses=ACCEPTED | answers(UNREADABLE_CSV, no_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
+    responses=ACCEPTED
+    | answers(UNREADABLE_CSV, INCOMPLETE_FEED, no_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
 )
 async def import_csv(
     request: Request,
@@ -90,6 +105,17 @@ async def import_csv(
             "single call or a bulk action, not by an import), so that a nightly feed does not undo it."
         ),
     ] = False,
+    missing: Annotated[
+        Missing,
+        Query(
+            description="What becomes of learners whom no row names, not even an invalid or refused one: `keep` "
+            "leaves them as they are; `deactivate` deactivates those who existed before the import was sent, expired "
+            "ones too. Each then has an outcome `changed` without a line, and counts into `progress.total`. A file "
+            "without rows (`unreadable-csv`), one that may have been cut off and one with rows that do not tell "
+            "whose they are (`incomplete-feed`) are refused."
+        ),
+    ] = Missing.KEEP,
+    max_deactivations: MaxDeactivations = None,
     reason: Annotated[Reason | None, Query(description="Why; kept in the history.")] = None,
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
@@ -99,6 +125,10 @@ async def import_csv(
     Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (or the
     word `never`), in any order, case and spacing. An empty cell, or a column that is not there, leaves that
     field as it is. Up to 5,000 rows are done at once; more are done in the background, chunk by chunk.
+
+    With `missing=deactivate` or a limit, everything is decided and judged first, and then done: meanwhile the
+    operation is `running` and its `progress.done` stays 0. Who is missing is found then, so `progress.total`
+    grows once.
     """
     organization = principal.organization
     async with receive_upload(request) as upload:
@@ -106,6 +136,8 @@ async def import_csv(
             dry_run=dry_run,
             create=create,
             protect_manual=protect_manual,
+            missing=missing,
+            max_deactivations=max_deactivations,
             date_format=date_format,
             delimiter=delimiter,
             encoding=encoding or upload.charset,

@@ -5,6 +5,7 @@ Pure, and apart from `reader`, because this runs a million times on cells that w
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -123,8 +124,9 @@ def compile_parser(
                 if cell:
                     values[position] = clean(unguard_formula(cell) if cell[0] == "'" else cell)
         except InvalidValue as error:
+            external_id = values[1] or _read_external_id(cells, columns)
             return RowProblem(
-                _CODES[tuple(Column)[position]], str(error), header[index], values[0], values[1]
+                _CODES[tuple(Column)[position]], str(error), header[index], values[0], external_id
             )
         if values[0] is None and values[1] is None:
             return RowProblem("missing-key", "The row has neither a username nor an external ID.", None)
@@ -161,6 +163,16 @@ def _heed_report(
         return row
 
     return parse_reported
+
+
+def _read_external_id(cells: list[str], columns: Mapping[Column, int]) -> str | None:
+    """The external id of a row that broke before it came to that, or at it."""
+    if Column.EXTERNAL_ID not in columns:
+        return None
+    cell = cells[columns[Column.EXTERNAL_ID]].strip()
+    with suppress(InvalidValue):
+        return clean_external_id(unguard_formula(cell)) if cell else None
+    return None
 
 
 def _parse_active(cell: str) -> bool:

@@ -8,11 +8,13 @@ import_keys = Table(
     "import_keys",
     metadata,
     Column("operation_number", Integer, nullable=False),
-    # False: the key is the id of a learner. True: it stands for a username or external id of nobody.
-    Column("is_name", Boolean, nullable=False),
+    # Two passes over the same rows do not see each other's keys.
+    Column("is_rehearsal", Boolean, nullable=False),
+    # A KeyKind of the repository.
+    Column("kind", Integer, nullable=False),
     Column("key", Id, nullable=False),
     Column("line", Integer, nullable=False),
     # Unique, so that no learner can be handled twice; and the question whether one was.
-    PrimaryKeyConstraint("operation_number", "is_name", "key"),
+    PrimaryKeyConstraint("operation_number", "is_rehearsal", "kind", "key"),
     sqlite_with_rowid=False,
 )

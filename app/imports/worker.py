@@ -4,49 +4,69 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.imports import repository
+from app.imports import guards, repository
 from app.imports.decide import Decision, Roll, moved_name_keys, name_keys
 from app.imports.reader import Column, is_report_column
+from app.imports.repository import KeyKind
 from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
+from app.learners import bulk_sql
 from app.learners import repository as learners
+from app.learners.bulk_sql import Action
 from app.learners.learner import Cause, Learner, username_key
 from app.learners.recording import record
 from app.learners.unique_keys import split_where_keys_move
 from app.operations import repository as operations
-from app.operations.operation import Chunk, Kind, Operation, Outcome
+from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName
+from app.organizations.organization import Organization
+from app.platform.problems import Problem
 from app.platform.threads import compute
+
+CHUNK_MISSING = 5000
 
 Parsed = list[tuple[int, RosterRow | RowProblem]]
 
 
+class MissingLearners(NamedTuple):
+    """A chunk of learners whom no row of the file names, with their external ids, in id order."""
+
+    ids: list[str]
+    external_ids: list[str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class CsvImportWorker:
-    """Applies the rows of a chunk."""
+    """Applies the rows of a chunk, or deactivates the missing learners of one."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
         """The keys by which it knew whom it has had."""
         return await repository.forget(connection, operation.number, limit)
 
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> Parsed:
-        """The rows, with their cells understood."""
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> Parsed | MissingLearners:
+        """The rows, with their cells understood, or the missing learners."""
+        staged = orjson.loads(chunk.content)
+        if isinstance(staged, dict):
+            return MissingLearners(**staged)
         parameters = operation.parameters
         columns = {Column(name): index for name, index in parameters["columns"].items()}
         parse = compile_parser(parameters["header"], columns, DateFormat(parameters["date_format"]))
-        return [(line, parse(cells)) for line, cells in orjson.loads(chunk.content)]
+        return [(line, parse(cells)) for line, cells in staged]
 
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        work: Parsed,
+        work: Parsed | MissingLearners,
         cause: Cause,
     ) -> Counter[str]:
         """See Worker.run_chunk."""
+        if isinstance(work, MissingLearners):
+            return await _run_missing(connection, operation, chunk, work, cause)
         usernames = {username_key(row.username) for _, row in work if row.username is not None}
         external_ids = {row.external_id for _, row in work if row.external_id is not None}
         named = await learners.lock_by_keys(
@@ -56,28 +76,65 @@ class CsvImportWorker:
             named,
             cause,
             creates=operation.parameters["create"],
-            is_dry_run=operation.dry_run,
+            is_dry_run=operation.changes_nothing,
             protected=await _protected(connection, operation, named),
             learner_lines=await repository.find_lines(
-                connection, operation.number, [learner.id for learner in named], is_name=False
+                connection, operation, KeyKind.LEARNER, [learner.id for learner in named]
             ),
             name_lines=await _known_names(connection, operation, work),
         )
         decisions = await compute(len(work), lambda: [roll.decide(line, row) for line, row in work])
+        if chunk.number + 1 < operation.chunks or _looks_for_missing(operation):
+            await repository.remember(connection, operation, KeyKind.LEARNER, roll.new_learner_lines)
+            await repository.remember(connection, operation, KeyKind.NAME, roll.new_name_lines)
+            if operation.parameters["missing"] == guards.Missing.DEACTIVATE:
+                await _remember_mentions(connection, operation, named, roll)
+        if operation.is_rehearsal:
+            return guards.count(decisions, operation.rehearsed)
         known = {learner.id for learner in named}
         outcomes = asyncio.create_task(
             compute(len(work), lambda: _outcomes(chunk.first_item, decisions, operation, known))
         )
-        if not operation.dry_run:
+        if not operation.changes_nothing:
             for changes in split_where_keys_move(
                 each.change for each in decisions if each.change is not None
             ):
                 await record(connection, operation.organization_id, changes, cause)
         await operations.insert_outcomes(connection, operation, await outcomes)
-        if chunk.number + 1 < operation.chunks:
-            await repository.remember(connection, operation.number, roll.new_learner_lines, is_name=False)
-            await repository.remember(connection, operation.number, roll.new_name_lines, is_name=True)
         return Counter(decision.outcome.value for decision in decisions)
+
+    async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
+        """The next of the learners whom no row names, where they are to be deactivated and can be told."""
+        if not _looks_for_missing(operation) or guards.judge_completeness(operation.rehearsed):
+            return None
+        last = self.read_chunk(
+            operation, await operations.get_chunk(connection, operation.id, operation.chunks - 1)
+        )
+        missing = await learners.list_not_deactivated(
+            connection,
+            operation.organization_id,
+            unless=lambda learner_id: repository.names(operation, learner_id),
+            created_by=operation.parameters["created_by"],
+            after=last.ids[-1] if isinstance(last, MissingLearners) else None,
+            limit=CHUNK_MISSING,
+        )
+        if not missing:
+            return None
+        ids, external_ids = map(list, zip(*missing, strict=True))
+        content = orjson.dumps({"ids": ids, "external_ids": external_ids})
+        return Chunk(operation.chunks, operation.total, len(ids), content)
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> Problem | None:
+        """Whether the file is whole, where that matters, and deactivates no more than the limit allows."""
+        if _looks_for_missing(operation):
+            incomplete = guards.judge_completeness(operation.rehearsed)
+            if incomplete is not None:
+                return incomplete
+        limit = operation.parameters["max_deactivations"] or organization.max_deactivations
+        not_deactivated = await learners.count_not_deactivated(connection, organization.id)
+        return guards.judge_deactivations(operation.rehearsed, limit, not_deactivated)
 
     def report_header(self, operation: Operation) -> Sequence[str]:
         """The header as it was sent, without the columns of an earlier report."""
@@ -90,6 +147,8 @@ class CsvImportWorker:
         header: list[str] = operation.parameters["header"]
         kept = [place for place, name in enumerate(header) if not is_report_column(name)]
         rows = orjson.loads(chunk.content)
+        if isinstance(rows, dict):
+            return _missing_cells(operation, chunk, MissingLearners(**rows), outcomes)
         reported: list[Sequence[str]] = []
         for outcome in outcomes:
             cells: list[str] = rows[outcome.item - chunk.first_item][1]
@@ -102,12 +161,67 @@ class CsvImportWorker:
 
 
 async def _known_names(connection: AsyncConnection, operation: Operation, parsed: Parsed) -> dict[str, int]:
-    if not await repository.has_names(connection, operation.number):
+    if not await repository.has_names(connection, operation):
         return {}
     keys = {key for _, row in parsed for key in name_keys(row)}
-    if operation.dry_run:
+    if operation.changes_nothing:
         keys |= {key for _, row in parsed for key in moved_name_keys(row)}
-    return await repository.find_lines(connection, operation.number, keys, is_name=True)
+    return await repository.find_lines(connection, operation, KeyKind.NAME, keys)
+
+
+def _looks_for_missing(operation: Operation) -> bool:
+    return operation.is_rehearsal and operation.parameters["missing"] == guards.Missing.DEACTIVATE
+
+
+async def _remember_mentions(
+    connection: AsyncConnection, operation: Operation, named: Sequence[Learner], roll: Roll
+) -> None:
+    """Note whom the chunk's rows name besides those whose rows they are: they are not missing."""
+    others = [learner.id for learner in named if learner.id not in roll.learner_lines]
+    mentioned = await repository.find_lines(connection, operation, KeyKind.MENTION, others)
+    lines = dict.fromkeys(set(others) - mentioned.keys(), 0)
+    await repository.remember(connection, operation, KeyKind.MENTION, lines)
+
+
+async def _run_missing(
+    connection: AsyncConnection, operation: Operation, chunk: Chunk, missing: MissingLearners, cause: Cause
+) -> Counter[str]:
+    organization_id, ids = operation.organization_id, missing.ids
+    if operation.is_rehearsal:
+        return Counter({guards.MISSING: len(ids)})
+    await bulk_sql.lock_many(connection, organization_id, ids)
+    # Somebody may have given a learner, since they were found missing, a name that stands in the file.
+    named = await repository.find_named(connection, operation, ids)
+    decided = bulk_sql.decide(Action.DEACTIVATE, organization_id, ids, cause, connection.dialect.name)
+    outcomes = [
+        Outcome(
+            item,
+            OutcomeName.UNCHANGED if row.id in named else OutcomeName(row.outcome),
+            row.id,
+            row.username,
+        )
+        for item, row in enumerate(await connection.execute(decided), chunk.first_item)
+    ]
+    if not operation.changes_nothing:
+        wanted = [learner_id for learner_id in ids if learner_id not in named]
+        await bulk_sql.apply(connection, Action.DEACTIVATE, organization_id, wanted, cause)
+    await operations.insert_outcomes(connection, operation, outcomes)
+    return Counter(outcome.outcome.value for outcome in outcomes)
+
+
+def _missing_cells(
+    operation: Operation, chunk: Chunk, missing: MissingLearners, outcomes: Sequence[Outcome]
+) -> list[Sequence[str]]:
+    """A row for each that names the learner as the file would have, and asks for nothing."""
+    columns: dict[str, int] = operation.parameters["columns"]
+    header: list[str] = operation.parameters["header"]
+    kept = [place for place, name in enumerate(header) if not is_report_column(name)]
+    reported: list[Sequence[str]] = []
+    for outcome in outcomes:
+        external_id = missing.external_ids[outcome.item - chunk.first_item]
+        keys = {columns.get(Column.USERNAME): outcome.username, columns.get(Column.EXTERNAL_ID): external_id}
+        reported.append([keys.get(place) or "" for place in kept])
+    return reported
 
 
 async def _protected(
@@ -134,6 +248,6 @@ def _outcomes(
     outcomes = []
     for item, (line, outcome, username, learner_id, _, problem) in enumerate(decisions, first_item):
         # Whom a dry run would create does not exist.
-        shown = None if operation.dry_run and learner_id not in known else learner_id
+        shown = None if operation.changes_nothing and learner_id not in known else learner_id
         outcomes.append(Outcome(item, outcome, shown, username, line, problem))
     return outcomes

@@ -1,13 +1,15 @@
 """All SQL on learners and their events."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Executable,
+    Exists,
     Select,
     String,
     func,
@@ -30,7 +32,7 @@ from app.learners.learner import (
     username_key,
 )
 from app.learners.tables import EVENT_FIELDS, events, learners
-from app.platform.bulk_rows import is_one_of
+from app.platform.bulk_rows import is_one_of, one_by_one
 
 _COLUMNS = [
     learners.c[name]
@@ -265,6 +267,58 @@ def select_ids(organization_id: int, wanted: LearnerFilter, today: date, dialect
     # Materialized, so that the planner does not go through everyone in the order wanted.
     matches = statement.cte("matches").prefix_with("MATERIALIZED")
     return select(matches.c.id).order_by(matches.c.id)
+
+
+async def count_not_deactivated(connection: AsyncConnection, organization_id: int) -> int:
+    """How many of the organization's learners nobody has deactivated, those who have expired among them."""
+    statement = (
+        select(func.count())
+        .select_from(learners)
+        .where(
+            learners.c.organization_id == organization_id,
+            # In the form that the status index answers.
+            learners.c.status_unless_expired.in_((Status.ACTIVE.value, Status.ACTIVATED.value)),
+        )
+    )
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def last_event_position(connection: AsyncConnection) -> int:
+    """The position of the newest event of all; whoever is created from now on has a later one."""
+    return (await connection.execute(select(func.max(events.c.position)))).scalar_one() or 0
+
+
+async def list_not_deactivated(
+    connection: AsyncConnection,
+    organization_id: int,
+    *,
+    unless: Callable[[Column[str]], Exists],
+    created_by: int,
+    after: str | None,
+    limit: int,
+) -> list[tuple[str, str | None]]:
+    """Up to `limit` ids and external ids, in id order beyond the id `after`.
+
+    Of those whom nobody has deactivated, of whose id `unless` does not hold, and who were created by the event
+    at the position `created_by` or an earlier one; so it is no matter of clocks.
+    """
+    is_newer = select(literal(1)).where(
+        events.c.learner_id == learners.c.id, events.c.version == 1, events.c.position > created_by
+    )
+    statement = (
+        select(learners.c.id, learners.c.external_id)
+        .where(
+            learners.c.organization_id == organization_id,
+            status_sql.is_not_deactivated(),
+            ~unless(learners.c.id),
+            ~one_by_one(is_newer),
+        )
+        .order_by(learners.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(learners.c.id > after)
+    return [(row.id, row.external_id) for row in await connection.execute(statement)]
 
 
 async def stream(

@@ -39,6 +39,11 @@ def status_after_activation() -> ColumnElement[str]:
     )
 
 
+def is_not_deactivated() -> ColumnElement[bool]:
+    """Whether nobody has deactivated the learner, who may have expired."""
+    return learners.c.deactivated_at.is_(None)
+
+
 def deactivate_outcome() -> ColumnElement[str]:
     """The outcome of transitions.deactivate, as `changed` or `unchanged`."""
     return case((learners.c.deactivated_at.is_(None), "changed"), else_="unchanged")

@@ -19,7 +19,7 @@ from app.learners.learner import Cause, username_key
 from app.learners.problems import expired_problem
 from app.learners.repository import find_ids_by_username, select_ids
 from app.operations import repository
-from app.operations.operation import Chunk, Operation, Outcome, OutcomeName
+from app.operations.operation import Chunk, OnePass, Operation, Outcome, OutcomeName
 from app.operations.report import LearnerColumns
 from app.operations.runner import Runner
 from app.operations.schemas import Selection
@@ -88,7 +88,7 @@ async def _resolve(
 
 
 @dataclass(frozen=True, slots=True)
-class BulkActionWorker(LearnerColumns):
+class BulkActionWorker(OnePass, LearnerColumns):
     """Activates or deactivates the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:

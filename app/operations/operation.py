@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.learner import Cause
 from app.organizations.organization import Organization
+from app.platform.problems import Problem
 
 
 class Kind(StrEnum):
@@ -57,6 +58,10 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
 }
 
 
+# Whether the chunks are being rehearsed, and which is next.
+Position = tuple[bool, int]
+
+
 class Tidied(IntEnum):
     """How much of an operation that has ended was removed already."""
 
@@ -94,12 +99,31 @@ class Operation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     tidied: Tidied = Tidied.NOTHING
+    # In the first of two passes over its chunks, which changes nothing and records no outcome; after it the
+    # worker judges, by what was counted, whether the second may change anything.
+    is_rehearsal: bool = False
+    rehearsed: Mapping[str, int] = field(default_factory=dict)
     number: int = 0
 
     @property
     def is_finished(self) -> bool:
         """Whether it has reached a final state."""
         return self.finished_at is not None
+
+    @property
+    def position(self) -> Position:
+        """Where it stands: the pass, and the chunk that is next in it."""
+        return self.is_rehearsal, self.cursor
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it was judged too much: what it would have done is being recorded, or is."""
+        return self.problem is not None and self.state is not State.FAILED
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether its chunks are decided only: in a dry run, in a rehearsal, and where it is refused."""
+        return self.dry_run or self.is_rehearsal or self.is_refused
 
     def cause(self, organization: Organization, now: datetime) -> Cause:
         """The cause of the changes that a chunk, run at the instant `now`, makes."""
@@ -148,8 +172,22 @@ class Worker(Protocol):
     ) -> Counter[str]:
         """Do all of the chunk, record its outcomes, and count them, in the caller's transaction.
 
-        `work` is what read_chunk made of it. Of a dry run only the outcomes are stored.
+        `work` is what read_chunk made of it. Where the operation changes nothing, only the outcomes are stored;
+        in a rehearsal not even they, and what is counted is what `judge` wants to know.
         """
+        ...
+
+    async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
+        """What the rehearsal of all chunks showed that there is to do besides: a further chunk, or None.
+
+        Asked again after each; the chunk has the number and the first item that come next.
+        """
+        ...
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> Problem | None:
+        """Why nothing may be done, by what the rehearsal counted; None where all is well."""
         ...
 
     def report_header(self, operation: Operation) -> Sequence[str]:
@@ -161,3 +199,15 @@ class Worker(Protocol):
     ) -> list[Sequence[str]]:
         """What stands in those columns for each of these outcomes of the chunk."""
         ...
+
+
+class OnePass:
+    """The part of a Worker that an operation without a rehearsal has no use for."""
+
+    async def find_more(self, connection: AsyncConnection, operation: Operation) -> None:
+        """See Worker.find_more: never asked."""
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> None:
+        """See Worker.judge: never asked."""

@@ -40,7 +40,7 @@ async def stream_report(
     is_plain = sent.get("encoding", "utf-8") == "utf-8" and not sent.get("has_mark")
     mark = "" if is_plain else "\ufeff"
     yield mark + _lines([[*map(_harmless, worker.report_header(operation)), *ADDED_COLUMNS]], delimiter)
-    for number in range(operation.cursor):
+    for number in range(0 if operation.is_rehearsal else operation.cursor):
         async with database.read() as connection:
             chunk = await repository.get_chunk(connection, operation.id, number)
             found = await repository.list_outcomes(

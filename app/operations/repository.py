@@ -21,7 +21,19 @@ _CHUNK_COLUMNS = [operation_chunks.c[field.name] for field in fields(Chunk)]
 _OUTCOME_FIELDS = Outcome._fields
 _OUTCOME_COLUMNS = [operation_outcomes.c[name] for name in _OUTCOME_FIELDS]
 # What changes while an operation runs.
-_PROGRESS = ("state", "cursor", "done", "counts", "problem", "started_at", "finished_at")
+_PROGRESS = (
+    "state",
+    "is_rehearsal",
+    "rehearsed",
+    "cursor",
+    "chunks",
+    "done",
+    "total",
+    "counts",
+    "problem",
+    "started_at",
+    "finished_at",
+)
 
 
 def _operation(row: Row[Any]) -> Operation:

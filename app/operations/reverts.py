@@ -21,7 +21,7 @@ from app.learners.unique_keys import (
     unique_keys,
 )
 from app.operations import repository, service
-from app.operations.operation import Chunk, Operation, Outcome, OutcomeName, State
+from app.operations.operation import Chunk, OnePass, Operation, Outcome, OutcomeName, State
 from app.operations.problems import OperationNotRevertible, changed_since
 from app.operations.report import LearnerColumns
 from app.operations.runner import Runner
@@ -80,7 +80,7 @@ def require_revertible(operation: Operation, earlier: Operation | None) -> None:
         raise OperationNotRevertible("It has not ended yet. Wait until it has, or cancel it.")
     if operation.dry_run:
         raise OperationNotRevertible("It was a dry run, which changes nothing.")
-    if operation.state is State.REFUSED:
+    if operation.is_refused:
         raise OperationNotRevertible("It was refused, so it changed nothing.")
     if earlier is not None and earlier.state not in (State.CANCELLED, State.FAILED):
         raise OperationNotRevertible(
@@ -177,7 +177,7 @@ def _taken(wanted: Learner, taken: Collection[UniqueKey]) -> Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class RevertWorker(LearnerColumns):
+class RevertWorker(OnePass, LearnerColumns):
     """Takes back what an operation did to the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
-from app.operations.operation import Chunk, Kind, Operation, State, Worker
+from app.operations.operation import Chunk, Kind, Operation, Position, State, Worker
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.clock import Clock
@@ -34,7 +34,14 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _FIRST_LOOK_SECONDS = 0.02
 _LAST_LOOK_SECONDS = 0.25
 
+# What one transaction does at the most of an operation that was to be done at once.
+_MOST_CHUNKS_AT_ONCE = 2
+
 logger = get_logger("rollcall.operations")
+
+
+class TooLargeAtOnce(Exception):
+    """The rehearsal found more to do than one transaction should."""
 
 
 class Engine(Protocol):
@@ -62,8 +69,8 @@ class Runner:
         # Set where an operation was stored that waits to be run.
         self.submitted = asyncio.Event()
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        # The next chunk of each operation that runs: its number, and who reads it.
-        self._ahead: dict[int, tuple[int, asyncio.Task[tuple[Chunk, Any]]]] = {}
+        # The next chunk of each operation that runs: its position, and who reads it.
+        self._ahead: dict[int, tuple[Position, asyncio.Task[tuple[Chunk | None, Any]]]] = {}
         # Whoever waits for longest comes first, so that organizations take turns.
         self._chunks = asyncio.Semaphore(_CHUNKS_AT_ONCE)
         self._stopping = asyncio.Event()
@@ -71,9 +78,20 @@ class Runner:
     async def run_at_once(
         self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
     ) -> Operation:
-        """Do all of an operation of one chunk in the caller's transaction, together with its row."""
-        stored = await repository.insert_operation(connection, operation)
-        return await self._do_chunk(connection, stored, chunk, await self._read(stored, chunk), organization)
+        """Do all of an operation of one staged chunk in the caller's transaction, together with its row.
+
+        Raises TooLargeAtOnce: then the transaction is to be rolled back, and the operation to be run.
+        """
+        current = await repository.insert_operation(connection, operation)
+        found: Chunk | None = chunk
+        while True:
+            work = await self._read(current, found)
+            current = await self._advance(connection, current, found, work, organization)
+            if current.is_finished:
+                return current
+            if current.chunks > _MOST_CHUNKS_AT_ONCE:
+                raise TooLargeAtOnce
+            found = await self._find_chunk(connection, current, current.cursor)
 
     async def run(self, operation: Operation, *, is_over: Callable[[], bool] = lambda: False) -> Operation:
         """Do chunks until none is left, the process stops, or `is_over` says that others are waiting."""
@@ -127,37 +145,76 @@ class Runner:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def run_next_chunk(self, operation: Operation) -> Operation:
-        """Do the next chunk in one transaction, whoever did the ones before, and begin to read the one after."""
+        """Do the next chunk in one transaction, whoever did the ones before, and begin to read the one after.
+
+        Where all chunks were rehearsed, the step between the passes is done instead.
+        """
         ahead = self._ahead.pop(operation.number, None)
-        if ahead is not None and ahead[0] == operation.cursor:
+        if ahead is not None and ahead[0] == operation.position:
             chunk, work = await ahead[1]
         else:
             chunk, work = await self._fetch(operation, operation.cursor)
-        following = operation.cursor + 1
-        if following < operation.chunks:
-            self._ahead[operation.number] = following, asyncio.create_task(self._fetch(operation, following))
+        if operation.cursor + 1 < operation.chunks:
+            following = replace(operation, cursor=operation.cursor + 1)
+            reading = asyncio.create_task(self._fetch(following, following.cursor))
+            self._ahead[operation.number] = following.position, reading
 
         async def transaction(connection: AsyncConnection) -> tuple[Operation, Operation]:
             current = await repository.lock(connection, operation.number)
-            if current.cursor != operation.cursor or current.is_finished:
+            if current.position != operation.position or current.is_finished:
                 return current, current  # another process did it meanwhile
             organization = await get_organization(connection, current.organization_id)
-            return current, await self._do_chunk(connection, current, chunk, work, organization)
+            return current, await self._advance(connection, current, chunk, work, organization)
 
         before, after = await self.database.write(transaction)
         report_progress(before, after)
         return after
 
-    async def _fetch(self, operation: Operation, number: int) -> tuple[Chunk, Any]:
+    async def _fetch(self, operation: Operation, number: int) -> tuple[Chunk | None, Any]:
         async with self.database.read() as connection:
-            chunk = await repository.get_chunk(connection, operation.id, number)
+            chunk = await self._find_chunk(connection, operation, number)
         return chunk, await self._read(operation, chunk)
 
-    async def _read(self, operation: Operation, chunk: Chunk) -> Any:
-        if not chunk.items:
+    async def _find_chunk(
+        self, connection: AsyncConnection, operation: Operation, number: int
+    ) -> Chunk | None:
+        if number < operation.chunks:
+            return await repository.get_chunk(connection, operation.id, number)
+        return await self.workers[operation.kind].find_more(connection, operation)
+
+    async def _read(self, operation: Operation, chunk: Chunk | None) -> Any:
+        if chunk is None or not chunk.items:
             return None
         worker = self.workers[operation.kind]
         return await compute(chunk.items, lambda: worker.read_chunk(operation, chunk))
+
+    async def _advance(
+        self,
+        connection: AsyncConnection,
+        operation: Operation,
+        chunk: Chunk | None,
+        work: Any,
+        organization: Organization,
+    ) -> Operation:
+        if chunk is None:
+            return await self._judge(connection, operation, organization)
+        if chunk.number == operation.chunks:  # found by the rehearsal
+            await repository.insert_chunk(connection, operation.id, chunk)
+            operation = replace(operation, chunks=operation.chunks + 1, total=operation.total + chunk.items)
+        return await self._do_chunk(connection, operation, chunk, work, organization)
+
+    async def _judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> Operation:
+        problem = await self.workers[operation.kind].judge(connection, operation, organization)
+        judged = replace(
+            operation,
+            is_rehearsal=False,
+            cursor=0,
+            problem=None if problem is None else problem.document(),
+        )
+        await repository.store_progress(connection, judged)
+        return judged
 
     async def _do_chunk(
         self,
@@ -173,16 +230,23 @@ class Runner:
             worker = self.workers[operation.kind]
             cause = operation.cause(organization, now)
             counted = await worker.run_chunk(connection, operation, chunk, work, cause)
-        is_last = operation.cursor + 1 >= operation.chunks
         advanced = replace(
             operation,
-            state=State.SUCCEEDED if is_last else State.RUNNING,
+            state=State.RUNNING,
             cursor=operation.cursor + 1,
-            done=operation.done + chunk.items,
-            counts=dict(Counter(operation.counts) + counted),
             started_at=operation.started_at or now,
-            finished_at=self.clock.now() if is_last else None,
         )
+        if operation.is_rehearsal:
+            advanced = replace(advanced, rehearsed=dict(Counter(operation.rehearsed) + counted))
+        else:
+            advanced = replace(
+                advanced,
+                done=operation.done + chunk.items,
+                counts=dict(Counter(operation.counts) + counted),
+            )
+            if advanced.cursor >= operation.chunks:
+                state = State.SUCCEEDED if operation.problem is None else State.REFUSED
+                advanced = replace(advanced, state=state, finished_at=self.clock.now())
         await repository.store_progress(connection, advanced)
         return advanced
 
@@ -198,8 +262,9 @@ class Runner:
             now = self.clock.now()
             failed = replace(
                 current,
-                state=State.FAILED,
-                problem=problem.document(),
+                # Where it had been refused already, that is still what became of it.
+                state=State.REFUSED if current.is_refused else State.FAILED,
+                problem=current.problem if current.is_refused else problem.document(),
                 started_at=current.started_at or now,
                 finished_at=now,
             )

@@ -93,8 +93,13 @@ class RevertRequest(BaseModel):
 class Progress(BaseModel):
     """How many learners or rows are done, of how many."""
 
-    done: int
-    total: int
+    done: Annotated[
+        int,
+        Field(description="Never falls; 0 while an import with a guard is decided and judged as a whole."),
+    ]
+    total: Annotated[
+        int, Field(description="An import's rows, and the missing learners once it is known who they are.")
+    ]
 
 
 class OperationDocument(BaseModel):
@@ -187,7 +192,10 @@ class OutcomeDocument(BaseModel):
         },
     )
 
-    line: Annotated[int | None, Field(description="The line of the file on which the row begins.")]
+    line: Annotated[
+        int | None,
+        Field(description="The line of the file on which the row begins; null for a learner without a row."),
+    ]
     learner_id: str | None
     username: str | None
     outcome: OutcomeName

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
 from app.operations.operation import Chunk, Operation
-from app.operations.runner import Runner, report_progress
+from app.operations.runner import Runner, TooLargeAtOnce, report_progress
 from app.organizations.organization import Organization
 
 # Called in the transaction that makes the operation count, with the operation as it then is.
@@ -26,21 +26,23 @@ async def submit(
 ) -> Operation:
     """Stage `chunks` and store the operation `draft`, whose chunks and total are set from them.
 
-    What fits in one chunk is done in one transaction together with the operation's row. More is staged in
-    short transactions; the row comes last and makes the stage count, so a crash before it leaves no
-    operation. `check_total` may raise once the total is known: then nothing is left either.
+    What fits in one chunk is done in one transaction together with the operation's row, unless its rehearsal
+    finds too much to do besides. More is staged in short transactions; the row comes last and makes the stage
+    count, so a crash before it leaves no operation. `check_total` may raise once the total is known: then
+    nothing is left either.
     """
     async with aclosing(chunks):
         first = await anext(chunks, None)
         second = None if first is None else await anext(chunks, None)
         if first is not None and second is not None:
-            operation = await _stage_all(
-                runner, draft, _chain(first, second, chunks), on_stored=on_stored, check_total=check_total
-            )
-            runner.submitted.set()
-            return operation
+            staged = _chain(first, second, chunks)
+            return await _stage_all(runner, draft, staged, on_stored=on_stored, check_total=check_total)
     check_total(first.items if first else 0)
-    return await _run_at_once(runner, draft, organization, first, on_stored)
+    only = first or Chunk(number=0, first_item=0, items=0, content=b"")
+    try:
+        return await _run_at_once(runner, draft, organization, only, on_stored)
+    except TooLargeAtOnce:
+        return await _stage_all(runner, draft, _chain(only), on_stored=on_stored, check_total=check_total)
 
 
 async def _stage_all(
@@ -63,17 +65,17 @@ async def _stage_all(
             await on_stored(connection, stored)
             return stored
 
-        return await runner.database.write(store)
+        operation = await runner.database.write(store)
     except BaseException:
         await runner.database.write(lambda connection: repository.delete_stage(connection, draft.id))
         raise
+    runner.submitted.set()
+    return operation
 
 
 async def _run_at_once(
-    runner: Runner, draft: Operation, organization: Organization, chunk: Chunk | None, on_stored: OnStored
+    runner: Runner, draft: Operation, organization: Organization, only: Chunk, on_stored: OnStored
 ) -> Operation:
-    only = chunk or Chunk(number=0, first_item=0, items=0, content=b"")
-
     async def transaction(connection: AsyncConnection) -> Operation:
         await repository.insert_chunk(connection, draft.id, only)
         whole = replace(draft, chunks=1, total=only.items)
@@ -93,8 +95,10 @@ def _stage(operation_id: str, chunk: Chunk) -> Callable[[AsyncConnection], Await
     return transaction
 
 
-async def _chain(first: Chunk, second: Chunk, rest: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
-    yield first
-    yield second
-    async for chunk in rest:
-        yield chunk
+async def _chain(*read: Chunk | AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    for part in read:
+        if isinstance(part, Chunk):
+            yield part
+            continue
+        async for chunk in part:
+            yield chunk

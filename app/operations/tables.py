@@ -47,6 +47,9 @@ operations = Table(
     Column("finished_at", Instant),
     # How much housekeeping has removed of it.
     Column("tidied", Integer, nullable=False),
+    # Whether the cursor is that of a rehearsal, which comes before all else, and what it has counted.
+    Column("is_rehearsal", Boolean, nullable=False),
+    Column("rehearsed", JSON, nullable=False),
     # One operation; GET /operations, newest first.
     Index("uq_operations_organization_id_id", "organization_id", "id", unique=True),
     # What a process that starts must take up again.

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.domain.errors import InvalidValue
@@ -56,3 +57,13 @@ def clean_max_deactivations(value: str) -> str:
     if not _MAX_DEACTIVATIONS.fullmatch(value):
         raise InvalidValue("Give a whole number of learners, such as 250, or a percentage, such as 5%.")
     return value
+
+
+def count_allowed(max_deactivations: str, learners: int) -> int:
+    """How many deactivations this (cleaned) limit allows where so many learners are not deactivated yet.
+
+    A percentage is rounded down.
+    """
+    if max_deactivations.endswith("%"):
+        return int(Decimal(max_deactivations.removesuffix("%")) * learners / 100)
+    return int(max_deactivations)

@@ -14,6 +14,8 @@ from sqlalchemy import (
     ARRAY,
     Column,
     ColumnElement,
+    Exists,
+    Select,
     Table,
     Text,
     and_,
@@ -153,6 +155,14 @@ async def _postgresql_driver(connection: AsyncConnection) -> AsyncIterator[Any]:
     except (PostgresError, InterfaceError) as error:
         # Whoever retries, or waits for the database to return, knows SQLAlchemy's errors, not the driver's.
         raise DBAPIError(None, None, error, connection_invalidated=driver.is_closed()) from error
+
+
+def one_by_one(subquery: Select[Any]) -> Exists:
+    """`EXISTS (subquery)`, asked of the subquery's index for each row and not made a join of.
+
+    Right after a large import the planner takes the table for a small one, and would compare each row with each.
+    """
+    return subquery.offset(0).exists()
 
 
 def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:

@@ -229,6 +229,8 @@ def _create_operations() -> None:
         sa.Column("started_at", _INSTANT),
         sa.Column("finished_at", _INSTANT),
         sa.Column("tidied", sa.Integer(), nullable=False),
+        sa.Column("is_rehearsal", sa.Boolean(), nullable=False),
+        sa.Column("rehearsed", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_operations"),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_operations_organization_id"
@@ -281,10 +283,11 @@ def _create_operations() -> None:
     op.create_table(
         "import_keys",
         sa.Column("operation_number", sa.Integer(), nullable=False),
-        sa.Column("is_name", sa.Boolean(), nullable=False),
+        sa.Column("is_rehearsal", sa.Boolean(), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
         sa.Column("key", _ID, nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("operation_number", "is_name", "key", name="pk_import_keys"),
+        sa.PrimaryKeyConstraint("operation_number", "is_rehearsal", "kind", "key", name="pk_import_keys"),
         sqlite_with_rowid=False,
     )
 

@@ -148,6 +148,57 @@ async def test_the_options_of_an_import_are_those_of_the_api(api: Api, tmp_path:
     )
 
 
+async def test_an_import_that_would_deactivate_too_many_is_refused_in_a_sentence(
+    api: Api, tmp_path: Path
+) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(10))
+    await run(api, "import", file)
+    file.write_text(large_roster(6))
+
+    for options in ((), ("--max-deactivations", "30%"), ("--max-deactivations", "3", "--dry-run")):
+        refused = await run(api, "import", file, "--missing", "deactivate", *options)
+        assert (refused.status, counts(refused)) == (1, {"changed": 4, "unchanged": 6})
+        assert ": refused\n" in refused.stdout
+        assert "4 learners would be deactivated" in refused.stderr
+        assert "max_deactivations=4" in refused.stderr
+    listed = (await api.client.get("/learners/status-counts")).json()
+    assert (listed["activated"], listed["deactivated"]) == (10, 0)
+
+    allowed = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "4")
+    assert (allowed.status, allowed.stderr, counts(allowed)) == (0, "", {"changed": 4, "unchanged": 6})
+
+
+async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(10))
+    await run(api, "import", file)
+    for content, said in (
+        (large_roster(9) + "learner", "line break"),
+        ("Username\n", "no rows"),
+        ('Username\n"a\n', "line 2 "),
+    ):
+        file.write_text(content)
+        refused = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "100%")
+        assert said in refused.complaint
+    wrong = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "many")
+    assert wrong.status == 2
+    assert "percentage" in wrong.stderr
+    assert (await api.client.get("/learners/status-counts")).json()["activated"] == 10
+
+
+async def test_a_large_guarded_import_tells_how_far_it_is(api: Api, tmp_path: Path) -> None:
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(6_000))
+    await run(api, "import", file)
+    file.write_text(large_roster(5_500))
+
+    finished = await run(api, "import", file, "--missing", "deactivate")
+
+    assert (finished.status, counts(finished)) == (0, {"changed": 500, "unchanged": 5_500})
+    assert finished.stderr.splitlines()[-1] == "6,000 of 6,000 rows"
+
+
 async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_bytes("Username,Last Name,Department\na.okafor,Müller,R&D\n".encode("cp1252"))

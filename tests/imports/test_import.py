@@ -586,7 +586,7 @@ WRONG_OPTIONS = [
     ({"create": ""}, ["?create"]),
     ({"protect_manual": "1.5"}, ["?protect_manual"]),
     ({"reason": "x" * 1001}, ["?reason"]),
-    ({"dryrun": "true", "missing": "keep"}, ["?dryrun", "?missing"]),
+    ({"dryrun": "true", "absent": "keep"}, ["?dryrun", "?absent"]),
 ]
 
 

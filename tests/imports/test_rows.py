@@ -111,7 +111,18 @@ def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told, activ
     assert isinstance(problem, RowProblem)
     assert (problem.code, problem.column) == ("duplicate-row", "Problem")
     assert (problem.username, problem.external_id) == ("a", "HR-1")
+
     assert "Delete this row, or empty its cell Problem" in problem.detail
+
+
+def test_an_invalid_username_leaves_the_external_id_to_be_read():
+    for cell, external_id in (("HR-1", "HR-1"), ("'=HR", "=HR"), ("", None), ("HR\x07", None)):
+        problem = parse(username="a\x07", external_id=cell)
+        assert (problem.code, problem.username, problem.external_id) == (
+            "invalid-username",
+            None,
+            external_id,
+        )
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])

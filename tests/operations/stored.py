@@ -59,7 +59,7 @@ async def stored_state(database: Database, organization_id: int) -> State:
         .order_by(operation_names.c.operation_number, operation_names.c.kind, operation_names.c.name),
         "keys": select(import_keys)
         .where(import_keys.c.operation_number.in_(numbers))
-        .order_by(import_keys.c.operation_number, import_keys.c.is_name, import_keys.c.key),
+        .order_by(*import_keys.primary_key.columns),
     }
     async with database.read() as connection:
         return {

@@ -89,10 +89,10 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(api, 
     api.service.clock.advance(days=31)
     real, times = housekeeping.repository.delete_outcomes, iter([True, False])
 
-    async def delete_outcomes(connection, operation, limit):
-        if not next(times):
+    async def delete_outcomes(connection, removed_of, limit):
+        if removed_of.id == operation["id"] and not next(times):
             raise ConnectionError
-        return await real(connection, operation, limit)
+        return await real(connection, removed_of, limit)
 
     with monkeypatch.context() as patched:
         patched.setattr(housekeeping.repository, "delete_outcomes", delete_outcomes)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from app.imports import service as import_service
+from app.imports import worker as import_worker
 from app.imports.worker import CsvImportWorker
 from app.main import WORKERS
 from app.operations import bulk_actions, repository, runner
@@ -38,6 +39,9 @@ from tests.operations.stored import (
 pytestmark = pytest.mark.anyio
 
 CHUNK = 50  # enough that rows go to the database in bulk
+# Imports that are judged: one that does what it says, and one that is too much.
+ALLOWED = {"missing": "deactivate", "max_deactivations": "100%"}
+REFUSED = {"missing": "deactivate", "max_deactivations": "50%"}
 
 
 async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
@@ -63,6 +67,12 @@ class Disturbed:
         counted = await self.real.run_chunk(connection, operation, chunk, work, cause)
         await self.after(connection, chunk)
         return counted
+
+    async def find_more(self, connection, operation):
+        return await self.real.find_more(connection, operation)
+
+    async def judge(self, connection, operation, organization):
+        return await self.real.judge(connection, operation, organization)
 
     report_header = report_cells = None
 
@@ -95,6 +105,7 @@ def logged():
 @pytest.fixture
 def chunk_sizes(monkeypatch):
     monkeypatch.setattr(import_service, "CHUNK_ROWS", CHUNK)
+    monkeypatch.setattr(import_worker, "CHUNK_MISSING", CHUNK)
     monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", CHUNK)
 
 
@@ -105,7 +116,7 @@ async def own_turn(api):
         yield
 
 
-async def submit(api, kind, chunks=3) -> Operation:
+async def submit(api, kind, chunks=3, **guards) -> Operation:
     """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
     known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
     with pytest.MonkeyPatch.context() as patch:
@@ -134,6 +145,7 @@ async def submit(api, kind, chunks=3) -> Operation:
             rows += [f"{twice},HR-{number},{active},Ada\n", f"new{number},,No,Grace\n"]
         answer = await api.client.post(
             "/imports/csv",
+            params=guards,
             content="Username,External ID,Active,First Name\n" + "".join(rows),
             headers={"Content-Type": "text/csv", **prefer},
         )
@@ -158,11 +170,19 @@ async def state_of(api):
     return await stored_state(api.service.database, api.organization.id)
 
 
-async def undisturbed(api, kind):
+async def submit_guarded(api, guards) -> Operation:
+    """A large import, stored and not begun, that misses more than one chunk of learners."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_service, "CHUNK_ROWS", 5000)
+        await api.import_csv("Username\n" + "".join(f"missed{number}\n" for number in range(CHUNK + 25)))
+    return await submit(api, Kind.CSV_IMPORT, 2, **guards)
+
+
+async def undisturbed(api, kind, guards=None):
     """What the operation comes to where nothing happens to it."""
     other = await another(api)
     async with own_turn(other):
-        operation = await submit(other, kind)
+        operation = await (submit_guarded(other, guards) if guards else submit(other, kind))
         await finish(make_runner(other), operation)
     await other.client.aclose()
     return comparable(await state_of(other))
@@ -251,6 +271,56 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
         assert crashes == len(reached) > 8
         await finish(other_process, after)
 
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("guards", [ALLOWED, REFUSED], ids=["allowed", "refused"])
+async def test_a_crash_at_any_statement_of_either_pass_leaves_everything_as_before_the_step(
+    api, second_database, guards
+):
+    expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
+    steps = []
+    async with own_turn(api):
+        operation = await submit_guarded(api, guards)
+        while not operation.is_finished:
+            before = await state_of(api)
+            position, crashes = operation.position, 0
+            other_process = make_runner(api, second_database)
+            while operation.position == position and not operation.is_finished:
+                async with crashing(second_database, crashes + 1) as reached:
+                    try:
+                        operation = await other_process.run_next_chunk(operation)
+                    except Crash:
+                        crashes += 1
+                        assert await state_of(api) == before, f"crashed at {reached} of {position}"
+            assert reached[-1] == "commit"
+            assert crashes == len(reached) > 4
+            steps.append(position)
+
+    rehearsed = [
+        (True, number) for number in range(5)
+    ]  # two chunks of rows, two of the missing, the judgement
+    assert steps == rehearsed + [(False, number) for number in range(4)]
+    assert operation.state is (State.SUCCEEDED if guards is ALLOWED else State.REFUSED)
+    assert comparable(await state_of(api)) == expected
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("guards", [ALLOWED, REFUSED], ids=["allowed", "refused"])
+async def test_two_runners_on_a_guarded_import_do_each_step_once(api, second_database, guards):
+    expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
+    done = []
+
+    async def note(_connection, chunk):
+        done.append(chunk.number)
+
+    async with own_turn(api):
+        operation = await submit_guarded(api, guards)
+        here, there = make_runner(api, after=note), make_runner(api, second_database, after=note)
+        await asyncio.gather(here.run(operation), there.run(operation))
+
+    assert done == [0, 1, 2, 3] * 2
     assert comparable(await state_of(api)) == expected
 
 
@@ -574,6 +644,25 @@ async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(ap
     changes = [each for each in state["events"] if each["operation_id"] == operation.id]
     assert len(changes) == document["counts"]["created"] + document["counts"]["changed"]
     assert (await api.import_csv("Username\nafterwards\n"))["counts"]["created"] == 1
+
+
+@pytest.mark.usefixtures("chunk_sizes", "logged")
+async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api):
+    async def fail(_connection, chunk):
+        if chunk.number == 2:
+            raise ZeroDivisionError
+
+    async with own_turn(api):
+        operation = await submit_guarded(api, ALLOWED)
+        before = await state_of(api)
+        await make_runner(api, after=fail).run(operation)
+
+    document = await ended(api, {"id": operation.id})
+    assert (document["state"], document["problem"]["code"]) == ("failed", "internal-error")
+    assert (document["progress"]["done"], sum(document["counts"].values())) == (0, 0)
+    assert await api.outcomes(document) == []
+    after = await state_of(api)
+    assert (after["learners"], after["events"]) == (before["learners"], before["events"])
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")

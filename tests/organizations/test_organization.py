@@ -11,6 +11,7 @@ from app.organizations.organization import (
     clean_max_deactivations,
     clean_slug,
     clean_time_zone,
+    count_allowed,
 )
 
 
@@ -112,3 +113,25 @@ def test_a_guard_is_a_number_of_learners_or_a_percentage(value: str):
 def test_anything_else_is_no_guard(value: str):
     with pytest.raises(InvalidValue, match="number"):
         clean_max_deactivations(value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "learners", "allowed"),
+    [
+        ("0", 100, 0),
+        ("250", 10, 250),
+        ("0%", 100, 0),
+        ("100%", 7, 7),
+        ("20%", 4, 0),
+        ("20%", 5, 1),
+        ("20%", 9, 1),
+        ("2.5%", 39, 0),
+        ("2.5%", 40, 1),
+        ("0.29%", 10_000, 29),  # as a binary fraction it would be 28.99
+        ("33.33%", 3, 0),
+        ("5%", 0, 0),
+        ("99.99%", 1_000_000_000, 999_900_000),
+    ],
+)
+def test_a_percentage_is_of_the_learners_and_rounded_down(limit, learners, allowed):
+    assert count_allowed(limit, learners) == allowed
