@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from enum import IntEnum
 
-from sqlalchemy import Column, ColumnElement, Exists, literal, select
+from sqlalchemy import Column, ColumnElement, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
@@ -58,20 +58,23 @@ async def find_named(
     connection: AsyncConnection, operation: Operation, learner_ids: Collection[str]
 ) -> set[str]:
     """Which of these learners any row of the pass named so far."""
-    statement = select(import_keys.c.key).where(
-        _of(operation),
-        import_keys.c.kind.in_(_NAMED),
-        is_one_of(import_keys.c.key, learner_ids, connection.dialect.name),
-    )
-    return set((await connection.execute(statement)).scalars())
+    found = [await find_lines(connection, operation, kind, learner_ids) for kind in _NAMED]
+    return {learner_id for lines in found for learner_id in lines}
 
 
-def names(operation: Operation, learner_id: Column[str]) -> Exists:
+def names(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
     """SQL for whether any row of the pass named this learner."""
-    statement = select(literal(1)).where(
-        _of(operation), import_keys.c.kind.in_(_NAMED), import_keys.c.key == learner_id
+    # Each by its whole key: asked for both kinds at once, the planner may go through all of one operation's.
+    return or_(
+        *(
+            one_by_one(
+                select(literal(1)).where(
+                    _of(operation), import_keys.c.kind == kind, import_keys.c.key == learner_id
+                )
+            )
+            for kind in _NAMED
+        )
     )
-    return one_by_one(statement)
 
 
 async def remember(

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Executable,
-    Exists,
     Select,
     String,
     func,
@@ -32,7 +31,7 @@ from app.learners.learner import (
     username_key,
 )
 from app.learners.tables import EVENT_FIELDS, events, learners
-from app.platform.bulk_rows import is_one_of, one_by_one
+from app.platform.bulk_rows import is_one_of
 
 _COLUMNS = [
     learners.c[name]
@@ -54,6 +53,8 @@ _COLUMNS = [
 ]
 _EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
 _EXPORTED_AT_ONCE = 5000
+_WALKED_AT_ONCE = 20_000
+_BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
 # What a list can be sorted by: the columns of the index that holds that order.
 SORT_COLUMNS: dict[str, tuple[ColumnElement[Any], ...]] = {
@@ -292,7 +293,7 @@ async def list_not_deactivated(
     connection: AsyncConnection,
     organization_id: int,
     *,
-    unless: Callable[[Column[str]], Exists],
+    unless: Callable[[Column[str]], ColumnElement[bool]],
     created_by: int,
     after: str | None,
     limit: int,
@@ -302,23 +303,43 @@ async def list_not_deactivated(
     Of those whom nobody has deactivated, of whose id `unless` does not hold, and who were created by the event
     at the position `created_by` or an earlier one; so it is no matter of clocks.
     """
-    is_newer = select(literal(1)).where(
-        events.c.learner_id == learners.c.id, events.c.version == 1, events.c.position > created_by
-    )
-    statement = (
-        select(learners.c.id, learners.c.external_id)
-        .where(
-            learners.c.organization_id == organization_id,
-            status_sql.is_not_deactivated(),
-            ~unless(learners.c.id),
-            ~one_by_one(is_newer),
+    found: list[tuple[str, str | None]] = []
+    begin: str | None = after or _BEFORE_ALL
+    while begin is not None and len(found) < limit:
+        # In parts of the primary key: of all of it, a planner that takes the table for a small one would make
+        # one set and sort that, each time anew.
+        own = learners.c.organization_id == organization_id
+        part = select(learners.c.id).where(own, learners.c.id > begin).order_by(learners.c.id)
+        end = (await connection.execute(part.offset(_WALKED_AT_ONCE - 1).limit(1))).scalar_one_or_none()
+        wanted = limit - len(found)
+        statement = (
+            select(learners.c.id, learners.c.external_id)
+            .where(own, learners.c.id > begin, status_sql.is_not_deactivated(), ~unless(learners.c.id))
+            .order_by(learners.c.id)
+            .limit(wanted)
         )
-        .order_by(learners.c.id)
-        .limit(limit)
+        if end is not None:
+            statement = statement.where(learners.c.id <= end)
+        rows = (await connection.execute(statement)).all()
+        newer = await _created_after(connection, created_by, [row.id for row in rows])
+        found += ((row.id, row.external_id) for row in rows if row.id not in newer)
+        # Where the limit cut it short, there may be more of this part.
+        begin = rows[-1].id if len(rows) == wanted else end
+    return found
+
+
+async def _created_after(
+    connection: AsyncConnection, position: int, learner_ids: Collection[str]
+) -> set[str]:
+    """Which of these learners were created by a later event than the one at this position."""
+    if not learner_ids:
+        return set()
+    statement = select(events.c.learner_id).where(
+        is_one_of(events.c.learner_id, learner_ids, connection.dialect.name),
+        events.c.version == 1,
+        events.c.position > position,
     )
-    if after is not None:
-        statement = statement.where(learners.c.id > after)
-    return [(row.id, row.external_id) for row in await connection.execute(statement)]
+    return set((await connection.execute(statement)).scalars())
 
 
 async def stream(
