@@ -194,7 +194,10 @@ def test_a_chain_of_renames_is_undone_from_its_end():
 # What can be reverted
 
 
-def operation(state=State.SUCCEEDED, *, dry_run=False, **counts):
+TOO_MANY = {"code": "too-many-deactivations"}
+
+
+def operation(state=State.SUCCEEDED, *, dry_run=False, problem=None, **counts):
     return Operation(
         id=new_id(EARLIER),
         organization_id=1,
@@ -206,6 +209,7 @@ def operation(state=State.SUCCEEDED, *, dry_run=False, **counts):
         total=1,
         state=state,
         counts=counts or {"changed": 1},
+        problem=problem,
         finished_at=None if state in (State.PENDING, State.RUNNING) else NOW,
     )
 
@@ -222,7 +226,9 @@ def test_what_has_ended_and_changed_somebody_can_be_reverted(state, counts):
         (operation(State.PENDING), None, "not ended"),
         (operation(State.RUNNING), None, "not ended"),
         (operation(dry_run=True), None, "dry run"),
-        (operation(State.REFUSED), None, "refused"),
+        (operation(State.REFUSED, problem=TOO_MANY), None, "refused"),
+        # Cancelled while it recorded what it would have done.
+        (operation(State.CANCELLED, problem=TOO_MANY), None, "refused"),
         (operation(unchanged=7), None, "changed nobody"),
         (operation(), operation(State.PENDING), "reverted already"),
         (operation(), operation(State.SUCCEEDED), "reverted already"),

@@ -666,6 +666,29 @@ async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
+async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_same(api):
+    seen: list[int] = []
+
+    async def fail(_connection, chunk):
+        seen.append(chunk.number)
+        if seen.count(1) == 2:  # in the second pass
+            raise ZeroDivisionError
+
+    async with own_turn(api):
+        operation = await submit_guarded(api, REFUSED)
+        before = await state_of(api)
+        await make_runner(api, after=fail).run(operation)
+
+    document = await ended(api, {"id": operation.id})
+    assert (document["state"], document["problem"]["code"]) == ("refused", "too-many-deactivations")
+    assert document["progress"]["done"] == len(await api.outcomes(document)) == CHUNK
+    after = await state_of(api)
+    assert (after["learners"], after["events"]) == (before["learners"], before["events"])
+    revert = await api.client.post(f"/operations/{operation.id}/revert")
+    assert (revert.status_code, revert.json()["code"]) == (409, "operation-not-revertible")
+
+
+@pytest.mark.usefixtures("chunk_sizes", "logged")
 async def test_a_failed_operation_is_not_taken_up_again(api):
     async def fail(_connection, _chunk):
         raise ZeroDivisionError
