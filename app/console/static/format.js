@@ -1,0 +1,44 @@
+// @ts-check
+/** Numbers, days and instants in the reader's language; instants in the organization's time zone. */
+import { locale } from "./messages.js";
+
+const numbers = new Intl.NumberFormat(locale);
+const days = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" });
+let timeZone = "UTC";
+
+/** From now on instants are those of this IANA time zone. @param {string} name */
+export function useTimeZone(name) {
+  timeZone = name;
+}
+
+/** @param {number} value */
+export function number(value) {
+  return numbers.format(value);
+}
+
+/** A calendar day, YYYY-MM-DD. It is the same day everywhere, so no time zone moves it. @param {string} day */
+export function date(day) {
+  return days.format(new Date(`${day}T00:00:00Z`));
+}
+
+/** @param {string} moment RFC 3339 */
+export function instant(moment) {
+  return format(moment, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** The day of an instant. @param {string} moment RFC 3339 */
+export function dayOf(moment) {
+  return format(moment, { dateStyle: "medium" });
+}
+
+/** Today in the organization's time zone, YYYY-MM-DD. */
+export function today() {
+  const parts = new Intl.DateTimeFormat("en", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+  const { year, month, day } = Object.fromEntries(parts.formatToParts().map((part) => [part.type, part.value]));
+  return `${year}-${month}-${day}`;
+}
+
+/** @param {string} moment @param {Intl.DateTimeFormatOptions} options */
+function format(moment, options) {
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(moment));
+}

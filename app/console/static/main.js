@@ -1,0 +1,7 @@
+// @ts-check
+/** Starts the console, and says which views there are: a line for each. */
+import { start } from "./shell.js";
+
+await start([
+  { path: "learners", name: "nav.learners", scopes: ["learners:read"], load: () => import("./views/learners.js") },
+]);

@@ -1,0 +1,57 @@
+// @ts-check
+/** What the page says, in the reader's language. The words stand in messages.en.js and messages.de.js. */
+
+/** @typedef {string | Partial<Record<Intl.LDMLPluralRule, string>>} Message */
+
+/** By code, as each language calls itself. */
+export const LANGUAGES = { en: "English", de: "Deutsch" };
+
+const CHOSEN = "rollcall.language";
+
+/** The language of the page. */
+export const language = chosen() ?? preferred() ?? "en";
+
+/** For Intl: as the reader's own country writes it, where that is the page's language. */
+export const locale = navigator.languages.find((each) => each.startsWith(language)) ?? language;
+
+/** @type {Record<string, Message>} */
+const messages = (await import(`./messages.${language}.js`)).default;
+const plurals = new Intl.PluralRules(language);
+const numbers = new Intl.NumberFormat(locale);
+document.documentElement.lang = language;
+
+/**
+ * The message with this key. `{name}` in it is replaced by that value; numbers are written as the language does.
+ * Where it has plural forms, `count` decides between them.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+  const message = messages[key];
+  if (message === undefined) throw new Error(`no message ${key}`);
+  const form = typeof message === "string" ? message : (message[plurals.select(Number(values.count))] ?? message.other ?? "");
+  return form.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    return typeof value === "number" ? numbers.format(value) : String(value);
+  });
+}
+
+/** Whether there is a message with this key. @param {string} key */
+export function has(key) {
+  return key in messages;
+}
+
+/** Speak this language from now on: keeps the choice and loads the page again. @param {string} code */
+export function choose(code) {
+  localStorage.setItem(CHOSEN, code);
+  window.location.reload();
+}
+
+function chosen() {
+  const code = localStorage.getItem(CHOSEN);
+  return code !== null && code in LANGUAGES ? code : undefined;
+}
+
+function preferred() {
+  return navigator.languages.map((each) => each.slice(0, 2).toLowerCase()).find((code) => code in LANGUAGES);
+}
