@@ -1,6 +1,6 @@
 """All SQL on learners and their events."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -52,7 +52,6 @@ _COLUMNS = [
     )
 ]
 _EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
-_EXPORTED_AT_ONCE = 5000
 _WALKED_AT_ONCE = 20_000
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
@@ -342,21 +341,18 @@ async def _created_after(
     return set((await connection.execute(statement)).scalars())
 
 
-async def stream(
+async def select_all(
     connection: AsyncConnection,
     columns: Sequence[ColumnElement[Any]],
     organization_id: int,
     wanted: LearnerFilter,
     today: date,
     sort: Sort,
-) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """These columns of every learner that the filter matches, in order, some thousands at a time."""
+) -> Select[Any]:
+    """A query for these columns of every learner that the filter matches, in order."""
     found = criteria(wanted, organization_id, today, connection.dialect.name)
     sought = await narrowest(connection, found)
-    statement = matching(columns, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
-    async with connection.stream(statement, execution_options={"yield_per": _EXPORTED_AT_ONCE}) as result:
-        async for rows in result.partitions():
-            yield rows
+    return matching(columns, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
 
 
 async def record_access_time(

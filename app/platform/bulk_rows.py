@@ -61,7 +61,7 @@ async def insert_rows(
             converted,
         )
         return
-    async with _postgresql_driver(connection) as driver:
+    async with postgresql_driver(connection) as driver:
         await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
 
 
@@ -109,7 +109,7 @@ async def update_rows(
     arrays = ", ".join(
         f"${place}::{_type_name(table.c[name], dialect)}[]" for place, name in enumerate(names, 1)
     )
-    async with _postgresql_driver(connection) as driver:
+    async with postgresql_driver(connection) as driver:
         await driver.execute(
             f"UPDATE {table.name} SET {assignments} FROM unnest({arrays}) AS new({', '.join(names)})"  # noqa: S608
             f" WHERE {condition}",
@@ -146,7 +146,8 @@ def _type_name(column: Column[Any], dialect: Dialect) -> str:
 
 
 @asynccontextmanager
-async def _postgresql_driver(connection: AsyncConnection) -> AsyncIterator[Any]:
+async def postgresql_driver(connection: AsyncConnection) -> AsyncIterator[Any]:
+    """The driver's own connection, in the transaction that SQLAlchemy has begun, for what SQLAlchemy cannot say."""
     # COPY before the first statement would run outside SQLAlchemy's transaction, which begins lazily.
     await connection.exec_driver_sql("SELECT 1")
     driver: Any = (await connection.get_raw_connection()).driver_connection
