@@ -16,6 +16,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union,
     union_all,
     update,
 )
@@ -138,21 +139,19 @@ async def lock_by_keys(
     In id order everywhere, so that two transactions cannot wait for each other.
     """
     dialect = connection.dialect.name
-    # Both keys side by side, and no join of the table with itself: right after a large import the planner
-    # takes the table for a small one, and would compare each row with each.
+    own = learners.c.organization_id == organization_id
     named = [
-        is_one_of(column, values, dialect)
+        own & is_one_of(column, values, dialect)
         for column, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
         if values
     ]
     if not named:
         return []
-    statement = (
-        select(*_COLUMNS)
-        .where(learners.c.organization_id == organization_id, or_(*named))
-        .order_by(learners.c.id)
-        .with_for_update()
-    )
+    if dialect == "sqlite":
+        # For either of two keys it would go through the whole organization; each has its index.
+        ids = union(*(select(learners.c.id).where(condition) for condition in named))
+        named = [own & learners.c.id.in_(ids)]
+    statement = select(*_COLUMNS).where(or_(*named)).order_by(learners.c.id).with_for_update()
     return [_learner(row) for row in await connection.execute(statement)]
 
 
