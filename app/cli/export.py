@@ -9,8 +9,7 @@ from app.cli.environment import get_organization, run
 from app.cli.options import OrganizationOption, checked_as, examples
 from app.cli.terminal import open_output
 from app.domain.status import Status
-from app.learners import export as export_csv
-from app.learners import repository as learners
+from app.learners import export as learners
 from app.learners.filters import LearnerFilter, SearchText
 from app.learners.repository import Sort
 from app.organizations.organization import DEFAULT_SLUG
@@ -57,12 +56,11 @@ def export(
             owner = await get_organization(connection, organization)
         today = owner.today(SystemClock().now())
         with open_output(output) as target:
-            target.write(export_csv.lines([export_csv.HEADER]))
-            async with database.snapshot() as connection:
-                cells = export_csv.cells(today, connection.dialect.name)
-                async for rows in learners.stream(
-                    connection, cells, owner.id, wanted, today, Sort("username")
-                ):
-                    target.write(export_csv.lines(rows))
+            async with (
+                database.snapshot() as connection,
+                learners.open_export(connection, owner.id, wanted, today, Sort("username")) as parts,
+            ):
+                async for part in parts:
+                    target.write(part.decode())
 
     run(work)

@@ -1,6 +1,6 @@
 """All SQL on learners and their events."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union,
     union_all,
     update,
 )
@@ -52,7 +53,6 @@ _COLUMNS = [
     )
 ]
 _EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
-_EXPORTED_AT_ONCE = 5000
 _WALKED_AT_ONCE = 20_000
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
@@ -139,21 +139,19 @@ async def lock_by_keys(
     In id order everywhere, so that two transactions cannot wait for each other.
     """
     dialect = connection.dialect.name
-    # Both keys side by side, and no join of the table with itself: right after a large import the planner
-    # takes the table for a small one, and would compare each row with each.
+    own = learners.c.organization_id == organization_id
     named = [
-        is_one_of(column, values, dialect)
+        own & is_one_of(column, values, dialect)
         for column, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
         if values
     ]
     if not named:
         return []
-    statement = (
-        select(*_COLUMNS)
-        .where(learners.c.organization_id == organization_id, or_(*named))
-        .order_by(learners.c.id)
-        .with_for_update()
-    )
+    if dialect == "sqlite":
+        # For either of two keys it would go through the whole organization; each has its index.
+        ids = union(*(select(learners.c.id).where(condition) for condition in named))
+        named = [own & learners.c.id.in_(ids)]
+    statement = select(*_COLUMNS).where(or_(*named)).order_by(learners.c.id).with_for_update()
     return [_learner(row) for row in await connection.execute(statement)]
 
 
@@ -342,21 +340,18 @@ async def _created_after(
     return set((await connection.execute(statement)).scalars())
 
 
-async def stream(
+async def select_all(
     connection: AsyncConnection,
     columns: Sequence[ColumnElement[Any]],
     organization_id: int,
     wanted: LearnerFilter,
     today: date,
     sort: Sort,
-) -> AsyncIterator[Sequence[Sequence[Any]]]:
-    """These columns of every learner that the filter matches, in order, some thousands at a time."""
+) -> Select[Any]:
+    """A query for these columns of every learner that the filter matches, in order."""
     found = criteria(wanted, organization_id, today, connection.dialect.name)
     sought = await narrowest(connection, found)
-    statement = matching(columns, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
-    async with connection.stream(statement, execution_options={"yield_per": _EXPORTED_AT_ONCE}) as result:
-        async for rows in result.partitions():
-            yield rows
+    return matching(columns, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
 
 
 async def record_access_time(

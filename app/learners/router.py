@@ -147,15 +147,17 @@ async def _export(
             headers={"Retry-After": "5"},
         )
 
-    async def lines() -> AsyncIterator[str]:
-        async with exports, request.app.state.database.snapshot() as connection:
-            yield export.lines([export.HEADER])
-            cells = export.cells(today, connection.dialect.name)
-            batches = repository.stream(connection, cells, principal.organization.id, wanted, today, sort)
-            async for rows in batches:
-                yield await asyncio.to_thread(export.lines, rows)
+    async def lines() -> AsyncIterator[bytes]:
+        own = principal.organization.id
+        async with (
+            exports,
+            request.app.state.database.snapshot() as connection,
+            export.open_export(connection, own, wanted, today, sort) as parts,
+        ):
+            async for part in parts:
+                yield part
 
-    async def chain(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
+    async def chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield first
         async for each in rest:
             yield each

@@ -218,8 +218,11 @@ def _problem_schemas() -> dict[str, Any]:
     problem = schemas.pop(ProblemDocument.__name__)
     for kind, model in with_members:
         for name, schema in schemas.pop(model.__name__)["properties"].items():
-            told = schema.get("description", "")
-            problem["properties"][name] = schema | {"description": f"With `{kind.code}`. {told}".rstrip()}
+            told = f"With `{kind.code}`. {schema.get('description', '')}".rstrip()
+            # Several kinds may have a member of the same name.
+            told_before = problem["properties"].get(name, {}).get("description")
+            described = told if told_before is None else f"{told_before} {told}"
+            problem["properties"][name] = schema | {"description": described}
     return {"Problem": problem, **schemas}
 
 

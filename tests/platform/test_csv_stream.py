@@ -1,0 +1,105 @@
+"""Lines of CSV from a query: the same on both databases, however long it is and wherever the reader stops."""
+
+import csv
+from contextlib import aclosing
+
+import pytest
+from sqlalchemy import Integer, String, Text, cast, func, literal, select, union_all
+from sqlalchemy.exc import DBAPIError
+
+from app.platform.csv_stream import open_lines
+
+pytestmark = pytest.mark.anyio
+
+MANY = 60_000
+
+
+@pytest.fixture
+async def connection(service):
+    async with service.database.snapshot() as connection:
+        yield connection
+
+
+HEADER = b"Number,Text\r\n"
+
+
+async def read(connection, query):
+    async with open_lines(connection, ("Number", "Text"), query) as parts:
+        found = [part async for part in parts]
+    assert found.pop(0) == HEADER
+    return found
+
+
+def numbers(up_to):
+    """A query for the numbers from 0 below `up_to`, each with a text as wide as a name."""
+    first = select(literal(0).label("number")).cte("numbers", recursive=True)
+    each = first.union_all(select(first.c.number + 1).where(first.c.number < up_to - 1))
+    return select(cast(each.c.number, Text), literal("x" * 40, Text)).order_by(each.c.number)
+
+
+async def test_cells_are_what_a_reader_of_csv_gives_back(connection):
+    rows = [
+        ["plain", "two words"],
+        ["a, b", 'she said "no"'],
+        ["Özil", "山田 太郎"],
+        [" outer ", "\\."],
+        ["x;y", "'=1+1"],
+    ]
+    query = union_all(
+        *(
+            select(literal(place, Integer).label("place"), *(literal(cell, Text) for cell in row))
+            for place, row in enumerate(rows)
+        )
+    ).subquery()
+    columns = list(query.c)
+    text = b"".join(await read(connection, select(*columns[1:]).order_by(columns[0])))
+    assert list(csv.reader(text.decode().splitlines(keepends=True), strict=True)) == rows
+    assert text.count(b"\r\n") == text.count(b"\n") == len(rows)
+
+
+async def test_what_is_missing_is_an_empty_cell(connection):
+    query = select(literal(None, Text), literal("x", Text), literal(None, Text))
+    assert await read(connection, query) == [b",x,\r\n"]
+
+
+async def test_nothing_found_is_no_line(connection):
+    query = select(literal("x", Text)).where(literal("a", String) == "b")
+    assert await read(connection, query) == []
+
+
+async def test_many_rows_come_in_whole_lines_and_in_order(connection):
+    parts = await read(connection, numbers(MANY))
+    assert len(parts) > 1
+    assert all(part.endswith(b"\r\n") for part in parts)
+    found = [int(line.partition(b",")[0]) for line in b"".join(parts).splitlines()]
+    assert found == list(range(MANY))
+
+
+async def test_a_reader_who_stops_takes_no_connection_with_them(service):
+    async def export():
+        async with (
+            service.database.snapshot() as connection,
+            open_lines(connection, ("Number", "Text"), numbers(MANY)) as parts,
+        ):
+            async for part in parts:
+                yield part
+
+    for _ in range(20):  # more than there are connections
+        async with aclosing(export()) as parts:
+            assert await anext(parts) == HEADER
+            assert await anext(parts)
+    async with service.database.snapshot() as connection:
+        counting = select(func.count()).select_from(numbers(7).subquery())
+        assert (await connection.execute(counting)).scalar_one() == 7
+
+
+async def test_an_error_in_the_middle_is_one_of_the_database(service):
+    zero = literal(MANY - 5, Integer)
+    query = numbers(MANY)
+    number = cast(query.selected_columns[0], Integer)
+    async with service.database.snapshot() as connection:
+        if connection.dialect.name == "sqlite":
+            pytest.skip("SQLite divides by nought without an error")
+        broken = query.add_columns(cast(1 / (number - zero), Text))
+        with pytest.raises(DBAPIError, match="division"):
+            await read(connection, broken)
