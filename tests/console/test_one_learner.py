@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.console.conftest import Console, Portal, SignIn
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
@@ -162,6 +163,148 @@ def test_the_panel_tells_of_one_learner_and_gives_the_focus_back(portal: Portal,
     expect(panel).to_be_visible()
     page.go_back()
     expect(panel).to_have_count(0)
+
+
+# Editing
+
+
+def open_form(console: Console, learner: dict[str, Any]) -> Locator:
+    """The panel of this learner, with the form in it."""
+    console.open(f"#/learners?learner={learner['id']}")
+    console.page.get_by_role("button", name="Edit").click()
+    expect(console.page.get_by_label("First name")).to_be_focused()
+    return console.page.get_by_role("complementary")
+
+
+def test_the_details_are_edited_and_undone(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    page = console.page
+    console.photograph("edit")
+    console.check_manners()
+
+    panel.get_by_label("Last name").fill(" King ")
+    panel.get_by_label("Email").fill("")
+    panel.get_by_label("External ID").fill("HR-7")
+    with page.expect_request(lambda request: request.method == "PATCH") as sent:
+        panel.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Ada King is saved.")).to_be_visible()
+    assert sent.value.post_data_json == {"last_name": "King", "email": None, "external_id": "HR-7"}
+    assert sent.value.headers["if-match"]
+    expect(panel.get_by_role("button", name="Edit")).to_be_focused()
+    expect(panel.get_by_role("listitem").first).to_contain_text("Last name: Lovelace → King")
+    expect(page.get_by_role("rowheader", name="Ada King")).to_be_visible()
+    changed = portal.learner(ada)
+    assert (changed["last_name"], changed["email"], changed["external_id"]) == ("King", None, "HR-7")
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("rowheader", name="Ada Lovelace")).to_be_visible()
+    restored = portal.learner(ada)
+    assert (restored["email"], restored["external_id"]) == ("ada@example.org", None)
+
+
+def test_the_expiration_date_is_chosen_or_never(portal: Portal, signed_in: SignIn) -> None:
+    bjoern = portal.create_of_each_status()["activated"]
+    panel = open_form(console := signed_in(), bjoern)
+    day = panel.get_by_label("Expiration date")
+    expect(panel.get_by_label("Never expires")).to_be_checked()
+    expect(day).to_be_disabled()
+    panel.get_by_label("Never expires").uncheck()
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("alert")).to_contain_text("Choose a date")
+    expect(day).to_be_focused()
+    console.check_manners()
+
+    day.fill(TOMORROW)
+    panel.get_by_role("button", name="Save").click()
+    expect(console.page.get_by_text("the status is Activated")).to_be_visible()
+    assert portal.learner(bjoern)["expires_on"] == TOMORROW
+    panel.get_by_role("button", name="Edit").click()
+    panel.get_by_label("Never expires").check()
+    panel.get_by_role("button", name="Save").click()
+    expect(console.page.get_by_text("no longer expires")).to_be_visible()
+    assert portal.learner(bjoern)["expires_on"] is None
+
+
+def test_what_is_wrong_is_told_of_at_its_field(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    panel.get_by_label("Username").fill("CHIARA")
+    panel.get_by_role("button", name="Save").click()
+    username = panel.get_by_label("Username")
+    expect(username).to_have_attribute("aria-invalid", "true")
+    expect(username).to_have_accessible_description("This username is taken.")
+    expect(username).to_be_focused()
+    console.photograph("edit-invalid")
+    console.check_manners()
+
+    username.fill("")
+    panel.get_by_label("Email").fill("no address")
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.locator("[aria-invalid=true]")).to_have_count(2)
+    expect(username).to_be_focused()
+    assert portal.learner(ada) == ada
+
+
+def test_a_lost_race_is_explained_and_what_is_new_shown_at_its_fields(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    panel.get_by_label("Last name").fill("Byron")
+    others = {"last_name": "King", "email": "countess@example.org", "expires_on": "2035-12-31"}
+    portal.client.patch(f"/learners/{ada['id']}", json=others).raise_for_status()
+
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("alert")).to_contain_text("The learner has changed meanwhile")
+    expect(panel.get_by_label("Last name")).to_have_value("Byron")
+    expect(panel.get_by_label("Last name")).to_have_accessible_description(re.compile("to: King. Save again"))
+    expect(panel.get_by_label("Email")).to_have_value("countess@example.org")
+    expect(panel.get_by_label("Expiration date")).to_have_value("2035-12-31")
+    expect(console.page.get_by_role("rowheader", name="Ada King")).to_be_visible()
+    assert portal.learner(ada)["last_name"] == "King"
+    console.photograph("edit-lost")
+    console.check_manners()
+
+    panel.get_by_role("button", name="Save").click()
+    expect(console.page.get_by_text("Ada Byron is saved.")).to_be_visible()
+    changed = portal.learner(ada)
+    assert (changed["last_name"], changed["email"]) == ("Byron", "countess@example.org")
+
+
+def test_a_click_beside_the_form_is_no_lost_race(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    panel.get_by_label("First name").fill("Augusta")
+    panel.get_by_role("button", name="deactivate Ada").click()
+    expect(panel.get_by_role("button", name="Deactivated: activate Ada")).to_be_visible()
+    panel.get_by_role("button", name="Save").click()
+    expect(console.page.get_by_text("Augusta Lovelace is saved.")).to_be_visible()
+    assert portal.learner(ada)["status"] == "deactivated"
+
+
+def test_leaving_the_form_changes_nothing(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    panel.get_by_label("First name").fill("Augusta")
+    console.page.keyboard.press("Escape")
+    expect(panel.get_by_role("button", name="Edit")).to_be_focused()
+    expect(panel.get_by_role("textbox")).to_have_count(0)
+    panel.get_by_role("button", name="Edit").click()
+    expect(panel.get_by_label("First name")).to_have_value("Ada")
+    panel.get_by_role("button", name="Save").click()
+    expect(panel.get_by_role("button", name="Edit")).to_be_focused()
+    assert portal.learner(ada) == ada
+
+
+def test_who_may_only_read_cannot_edit(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    page = signed_in("learners:read", place=f"#/learners?learner={ada['id']}").page
+    expect(page.get_by_role("complementary").get_by_role("listitem")).to_have_count(2)
+    expect(page.get_by_role("button", name="Edit")).to_have_count(0)
+
+
+# The panel
 
 
 def test_a_click_on_a_row_opens_its_panel_and_another_row_another(portal: Portal, signed_in: SignIn) -> None:

@@ -77,6 +77,7 @@ export function form(submit, ...children) {
     }
     const first = element.querySelector("[aria-invalid]");
     if (first instanceof HTMLElement) first.focus();
+    else problem.scrollIntoView({ block: "nearest" });
   }
 
   return element;

@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { openDialog } from "./dialog.js";
-import { field, form } from "./form.js";
+import { expirationField, missingDate } from "./expiration_field.js";
+import { form } from "./form.js";
 import { date, today } from "./format.js";
 import { nameOf, statusLabel } from "./learner.js";
 import { t } from "./messages.js";
@@ -54,17 +55,26 @@ export function act(learner, action) {
 }
 
 /**
- * Set another expiration date, with Undo in the toast. Throws Problem.
+ * Change the profile or the expiration date, with Undo in the toast. Throws Problem: nobody's change is overwritten
+ * that was made since `learner` was read.
  * @param {Learner} learner
- * @param {string | null} day the last day of access; null = never expires
+ * @param {Partial<Learner>} members what is to be otherwise; null clears
  */
-export async function setExpiration(learner, day) {
+export async function update(learner, members) {
   const path = `/learners/${learner.id}`;
-  const { now, undoing } = await changed(api.patch(path, { body: { expires_on: day }, ifMatch: tagOf(learner) }));
-  const values = { name: nameOf(now), status: t(`status.${now.status}`) };
-  toast(day === null ? t("expiration.removed", values) : t("expiration.set", { ...values, date: date(day) }), {
-    action: { label: t("undo"), run: () => undo(learner, () => api.patch(path, { ...undoing, body: { expires_on: learner.expires_on } })) },
+  const { now, undoing } = await changed(api.patch(path, { body: members, ifMatch: tagOf(learner) }));
+  const before = Object.fromEntries(Object.keys(members).map((name) => [name, Reflect.get(learner, name)]));
+  toast(updatedText(now, Object.keys(members)), {
+    action: { label: t("undo"), run: () => undo(learner, () => api.patch(path, { ...undoing, body: before })) },
   });
+}
+
+/** @param {Learner} learner @param {string[]} members */
+function updatedText(learner, members) {
+  const values = { name: nameOf(learner), status: t(`status.${learner.status}`) };
+  if (!members.includes("expires_on")) return t("learner.saved", values);
+  const day = learner.expires_on;
+  return day === null ? t("expiration.removed", values) : t("expiration.set", { ...values, date: date(day) });
 }
 
 /** Say why an expired learner cannot be activated, and offer what helps. @param {Learner} learner */
@@ -82,17 +92,15 @@ export function explainExpired(learner) {
 
 /** @param {Learner} learner @param {() => void} onDone */
 function expirationForm(learner, onDone) {
-  const never = h("input", { type: "checkbox", name: "never", onchange: () => (day.disabled = never.checked) });
-  const dating = field({ name: "expires_on", label: t("expiration.new"), hint: t("expiration.hint"), attributes: { type: "date", min: today() } });
-  const day = /** @type {HTMLInputElement} */ (dating.querySelector("input"));
+  const expiration = expirationField({ label: t("expiration.new"), min: today() });
   return form(
     async () => {
-      if (!never.checked && !day.value) throw missingDate();
-      await setExpiration(learner, never.checked ? null : day.value);
+      const day = expiration.chosen();
+      if (day === undefined) throw missingDate();
+      await update(learner, { expires_on: day });
       onDone();
     },
-    dating,
-    h("label", { class: "check" }, never, t("expiration.never")),
+    expiration.element,
     h(
       "div",
       { class: "actions" },
@@ -100,12 +108,6 @@ function expirationForm(learner, onDone) {
       h("button", { type: "submit", class: "primary" }, t("expiration.submit")),
     ),
   );
-}
-
-/** Said here, since the API would take no date for never. */
-function missingDate() {
-  const detail = t("expiration.missing");
-  return new api.Problem({ title: t("expiration.missing.title"), detail, errors: [{ pointer: "/expires_on", detail }] }, document.documentElement.lang);
 }
 
 /** @param {Learner} learner @param {() => Promise<api.Answer>} send */

@@ -111,11 +111,8 @@ export default {
   "outcome.not_found": "{count} not found",
   "outcome.would.created": "{count} would be created",
   "outcome.would.changed": "{count} would be changed",
-  "outcome.would.unchanged": "{count} would stay as they are",
   "outcome.would.kept": "{count} would be left as they are",
   "outcome.would.refused": "{count} would be refused",
-  "outcome.would.invalid": "{count} invalid",
-  "outcome.would.not_found": "{count} not found",
   "outcome.line": "Line {line}",
   "operation.progress": "Progress",
   "operation.done": "{done} of {count}",
@@ -123,5 +120,10 @@ export default {
   "operation.more": "Show more",
   "operation.download": "Download as CSV",
   "operation.revert": "Revert",
-  "operation.revert.title": "Reverting",
+
+  "learner.edit": "Edit",
+  "learner.save": "Save",
+  "learner.saved": "{name} is saved.",
+  "learner.meanwhile": "Somebody has changed this meanwhile to: {value}. Save again to keep what you have entered.",
+  "learner.taken_on": "Somebody has changed this meanwhile.",
 };

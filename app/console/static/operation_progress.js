@@ -11,7 +11,7 @@
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { number } from "./format.js";
-import { t } from "./messages.js";
+import { has, t } from "./messages.js";
 import { problemNotice } from "./notice.js";
 import { may } from "./session.js";
 
@@ -36,9 +36,10 @@ export function hasEnded({ finished_at }) {
 /** How it is, and how many became what. @param {Operation} operation */
 export function summaryOf(operation) {
   const state = t(`state.${operation.state}`);
-  const counts = Object.entries(operation.counts).filter(([, count]) => count > 0);
+  const counts = outcomesOf(operation).map(([outcome, count]) => countText(operation, outcome, count));
   if (!hasEnded(operation) || counts.length === 0) return state;
-  return `${state}: ${counts.map(([outcome, count]) => countText(operation, outcome, count)).join(", ")}`;
+  const isRehearsed = operation.dry_run && operation.state === "succeeded";
+  return `${isRehearsed ? "" : `${state}: `}${counts.join(", ")}`;
 }
 
 /**
@@ -82,6 +83,8 @@ export class OperationReport extends HTMLElement {
     this.onEnd = onEnd;
     this.listed = listed;
     this.mayRevert = mayRevert;
+    /** What takes it back, once that was asked for. @type {OperationReport | null} */
+    this.revert = null;
     this.state = h("p", { class: "state", role: "status", tabindex: "-1" });
     this.problem = h("div");
     this.body = h("div");
@@ -150,15 +153,12 @@ export class OperationReport extends HTMLElement {
   #drawEnd() {
     const { operation } = this;
     const hadFocus = this.body.contains(document.activeElement);
-    const outcomes = Object.entries(operation.counts).filter(([, count]) => count > 0);
-    const [shownAtOnce] = outcomes.filter(([outcome]) => this.listed.includes(outcome));
+    const listed = outcomesOf(operation).filter(([outcome]) => this.listed.includes(outcome));
     this.#say(summaryOf(operation));
     fill(this.problem, operation.problem && problemNotice(new api.Problem(operation.problem)));
     fill(
       this.body,
-      ...outcomes
-        .filter(([outcome]) => this.listed.includes(outcome))
-        .map(([outcome, count]) => this.#outcomes(outcome, count, outcome === shownAtOnce[0])),
+      ...listed.map(([outcome, count], index) => this.#outcomes(outcome, count, index === 0)),
       this.mayRevert && isRevertible(operation) && this.#revertButton(),
     );
     if (hadFocus) this.state.focus();
@@ -169,9 +169,9 @@ export class OperationReport extends HTMLElement {
       try {
         const options = { idempotencyKey: this.#revertKey, prefer: "wait=1" };
         const { body } = await api.post(`/operations/${this.operation.id}/revert`, options);
-        const report = new OperationReport(body, { onEnd: this.onEnd });
-        actions.replaceWith(h("h3", {}, t("operation.revert.title")), report);
-        report.state.focus();
+        this.revert = new OperationReport(body, { onEnd: this.onEnd, mayRevert: false });
+        actions.replaceWith(h("h3", {}, t("operation.revert")), this.revert);
+        this.revert.state.focus();
       } catch (error) {
         this.#fail(error);
       }
@@ -209,14 +209,13 @@ export class OperationReport extends HTMLElement {
       );
     };
     const open = () => list.childElementCount === 0 && told(() => more());
-    return h(
-      "details",
-      { open: isOpen, ontoggle: open },
-      h("summary", {}, countText(this.operation, outcome, count)),
-      list,
-      rest,
-    );
+    return h("details", { open: isOpen, ontoggle: open }, h("summary", {}, countText(this.operation, outcome, count)), list, rest);
   }
+}
+
+/** What there was at all. @param {Operation} operation */
+function outcomesOf({ counts }) {
+  return Object.entries(counts).filter(([, count]) => count > 0);
 }
 
 /** @param {Operation} operation */
@@ -227,7 +226,8 @@ function isRevertible({ dry_run, state, counts, reverted_by }) {
 
 /** @param {Operation} operation @param {string} outcome @param {number} count */
 function countText({ dry_run }, outcome, count) {
-  return dry_run ? t(`outcome.would.${outcome}`, { count }) : t(`outcome.${outcome}`, { count });
+  const would = `outcome.would.${outcome}`;
+  return t(dry_run && has(would) ? would : `outcome.${outcome}`, { count });
 }
 
 /** @param {{line: number | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome */

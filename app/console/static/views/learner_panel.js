@@ -1,5 +1,5 @@
 // @ts-check
-/** One learner in the side panel: the status, the details, and the history, newest first. */
+/** One learner in the side panel: the status, the details and how to change them, and the history, newest first. */
 import * as api from "../api.js";
 import { fill, h, keepFocus } from "../dom.js";
 import { date, instant } from "../format.js";
@@ -7,6 +7,7 @@ import { nameOf, statusLabel } from "../learner.js";
 import { onLearnerChange } from "../learner_actions.js";
 import { has, t } from "../messages.js";
 import { problemNotice } from "../notice.js";
+import { may } from "../session.js";
 import { statusControl } from "../status_control.js";
 
 /** @typedef {import("../learner.js").Learner} Learner */
@@ -23,6 +24,8 @@ export class LearnerPanel extends HTMLElement {
   #leaving = new AbortController();
   /** @type {string | null} */
   #cursor = null;
+  /** While the details are being changed. @type {{element: HTMLElement, renew: (learner: Learner) => void} | null} */
+  #form = null;
 
   /**
    * @param {string} learnerId
@@ -34,6 +37,7 @@ export class LearnerPanel extends HTMLElement {
     this.learnerId = learnerId;
     this.learner = learner;
     this.setTitle = setTitle;
+    this.controls = h("div", { class: "actions" });
     this.details = h("div");
     this.events = h("ol", { class: "events" });
     this.more = h("div");
@@ -46,13 +50,14 @@ export class LearnerPanel extends HTMLElement {
 
   /** Fill it, once it is on the page. */
   start() {
-    fill(this, this.problem, this.details, h("section", {}, h("h3", {}, t("history")), this.events, this.more));
+    fill(this, this.problem, this.controls, this.details, h("section", {}, h("h3", {}, t("history")), this.events, this.more));
     if (this.learner !== null) this.#draw(this.learner);
     onLearnerChange((learner) => learner.id === this.learnerId && this.#changed(learner), this.#leaving.signal);
-    this.#load();
+    this.reload();
   }
 
-  async #load() {
+  /** Look again, since somebody may have changed the learner. */
+  async reload() {
     try {
       const { signal } = this.#leaving;
       const [learner] = await Promise.all([api.get(`/learners/${encodeURIComponent(this.learnerId)}`, { signal }), this.#loadEvents(null)]);
@@ -106,7 +111,27 @@ export class LearnerPanel extends HTMLElement {
   #draw(learner) {
     this.learner = learner;
     this.setTitle(h("bdi", {}, nameOf(learner)));
-    keepFocus(this, () => fill(this.details, statusControl(learner), h("dl", { class: "facts" }, ...facts(learner))));
+    const edit = h("button", { type: "button", onclick: () => this.#edit(), dataset: { key: "edit" } }, t("learner.edit"));
+    keepFocus(this, () => fill(this.controls, statusControl(learner), this.#form === null && may("learners:write") && edit));
+    // A form keeps what has been entered.
+    if (this.#form === null) fill(this.details, h("dl", { class: "facts" }, ...facts(learner)));
+    else this.#form.renew(learner);
+  }
+
+  async #edit() {
+    const { learnerForm } = await import("./learner_form.js");
+    if (this.learner === null) return;
+    this.#form = learnerForm(this.learner, () => this.#endEditing());
+    fill(this.details, this.#form.element);
+    this.#draw(this.learner);
+    this.#form.element.querySelector("input")?.focus();
+  }
+
+  #endEditing() {
+    this.#form = null;
+    if (this.learner !== null) this.#draw(this.learner);
+    const edit = this.querySelector("[data-key=edit]");
+    if (edit instanceof HTMLElement) edit.focus();
   }
 }
 
