@@ -1,6 +1,7 @@
 // @ts-check
 /** User Management: the list of learners, with its filters, its order and its pages, all of them in the address. */
 import * as api from "../api.js";
+import { BulkBar } from "../bulk_bar.js";
 import { debounce, fill, h, keepFocus } from "../dom.js";
 import { field } from "../form.js";
 import { date, dayOf, number } from "../format.js";
@@ -11,6 +12,7 @@ import { addressOf, go, here } from "../location.js";
 import { t } from "../messages.js";
 import { problemNotice } from "../notice.js";
 import { openPanel } from "../panel.js";
+import { may } from "../session.js";
 import { statusControl } from "../status_control.js";
 import { Table } from "../table.js";
 import { View } from "../view.js";
@@ -39,12 +41,14 @@ export default class LearnersView extends View {
   #counting = new AbortController();
   /** Whether the next key begins a search; only then is there something to go back to. */
   #isNewSearch = true;
-  /** @type {{id: string, close: () => void} | null} */
+  /** @type {{id: string, content: LearnerPanel, close: () => void} | null} */
   #panel = null;
+  /** Selecting, and what is done with who is selected. */
+  #bulk = may("learners:bulk") ? new BulkBar(this) : null;
 
   problem = h("div");
   /** Where bulk actions put their controls. */
-  tools = h("div", { class: "tools" });
+  tools = this.#bulk?.element ?? h("div");
   /** At the right of the heading: what is done with the whole list, such as an export. */
   actions = h("div", { class: "actions" });
   chips = h("div", { class: "chips", role: "group", "aria-label": t("learners.statuses") });
@@ -99,15 +103,18 @@ export default class LearnersView extends View {
     return status === undefined ? counts.total : status.reduce((sum, each) => sum + counts[/** @type {Status} */ (each)], 0);
   }
 
-  /** Ask again for what is listed, and for the counts. */
+  /** Ask again for all that is shown. */
   reload() {
     this.#load();
     this.#count();
+    this.#panel?.content.reload();
   }
 
   /** @param {import("../location.js").Place} place */
   show({ params, state }) {
+    const listed = JSON.stringify(this.filter);
     this.#params = params;
+    if (JSON.stringify(this.filter) !== listed) this.#bulk?.selection.clear();
     this.#before = state?.before ?? [];
     const [input, select] = [this.search.querySelector("input"), this.size.querySelector("select")];
     const q = params.get("q") ?? "";
@@ -300,11 +307,13 @@ export default class LearnersView extends View {
           ? t("learners.range", values)
           : t("learners.page", values);
     if (this.#listed && this.summary.textContent !== sentence) fill(this.summary, sentence);
+    this.#bulk?.draw();
   }
 
   /** @returns {import("../table.js").Column<Learner>[]} */
   #columns() {
     return [
+      ...(this.#bulk === null ? [] : [this.#bulk.column]),
       { name: "status", title: t("learner.status"), cell: statusControl },
       { name: "name", title: t("learner.name"), sort: "last_name", isHeading: true, cell: (learner) => this.#link(learner) },
       { name: "username", title: t("learner.username"), sort: "username", cell: ({ username }) => h("bdi", {}, username) },
@@ -354,7 +363,7 @@ export default class LearnersView extends View {
     if (id !== null) {
       const content = new LearnerPanel(id, this.table.items.find((learner) => learner.id === id) ?? null, (...title) => panel.setTitle(...title));
       const panel = openPanel({ content, onClose: () => this.#open(null) });
-      this.#panel = { id, close: panel.close };
+      this.#panel = { id, content, close: panel.close };
       content.start();
     } else if (closed !== null) {
       const link = this.querySelector(`[data-key="open-${CSS.escape(closed.id)}"]`) ?? document.getElementById("main");
