@@ -1,6 +1,8 @@
 """`/console/`: the files of the page, which needs no build and no credential; each call that it makes does."""
 
+import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
 }
 
 router = APIRouter(prefix="/console", include_in_schema=False)
@@ -37,6 +40,7 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 @dataclass(frozen=True, slots=True)
 class _File:
     content: bytes
+    compressed: bytes
     media_type: str
     etag: str
 
@@ -49,8 +53,11 @@ def _read_files() -> dict[str, _File]:
     return {
         path.relative_to(_FOLDER).as_posix(): _File(
             content := path.read_bytes(),
+            # Without the time: the same bytes in every process.
+            gzip.compress(content, mtime=0),
             _MEDIA_TYPES[path.suffix],
-            f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
+            # Weak, since both forms of a file have the same (RFC 9110 section 8.8.1).
+            f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
         )
         for path in sorted(_FOLDER.rglob("*"))
         if path.suffix in _MEDIA_TYPES
@@ -74,6 +81,18 @@ async def read_file(request: Request, path: str) -> Response:
         raise Problem(NOT_FOUND, "The console has no such file.")
     headers = {**_HEADERS, "ETag": file.etag}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if known & {file.etag, "*"}:
+    if known & {file.etag.removeprefix("W/"), "*"}:
         return Response(status_code=304, headers=headers)
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.compressed, media_type=file.media_type, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding (RFC 9110 section 12.5.3) names gzip, other than to refuse it."""
+    for each in accepted.lower().split(","):
+        coding, _, weight = (part.strip() for part in each.partition(";"))
+        if coding in {"gzip", "x-gzip"}:
+            return not re.fullmatch(r"q\s*=\s*0(\.0*)?", weight)
+    return False
