@@ -200,6 +200,8 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Export")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_label("Search")).to_be_focused()
     page.keyboard.type("björn")
     expect(names(page)).to_have_count(1)

@@ -4,4 +4,6 @@ import { start } from "./shell.js";
 
 await start([
   { path: "learners", name: "nav.learners", scopes: ["learners:read"], load: () => import("./views/learners.js") },
+  { path: "import", name: "nav.import", scopes: ["learners:bulk"], load: () => import("./views/import.js") },
+  { path: "operations", name: "nav.operations", scopes: ["learners:read", "learners:bulk"], load: () => import("./views/operations.js") },
 ]);

@@ -5,6 +5,7 @@ import { fill, h, keepFocus } from "../dom.js";
 import { date, instant } from "../format.js";
 import { nameOf, statusLabel } from "../learner.js";
 import { onLearnerChange } from "../learner_actions.js";
+import { addressOf } from "../location.js";
 import { has, t } from "../messages.js";
 import { problemNotice } from "../notice.js";
 import { may } from "../session.js";
@@ -156,17 +157,22 @@ function fact(name, value) {
 }
 
 /** @param {LearnerEvent} event */
-function eventItem({ type, occurred_at, actor, reason, before, after }) {
+function eventItem({ type, occurred_at, actor, operation_id, reason, before, after }) {
   const name = `event.${type}`;
   const changed = Object.keys(after).filter((member) => !UNTOLD.has(member));
   return h(
     "li",
     { tabindex: "-1" },
     h("strong", {}, has(name) ? t(name) : type),
-    h("p", { class: "faint" }, h("time", { datetime: occurred_at }, instant(occurred_at)), " · ", h("bdi", {}, actor.name)),
+    h("p", { class: "faint" }, h("time", { datetime: occurred_at }, instant(occurred_at)), " · ", h("bdi", {}, actor.name), operation_id && operationLink(operation_id)),
     reason && h("p", { class: "reason" }, h("bdi", {}, reason)),
     type !== "learner.created" && changed.map((member) => change(member, before[member], after[member])),
   );
+}
+
+/** @param {string} operation its id */
+function operationLink(operation) {
+  return h("span", {}, " · ", h("a", { href: addressOf("operations", { operation }) }, t("operation.kind")));
 }
 
 /** @param {string} member @param {any} before @param {any} after */

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { BulkBar } from "../bulk_bar.js";
 import { debounce, fill, h, keepFocus } from "../dom.js";
 import { field } from "../form.js";
-import { date, dayOf, number } from "../format.js";
+import { date, dayOf, number, today } from "../format.js";
 import { icon } from "../icons.js";
 import { nameOf, STATUSES } from "../learner.js";
 import { onLearnerChange } from "../learner_actions.js";
@@ -15,6 +15,7 @@ import { openPanel } from "../panel.js";
 import { may } from "../session.js";
 import { statusControl } from "../status_control.js";
 import { Table } from "../table.js";
+import { toast, toastProblem } from "../toast.js";
 import { View } from "../view.js";
 import { LearnerPanel } from "./learner_panel.js";
 
@@ -50,7 +51,7 @@ export default class LearnersView extends View {
   /** Where bulk actions put their controls. */
   tools = this.#bulk?.element ?? h("div");
   /** At the right of the heading: what is done with the whole list, such as an export. */
-  actions = h("div", { class: "actions" });
+  actions = h("div", { class: "actions" }, h("button", { type: "button", onclick: () => this.#export() }, t("learners.export")));
   chips = h("div", { class: "chips", role: "group", "aria-label": t("learners.statuses") });
   summary = h("p", { class: "summary", role: "status" });
   search = this.#searchField();
@@ -169,6 +170,16 @@ export default class LearnersView extends View {
       this.#drawPager();
     } catch (error) {
       this.#fail(error);
+    }
+  }
+
+  /** All that match, on whatever page, in the columns of an import. */
+  async #export() {
+    try {
+      toast(t("learners.exporting"));
+      await api.download("/learners", `learners-${today()}.csv`, { query: this.filter });
+    } catch (error) {
+      toastProblem(error);
     }
   }
 
