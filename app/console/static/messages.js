@@ -1,5 +1,8 @@
 // @ts-check
 /** What the page says, in the reader's language. The words stand in messages.en.js and messages.de.js. */
+// Both, small as they are: to know first which one is wanted would cost another round trip before anything is shown.
+import german from "./messages.de.js";
+import english from "./messages.en.js";
 
 /** @typedef {string | Partial<Record<Intl.LDMLPluralRule, string>>} Message */
 
@@ -15,7 +18,7 @@ export const language = chosen() ?? preferred() ?? "en";
 export const locale = navigator.languages.find((each) => each.startsWith(language)) ?? language;
 
 /** @type {Record<string, Message>} */
-const messages = (await import(`./messages.${language}.js`)).default;
+const messages = language === "de" ? german : english;
 const plurals = new Intl.PluralRules(language);
 const numbers = new Intl.NumberFormat(locale);
 document.documentElement.lang = language;

@@ -17,7 +17,7 @@ import { SignInView } from "./views/sign_in.js";
  * @property {string} path the first part of its address
  * @property {string} name the key of the message with its name
  * @property {string[]} scopes any one of them lets it be seen
- * @property {() => Promise<{default: new () => View}>} load
+ * @property {() => Promise<{default: typeof View}>} load
  */
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
@@ -33,10 +33,12 @@ export async function start(views) {
   region();
   onEnd(askForKey);
   onMove(show);
-  // Fetched while the key is being checked.
-  (views.find(({ path }) => path === here().path) ?? views[0])?.load();
+  // The first view, and what it shows, come while the key is being checked.
+  const loading = (views.find(({ path }) => path === here().path) ?? views[0])?.load();
+  const resuming = resume();
+  loading?.then(({ default: FirstView }) => FirstView.ahead(here()));
   try {
-    if (await resume()) enter();
+    if (await resuming) enter();
     else askForKey(null);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
