@@ -90,7 +90,7 @@ export async function send(method, path, options = {}) {
   const response = await open(method, path, options);
   const text = await reading(response.text());
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  return { status: response.status, body: isJson ? JSON.parse(text) : null, headers: response.headers };
+  return { status: response.status, body: isJson && text ? JSON.parse(text) : null, headers: response.headers };
 }
 
 /** The body that GET answers. @param {string} path @param {Options} [options] */

@@ -44,6 +44,28 @@ export function dayOf(moment) {
   return instantDays.format(new Date(moment));
 }
 
+/** Date and time in another time zone now; "" where there is none of this name. @param {string} name */
+export function nowIn(name) {
+  if (!knows(name)) return "";
+  return new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short", timeZone: name }).format();
+}
+
+/** The last second of this day in the organization's time zone, as an instant. @param {string} day YYYY-MM-DD */
+export function endOf(day) {
+  const asUtc = Date.parse(`${day}T23:59:59Z`);
+  // Twice, since the clocks may be changed between the two.
+  const first = asUtc - offsetAt(asUtc);
+  return new Date(asUtc - offsetAt(first)).toISOString();
+}
+
+/** How far the organization's clocks are ahead of UTC, in milliseconds. @param {number} moment */
+function offsetAt(moment) {
+  const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(moment);
+  const name = parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
+  const [, sign, hours, minutes] = /([+-])(\d\d):(\d\d)/.exec(name) ?? [null, "+", 0, 0];
+  return Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
+}
+
 /** Today in the organization's time zone, YYYY-MM-DD. */
 export function today() {
   const parts = new Intl.DateTimeFormat("en", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });

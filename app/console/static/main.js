@@ -4,4 +4,6 @@ import { start } from "./shell.js";
 
 await start([
   { path: "learners", name: "nav.learners", scopes: ["learners:read"], load: () => import("./views/learners.js") },
+  { path: "api-keys", name: "nav.api_keys", scopes: ["admin"], load: () => import("./views/api_keys.js") },
+  { path: "organization", name: "nav.organization", scopes: ["admin"], load: () => import("./views/organization.js") },
 ]);
