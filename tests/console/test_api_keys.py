@@ -85,7 +85,7 @@ def test_a_key_is_issued_and_its_secret_shown_once(portal: Portal, signed_in: Si
     issued.get_by_role("button", name="Copy the secret").click()
     expect(issued.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == secret
-    issued.get_by_role("button", name="I have kept it").click()
+    issued.get_by_role("button", name="I have stored it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
     expect(page.get_by_role("rowheader").first).to_have_text("portal")
@@ -266,7 +266,7 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     expect(page.get_by_role("dialog", name="night feed is issued")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="I have kept it")).to_be_focused()
+    expect(page.get_by_role("button", name="I have stored it")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
     page.keyboard.press("Tab")
