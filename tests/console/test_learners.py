@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.console.conftest import Console, Portal, SignIn
 
 NAMES = ["Chiara Bianchi", "Ada Lovelace", "Đạt Nguyễn", "Björn Sørensen"]  # by last name
 
@@ -82,6 +82,29 @@ def test_searching_as_one_types_asks_once_and_is_one_step_back(portal: Portal, s
     page.go_back()
     expect(names(page)).to_have_text(NAMES)
     expect(page.get_by_label("Search")).to_have_value("")
+
+
+def test_the_first_list_is_asked_for_once_while_the_key_is_still_being_checked(
+    portal: Portal, console: Console
+) -> None:
+    portal.create_of_each_status()
+    page = console.page
+    asked: list[str] = []
+    held: list[Route] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/me", hold)
+    console.keep_key(portal.issue_key("learners:read")["secret"])
+    with page.expect_response("**/learners?*q=ada*"):
+        console.open("#/learners?q=ada")
+    assert len(held) == 1
+    expect(names(page)).to_have_count(0)
+    held[0].continue_()
+    expect(names(page)).to_have_text(["Ada Lovelace"])
+    assert asked.count("/learners") == 1
 
 
 def test_an_answer_that_comes_too_late_is_not_shown(portal: Portal, signed_in: SignIn) -> None:

@@ -52,9 +52,26 @@ let key = null;
 /** @type {(problem: Problem) => void} */
 let tellRefusal = () => {};
 
+/** What has been asked already, by address, until somebody wants it. @type {Map<string, Promise<Response>>} */
+const asked = new Map();
+
 /** Send this API key from now on; null = none. @param {string | null} secret */
 export function useKey(secret) {
   key = secret;
+  asked.clear();
+}
+
+/**
+ * Ask now what `get` is about to be asked for: then the answer is underway while the page that wants it is made.
+ * @param {string} path
+ * @param {Options} [options]
+ */
+export function ahead(path, { query } = {}) {
+  if (key === null) return;
+  const address = addressOf(path, query).href;
+  const asking = fetch(requestOf("GET", path, { query }));
+  asking.catch(() => {}); // whoever wants it is told
+  asked.set(address, asking);
 }
 
 /** Who is to be told that the key is refused: unknown, expired or revoked. @param {(problem: Problem) => void} listener */
@@ -73,7 +90,7 @@ export async function send(method, path, options = {}) {
   const response = await open(method, path, options);
   const text = await reading(response.text());
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  return { status: response.status, body: isJson ? JSON.parse(text) : null, headers: response.headers };
+  return { status: response.status, body: isJson && text ? JSON.parse(text) : null, headers: response.headers };
 }
 
 /** The body that GET answers. @param {string} path @param {Options} [options] */
@@ -172,7 +189,18 @@ export function isAborted(error) {
 }
 
 /** @param {string} method @param {string} path @param {Options} options @returns {Promise<Response>} */
-async function open(method, path, { query, body, accept = "application/json", ifMatch, idempotencyKey, prefer, signal }) {
+async function open(method, path, options) {
+  const request = requestOf(method, path, options);
+  const early = method === "GET" && !options.accept ? asked.get(request.url) : undefined;
+  asked.delete(request.url);
+  const response = await reading(early ?? fetch(request));
+  options.signal?.throwIfAborted();
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** @param {string} method @param {string} path @param {Options} options */
+function requestOf(method, path, { query, body, accept = "application/json", ifMatch, idempotencyKey, prefer, signal }) {
   const headers = new Headers({ Accept: accept });
   if (key !== null) headers.set("Authorization", `Bearer ${key}`);
   if (ifMatch) headers.set("If-Match", ifMatch);
@@ -180,16 +208,13 @@ async function open(method, path, { query, body, accept = "application/json", if
   if (prefer) headers.set("Prefer", prefer);
   const isFile = body instanceof Blob;
   if (body !== undefined) headers.set("Content-Type", isFile ? body.type || "text/csv" : "application/json");
-  const request = new Request(addressOf(path, query), {
+  return new Request(addressOf(path, query), {
     method,
     headers,
     body: body === undefined || isFile ? body : JSON.stringify(body),
     cache: "no-store",
     signal,
   });
-  const response = await reading(fetch(request));
-  if (!response.ok) throw await problemOf(response);
-  return response;
 }
 
 /** @param {string} path @param {Options["query"]} query */

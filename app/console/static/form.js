@@ -17,6 +17,7 @@ export function field({ name, label, hint, control, attributes = {} }) {
   const [id, hintId, errorId] = [newId(name), newId("hint"), newId("error")];
   const input = control ?? h("input", attributes);
   input.id = id;
+  if (!(input instanceof HTMLSelectElement)) input.dir = "auto"; // names may be of any script
   input.setAttribute("name", name);
   input.setAttribute("aria-describedby", `${hint ? `${hintId} ` : ""}${errorId}`);
   return h(

@@ -13,6 +13,8 @@ const STORED = "rollcall.key";
 let me = null;
 /** @type {(problem: api.Problem | null) => void} */
 let tell = () => {};
+/** @type {() => void} */
+let tellRefresh = () => {};
 
 api.onKeyRefused((problem) => {
   if (me !== null) end(problem);
@@ -33,6 +35,11 @@ export function may(...scopes) {
 /** Who is to be told that the session has ended, and why; null = by signing out. @param {typeof tell} listener */
 export function onEnd(listener) {
   tell = listener;
+}
+
+/** Who is to be told that the organization may have changed. @param {() => void} listener */
+export function onRefresh(listener) {
+  tellRefresh = listener;
 }
 
 /** Begin with this key. Throws Problem where it is refused. @param {string} key */
@@ -64,6 +71,7 @@ export async function resume() {
 /** Ask again who this is, after the organization was changed. */
 export async function refresh() {
   learn(await api.get("/me"));
+  tellRefresh();
 }
 
 export function signOut() {

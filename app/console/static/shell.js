@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { languageChoice } from "./language.js";
 import { addressOf, go, here, onMove } from "./location.js";
 import { t } from "./messages.js";
-import { may, onEnd, resume, signOut, whoAmI } from "./session.js";
+import { may, onEnd, onRefresh, resume, signOut, whoAmI } from "./session.js";
 import { region } from "./toast.js";
 import { View } from "./view.js";
 import { SignInView } from "./views/sign_in.js";
@@ -17,7 +17,7 @@ import { SignInView } from "./views/sign_in.js";
  * @property {string} path the first part of its address
  * @property {string} name the key of the message with its name
  * @property {string[]} scopes any one of them lets it be seen
- * @property {() => Promise<{default: new () => View}>} load
+ * @property {() => Promise<{default: typeof View}>} load
  */
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
@@ -33,10 +33,13 @@ export async function start(views) {
   region();
   onEnd(askForKey);
   onMove(show);
-  // Fetched while the key is being checked.
-  (views.find(({ path }) => path === here().path) ?? views[0])?.load();
+  onRefresh(nameOrganization);
+  // The first view, and what it shows, come while the key is being checked.
+  const loading = (views.find(({ path }) => path === here().path) ?? views[0])?.load();
+  const resuming = resume();
+  loading?.then(({ default: FirstView }) => FirstView.ahead(here()));
   try {
-    if (await resume()) enter();
+    if (await resuming) enter();
     else askForKey(null);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -74,7 +77,7 @@ function header() {
   return h(
     "header",
     { class: "top" },
-    h("div", { class: "brand" }, icon("rollcall"), h("span", {}, h("b", {}, t("product")), h("bdi", {}, organization.name))),
+    h("div", { class: "brand" }, icon("rollcall"), h("span", {}, h("b", {}, t("product")), h("bdi", { id: "organization" }, organization.name))),
     h(
       "nav",
       { "aria-label": t("nav") },
@@ -88,6 +91,11 @@ function header() {
       h("button", { type: "button", class: "quiet", onclick: signOut }, t("account.sign_out")),
     ),
   );
+}
+
+function nameOrganization() {
+  const place = document.getElementById("organization");
+  if (place !== null) fill(place, whoAmI().organization.name);
 }
 
 function visible() {

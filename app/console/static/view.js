@@ -5,6 +5,9 @@
 export class View extends HTMLElement {
   #leaving = new AbortController();
 
+  /** Ask already what `show` is going to ask for at this place. @param {import("./location.js").Place} _place */
+  static ahead(_place) {}
+
   /** Aborted once the view has been left; hand it to every request and listener. */
   get leaving() {
     return this.#leaving.signal;

@@ -66,6 +66,11 @@ export default class LearnersView extends View {
     onOpen: (learner) => this.#open(learner),
   });
 
+  /** @param {import("../location.js").Place} place */
+  static ahead({ params }) {
+    api.ahead("/learners", { query: queryOf(params) });
+  }
+
   connectedCallback() {
     fill(
       this,
@@ -88,12 +93,7 @@ export default class LearnersView extends View {
 
   /** Who is listed, whatever the page: what the API takes as the filter of lists, counts, exports and selections. */
   get filter() {
-    /** @type {{status?: string[], q?: string}} */
-    const filter = {};
-    const [statuses, q] = [this.#params.getAll("status"), this.#params.get("q")];
-    if (statuses.length > 0) filter.status = statuses;
-    if (q) filter.q = q;
-    return filter;
+    return filterOf(this.#params);
   }
 
   /** How many are listed on all pages together; null = not known yet. */
@@ -133,11 +133,11 @@ export default class LearnersView extends View {
 
   /** @param {"sort" | "limit"} name */
   #setting(name) {
-    return this.#params.get(name) ?? DEFAULTS[name];
+    return settingOf(this.#params, name);
   }
 
   #query() {
-    return { ...this.filter, sort: this.#setting("sort"), limit: this.#setting("limit"), cursor: this.#params.get("cursor") };
+    return queryOf(this.#params);
   }
 
   async #load() {
@@ -381,6 +381,26 @@ export default class LearnersView extends View {
       if (link instanceof HTMLElement) link.focus();
     }
   }
+}
+
+/** @param {URLSearchParams} params */
+function filterOf(params) {
+  /** @type {{status?: string[], q?: string}} */
+  const filter = {};
+  const [statuses, q] = [params.getAll("status"), params.get("q")];
+  if (statuses.length > 0) filter.status = statuses;
+  if (q) filter.q = q;
+  return filter;
+}
+
+/** @param {URLSearchParams} params @param {"sort" | "limit"} name */
+function settingOf(params, name) {
+  return params.get(name) ?? DEFAULTS[name];
+}
+
+/** @param {URLSearchParams} params */
+function queryOf(params) {
+  return { ...filterOf(params), sort: settingOf(params, "sort"), limit: settingOf(params, "limit"), cursor: params.get("cursor") };
 }
 
 /** What stands where there is nothing to show; for screen readers the cell is simply empty. */
