@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import suppress
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from app.operations import repository
 from app.operations.runner import Runner
 from app.platform.database import Database
@@ -29,8 +31,12 @@ class TaskEngine:
 
     async def look_again_and_again(self) -> None:
         while True:
-            async with self.database.read() as connection:
-                unfinished = await repository.list_unfinished(connection)
+            try:
+                async with self.database.read() as connection:
+                    unfinished = await repository.list_unfinished(connection)
+            except (SQLAlchemyError, OSError):  # the database is away
+                await asyncio.sleep(0.01)
+                continue
             self.running = {number: task for number, task in self.running.items() if not task.done()}
             for operation in unfinished:
                 if operation.number not in self.running:

@@ -69,8 +69,9 @@ async def _batches(
                     while len(pending) >= CHUNK_LEARNERS:
                         yield {"ids": pending[:CHUNK_LEARNERS]}
                         del pending[:CHUNK_LEARNERS]
-        if pending:
-            yield {"ids": pending}
+                # In here: the stream's end swallows GeneratorExit, after which nothing may be yielded.
+                if pending:
+                    yield {"ids": pending}
 
 
 async def _resolve(

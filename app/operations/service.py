@@ -54,6 +54,7 @@ async def _stage_all(
     check_total: Callable[[int], None],
 ) -> Operation:
     staged = total = 0
+    may_be_stored = False
     try:
         async for chunk in chunks:
             await runner.database.write(_stage(draft.id, chunk))
@@ -61,13 +62,19 @@ async def _stage_all(
         check_total(total)
 
         async def store(connection: AsyncConnection) -> Operation:
+            nonlocal may_be_stored
+            may_be_stored = False
             stored = await repository.insert_operation(connection, replace(draft, chunks=staged, total=total))
             await on_stored(connection, stored)
+            may_be_stored = True
             return stored
 
         operation = await runner.database.write(store)
     except BaseException:
-        await runner.database.write(lambda connection: repository.delete_stage(connection, draft.id))
+        # Where a commit fails, only the database knows whether the operation counts now, and needs its stage;
+        # if not, housekeeping removes it.
+        if not may_be_stored:
+            await runner.database.write(lambda connection: repository.delete_stage(connection, draft.id))
         raise
     runner.submitted.set()
     return operation

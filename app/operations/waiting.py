@@ -6,12 +6,15 @@ from typing import Annotated
 
 from fastapi import Header, Request
 from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations.operation import Operation
 from app.operations.runner import Runner
 from app.operations.schemas import OperationDocument, present
 from app.operations.service import OnStored
+from app.platform.database import is_unavailable
 from app.platform.idempotency import Claim
 
 _DEFAULT_WAIT_SECONDS = 10.0
@@ -59,7 +62,8 @@ async def submit_and_wait(
     """Submit an operation, bind its answer to the idempotency key, and wait as the client prefers.
 
     The key's answer is stored in the transaction that makes the operation count, so that a crash while
-    waiting cannot let a second request start it again; the answer given in the end replaces it.
+    waiting cannot let a second request start it again; the answer given in the end replaces it. A database
+    that goes away meanwhile ends the wait: the operation is stored, and goes on when it is back.
     """
 
     async def on_stored(connection: AsyncConnection, operation: Operation) -> None:
@@ -68,6 +72,11 @@ async def submit_and_wait(
     operation = await submit(on_stored)
     if operation.is_finished:
         return answer(request, operation)
-    response = answer(request, await runner.wait(operation, seconds_to_wait(prefer)))
-    await runner.database.write(lambda connection: claim.complete(connection, response))
+    try:
+        response = answer(request, await runner.wait(operation, seconds_to_wait(prefer)))
+        await runner.database.write(lambda connection: claim.complete(connection, response))
+    except (SQLAlchemyError, OSError) as error:
+        if not is_unavailable(error) and not isinstance(error, PoolTimeout):
+            raise
+        return answer(request, operation)
     return response

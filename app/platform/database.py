@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import asyncpg  # type: ignore[import-untyped]
 import orjson
 from sqlalchemy import ColumnElement, DateTime, MetaData, Text, Uuid, event, func, type_coerce
+from sqlalchemy.connectors.asyncio import AsyncAdapt_Error
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -141,8 +142,7 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection in which every statement stands for itself: one round trip each."""
         options = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        async with self.engine.connect() as connection:
-            await connection.execution_options(**options)
+        async with self._connect(options) as connection:
             yield connection
 
     @asynccontextmanager
@@ -153,18 +153,24 @@ class Database:
             if self.is_sqlite
             else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         )
-        async with self.engine.connect() as connection:
-            await connection.execution_options(**options)
-            async with connection.begin():
-                yield connection
+        async with self._connect(options) as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        options = {"sqlite_begin": "BEGIN IMMEDIATE"} if self.is_sqlite else {}
+        async with self._connect(options) as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def _connect(self, options: dict[str, Any]) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as connection:
-            if self.is_sqlite:
-                await connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
-            async with connection.begin():
-                yield connection
+            try:
+                await connection.execution_options(**options)
+            except AsyncAdapt_Error as error:
+                # SQLAlchemy lets through what the driver raises here: the connection is lost as soon as made.
+                raise OperationalError(None, None, error) from error
+            yield connection
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit it before returning.

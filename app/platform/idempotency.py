@@ -85,8 +85,14 @@ class Claim:
             raise ClaimLost(self.key)
 
     async def release(self, connection: AsyncConnection) -> None:
-        """Forget the key, so that the request can be tried again."""
-        await connection.execute(delete(idempotency_keys).where(self._is_mine()))
+        """Forget the key, so that the request can be tried again, unless it has its answer.
+
+        It has where the change was committed and the database's word of that was lost, and where only what came
+        after it failed.
+        """
+        await connection.execute(
+            delete(idempotency_keys).where(self._is_mine(), idempotency_keys.c.status.is_(None))
+        )
 
     def _is_mine(self) -> Any:
         return and_(

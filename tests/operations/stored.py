@@ -6,9 +6,9 @@ import httpx
 from sqlalchemy import func, select
 
 from app.imports.tables import import_keys
-from app.learners.tables import events, learners
+from app.learners.tables import events, learner_search, learners
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
-from app.platform.database import Database
+from app.platform.database import Database, instant_text
 from tests.conftest import Api
 
 State = dict[str, list[dict[str, Any]]]
@@ -25,6 +25,8 @@ FACTS = (
     "sessions_valid_from",
     "version",
 )
+# Those of the facts and of the events that a change sets to the instant at which it is made.
+INSTANTS = ("deactivated_at", "first_accessed_at", "sessions_valid_from", "occurred_at")
 
 
 async def another(api: Api) -> Api:
@@ -34,7 +36,7 @@ async def another(api: Api) -> Api:
 
 
 async def stored_state(database: Database, organization_id: int) -> State:
-    """Every row of the organization's learners and events, and of its operations and their parts."""
+    """Every row of the organization's learners, of what finds them, of their events, and of all operations."""
     numbers = select(operations.c.number).where(operations.c.organization_id == organization_id)
     ids = select(operations.c.id).where(operations.c.organization_id == organization_id)
     statements = {
@@ -42,6 +44,9 @@ async def stored_state(database: Database, organization_id: int) -> State:
         "learners": select(*(column for column in learners.c if column.computed is None))
         .where(learners.c.organization_id == organization_id)
         .order_by(learners.c.id),
+        "texts": select(learner_search.c.learner_id, learner_search.c.text)
+        .where(learner_search.c.organization_id == organization_id)
+        .order_by(learner_search.c.learner_id),
         "events": select(events)
         .where(events.c.organization_id == organization_id)
         .order_by(events.c.learner_id, events.c.version),
@@ -71,21 +76,26 @@ async def stored_state(database: Database, organization_id: int) -> State:
 def comparable(state: State) -> dict[str, Any]:
     """The state without ids and positions: equal where the same work was done, wherever and in whatever pieces."""
     names = {row["id"]: row["username"] for row in state["learners"]}
+    places = {row["id"]: place for place, row in enumerate(state["operations"])}
+    numbers = {row["number"]: place for place, row in enumerate(state["operations"])}
     return {
         "learners": {row["username"]: [row[name] for name in FACTS] for row in state["learners"]},
+        "texts": {names[row["learner_id"]]: row["text"] for row in state["texts"]},
         "events": {
             (names[row["learner_id"]], row["version"]): [
                 row[name] for name in ("type", "occurred_at", "reason", "before", "after")
             ]
-            + [row["operation_id"] is not None, row["actor"]["kind"]]
+            + [places.get(row["operation_id"], row["operation_id"]), row["actor"]["kind"]]
             for row in state["events"]
         },
         "operations": [
             [row[name] for name in ("kind", "state", "cursor", "done", "total", "counts", "problem")]
+            + [places.get(row[name], row[name]) for name in ("reverts", "reverted_by")]
             for row in state["operations"]
         ],
         "outcomes": sorted(
             (
+                numbers[row["operation_number"]],
                 row["line"] or 0,
                 row["username"] or "",
                 names.get(row["learner_id"]) or "",
@@ -94,6 +104,32 @@ def comparable(state: State) -> dict[str, Any]:
             )
             for row in state["outcomes"]
         ),
+    }
+
+
+def timeless(state: State) -> State:
+    """The state of a run whose clock went on, with each instant told by the version that its learner had from then.
+
+    An instant at which no event of the learner occurred stays what it is.
+    """
+    versions = {
+        (row["learner_id"], instant_text(row["occurred_at"])): row["version"] for row in state["events"]
+    }
+
+    def told(learner_id: str, facts: dict[str, Any]) -> dict[str, Any]:
+        instants = {name: facts[name] for name in INSTANTS if facts.get(name) is not None}
+        return facts | {
+            name: versions.get((learner_id, each if isinstance(each, str) else instant_text(each)), each)
+            for name, each in instants.items()
+        }
+
+    return state | {
+        "learners": [told(row["id"], row) for row in state["learners"]],
+        "events": [
+            told(row["learner_id"], row)
+            | {name: told(row["learner_id"], row[name]) for name in ("before", "after")}
+            for row in state["events"]
+        ],
     }
 
 

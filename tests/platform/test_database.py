@@ -1,19 +1,21 @@
 """The database: transactions that lose a race and try again, reads of one state, types alike on both."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.platform.bulk_rows import insert_rows
 from app.platform.database import (
     Database,
     Id,
@@ -21,10 +23,12 @@ from app.platform.database import (
     driver_url,
     instant_as_text,
     instant_text,
+    is_unavailable,
 )
 from app.platform.ids import new_id
 from tests.conftest import NOON, Service
 from tests.postgres import PostgresServer
+from tests.relay import Relay
 
 pytestmark = pytest.mark.anyio
 
@@ -430,6 +434,55 @@ async def test_connections_that_cannot_be_made_are_errors_of_the_database(postgr
             async with database.read():
                 pass
         await database.close()
+
+
+async def write_many(database: Database) -> None:
+    """By COPY, which is the driver's own."""
+    rows = [(number, 0) for number in range(100)]
+    await database.write(lambda connection: insert_rows(connection, things, ("number", "value"), rows))
+
+
+async def read_one(database: Database) -> None:
+    await numbers(database)
+
+
+async def read_many(database: Database) -> None:
+    """In portions, each of which is fetched by itself."""
+    statement = text("SELECT generate_series(1, 100)")
+    async with (
+        database.snapshot() as connection,
+        connection.stream(statement, execution_options={"yield_per": 10}) as stream,
+    ):
+        async for _ in stream.partitions():
+            pass
+
+
+@pytest.mark.parametrize("work", [write_many, read_one, read_many])
+@pytest.mark.parametrize("connected", ["before", "for this"])
+async def test_whichever_message_is_not_answered_it_is_the_database_that_is_away(
+    postgresql: Database, work: Callable[[Database], Awaitable[None]], connected: str
+):
+    with Relay(postgresql.libpq_url) as relay:
+        for passing in count():
+            database = Database(relay.url)
+            if connected == "before":
+                await numbers(database)
+            relay.lose_answer(passing, to=b"")
+            caught: Exception | None = None
+            try:
+                await work(database)
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                caught = error
+            has_lost = relay.has_lost
+            relay.forget()
+            await database.close()
+            assert caught is None or (has_lost and is_unavailable(caught)), (
+                f"message {passing + 1}: {caught!r}"
+            )
+            await postgresql.write(lambda connection: connection.execute(delete(things)))
+            if not has_lost:
+                break
+    assert passing > 3
 
 
 async def test_a_connection_compiles_no_queries_and_says_whose_it_is(postgresql: Database):
