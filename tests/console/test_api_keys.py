@@ -247,7 +247,7 @@ def test_only_administrators_see_keys_and_the_organization(portal: Portal, signe
     portal.create_of_each_status()
     page = signed_in("learners:read", "learners:write", place=PLACE).page
     expect(page.get_by_role("heading", name="User Management")).to_be_visible()
-    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["User Management"])
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["User Management", "Operations"])
 
 
 def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
