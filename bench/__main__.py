@@ -5,13 +5,13 @@ import asyncio
 import os
 import platform
 
-from bench import access, imports, many, pages, plans
+from bench import access, console, imports, many, pages, plans
 from bench.databases import KINDS, Databases, databases, new_organization, opened, server_version
 from bench.population import gather_statistics, populate
 
 _LEARNERS = 1_000_000
 _ROWS = 100_000
-_BENCHMARKS = ("plans", "pages", "import", "many", "access")
+_BENCHMARKS = ("plans", "pages", "import", "many", "access", "console")
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *_BENCHMARKS])
     parser.add_argument("--database", default="both", choices=[*KINDS, "both"])
     parser.add_argument(
-        "--learners", type=int, default=_LEARNERS, help="in plans, pages and many (%(default)s)"
+        "--learners", type=int, default=_LEARNERS, help="in plans, pages, many and console (%(default)s)"
     )
     parser.add_argument("--rows", type=int, default=_ROWS, help="in import and access (%(default)s)")
     options = parser.parse_args()
@@ -40,6 +40,8 @@ def main() -> None:
                 many.measure(fresh, options.learners)
             if "access" in wants:
                 access.measure(fresh, options.rows)
+            if "console" in wants:
+                console.measure(fresh, options.learners)
 
 
 async def _lists(fresh: Databases, learners: int, wants: set[str]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,19 +21,10 @@ from app.organizations.api_keys import Scope
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
+from tests.chromium import ARGUMENTS, find_chromium
 from tests.conftest import say_missing
 from tests.processes import Server, server
 
-# What a browser does besides showing the page; the first is for running as root.
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _PATIENCE_MILLISECONDS = 20_000
 _slugs = count(1)
 
@@ -42,7 +32,7 @@ _slugs = count(1)
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The system's browser."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = find_chromium()
     if path is None:
         missing = "Chromium: the console was not tested; `apt-get install chromium` brings it."
         if os.environ.get("CI"):
@@ -56,7 +46,7 @@ def chromium() -> str:
 def browser(chromium: str) -> Iterator[Browser]:
     """A browser for each module: while it runs, its event loop stands in the way of asynchronous tests."""
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield running
         running.close()
 
