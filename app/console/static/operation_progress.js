@@ -224,10 +224,11 @@ function isRevertible({ dry_run, state, counts, reverted_by }) {
   return !dry_run && state !== "refused" && hasChanged && reverted_by === null && may("learners:bulk");
 }
 
-/** @param {Operation} operation @param {string} outcome @param {number} count */
-function countText({ dry_run }, outcome, count) {
+/** In a dry run, and where it was refused, it is what would have been. @param {Operation} operation @param {string} outcome @param {number} count */
+function countText({ dry_run, state }, outcome, count) {
   const would = `outcome.would.${outcome}`;
-  return t(dry_run && has(would) ? would : `outcome.${outcome}`, { count });
+  const isSupposed = dry_run || state === "refused";
+  return t(isSupposed && has(would) ? would : `outcome.${outcome}`, { count });
 }
 
 /** @param {{line: number | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome */
