@@ -269,6 +269,8 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     expect(page.get_by_role("button", name="I have stored it")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
+    # Once the list has come again; before, there is nothing to go on to.
+    expect(page.get_by_role("button", name="Revoke night feed")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Revoke night feed")).to_be_focused()
     page.keyboard.press("Enter")
