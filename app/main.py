@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from sqlalchemy.exc import SQLAlchemyError
 
 import app.access.router
+import app.console.router
 import app.imports.problems
 import app.imports.router
 import app.learners.problems
@@ -109,6 +110,7 @@ def create_app(
         app.access.router.router,
         app.imports.router.router,
         app.organizations.router.router,
+        app.console.router.router,
         app.platform.service_routes.router,
         app.platform.metrics.router,
     ):

@@ -6,13 +6,13 @@ import os
 import platform
 import sys
 
-from bench import access, imports, kills, many, pages, plans
+from bench import access, console, imports, kills, many, pages, plans
 from bench.databases import KINDS, Databases, databases, new_organization, opened, server_version
 from bench.population import gather_statistics, populate
 
 _LEARNERS = 1_000_000
 _ROWS = 100_000
-_BENCHMARKS = ("plans", "pages", "import", "many", "access")
+_BENCHMARKS = ("plans", "pages", "import", "many", "access", "console")
 _KILLS = "kills"
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *_BENCHMARKS, _KILLS])
     parser.add_argument("--database", default="both", choices=[*KINDS, "both"])
     parser.add_argument(
-        "--learners", type=int, default=_LEARNERS, help="in plans, pages and many (%(default)s)"
+        "--learners", type=int, default=_LEARNERS, help="in plans, pages, many and console (%(default)s)"
     )
     parser.add_argument("--rows", type=int, default=_ROWS, help="in import, access and kills (%(default)s)")
     parser.add_argument("--rounds", type=int, default=4, help="in kills, on each database (%(default)s)")
@@ -53,6 +53,8 @@ def main() -> None:
                 many.measure(fresh, options.learners)
             if "access" in wants:
                 access.measure(fresh, options.rows)
+            if "console" in wants:
+                console.measure(fresh, options.learners)
 
 
 async def _lists(fresh: Databases, learners: int, wants: set[str]) -> None:

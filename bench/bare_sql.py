@@ -1,4 +1,7 @@
-"""What an import stores, by the driver alone: the same tables and transactions, with every value made beforehand."""
+"""The least SQL of an import, by the driver alone: staging, look-ups, learners, events, outcomes.
+
+In the same tables and transactions as the service's; every value is made before the clock goes on.
+"""
 
 import asyncio
 import sqlite3
@@ -21,6 +24,7 @@ from app.platform.clock import SystemClock
 from app.platform.database import instant_text
 from app.platform.ids import new_id
 from bench.databases import opened
+from bench.rosters import roster_row
 
 Rows = list[tuple[Any, ...]]
 
@@ -34,7 +38,7 @@ _COLUMNS = {
         *("actor", "operation_id", "reason", "before", "after"),
     ),
     "operation_outcomes": ("operation_number", "item", "outcome", "learner_id", "username", "line"),
-    "import_keys": ("operation_number", "is_rehearsal", "kind", "key", "line"),
+    "operation_chunks": ("operation_id", "number", "first_item", "items", "content"),
 }
 
 
@@ -50,8 +54,11 @@ class Driver(Protocol):
     async def index_texts(self, first: int) -> None:
         """Make the texts from this one on searchable."""
 
-    async def lock(self, keys: Sequence[str]) -> None:
-        """Read the learners with these usernames, and lock them."""
+    async def read_stage(self, operation_id: str, number: int) -> None:
+        """Read a staged chunk."""
+
+    async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
+        """Read the learners with these usernames or external ids, and lock them."""
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
         """Set what a deactivation sets."""
@@ -74,19 +81,28 @@ class Postgresql:
     async def index_texts(self, first: int) -> None:
         """Its index keeps itself."""
 
-    async def lock(self, keys: Sequence[str]) -> None:
+    async def read_stage(self, operation_id: str, number: int) -> None:
         """See Driver."""
         await self.connection.fetch(
-            "SELECT * FROM learners WHERE organization_id = $1 AND username_key = ANY($2) ORDER BY id FOR UPDATE",
+            "SELECT * FROM operation_chunks WHERE operation_id = $1 AND number = $2", operation_id, number
+        )
+
+    async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
+        """See Driver."""
+        await self.connection.fetch(
+            "SELECT * FROM learners WHERE organization_id = $1"
+            " AND (username_key = ANY(ARRAY(SELECT unnest($2::text[])))"
+            " OR external_id = ANY(ARRAY(SELECT unnest($3::text[])))) ORDER BY id FOR UPDATE",
             _ORGANIZATION,
-            keys,
+            usernames,
+            external_ids,
         )
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
         """See Driver."""
         await self.connection.execute(
             "UPDATE learners SET deactivated_at = $3, sessions_valid_from = $3, updated_at = $3,"
-            " version = version + 1 WHERE organization_id = $1 AND id = ANY($2)",
+            " version = version + 1 WHERE organization_id = $1 AND id = ANY(ARRAY(SELECT unnest($2::uuid[])))",
             _ORGANIZATION,
             ids,
             at,
@@ -120,12 +136,21 @@ class Sqlite:
             (first,),
         )
 
-    async def lock(self, keys: Sequence[str]) -> None:
+    async def read_stage(self, operation_id: str, number: int) -> None:
         """See Driver."""
         self.connection.execute(
-            "SELECT * FROM learners WHERE organization_id = ?"
-            " AND username_key IN (SELECT value FROM json_each(?)) ORDER BY id",
-            (_ORGANIZATION, orjson.dumps(keys).decode()),
+            "SELECT * FROM operation_chunks WHERE operation_id = ? AND number = ?", (operation_id, number)
+        ).fetchall()
+
+    async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
+        """See Driver."""
+        self.connection.execute(
+            "SELECT * FROM learners WHERE organization_id = ?1 AND id IN"
+            " (SELECT id FROM learners WHERE organization_id = ?1"
+            " AND username_key IN (SELECT value FROM json_each(?2))"
+            " UNION SELECT id FROM learners WHERE organization_id = ?1"
+            " AND external_id IN (SELECT value FROM json_each(?3))) ORDER BY id",
+            (_ORGANIZATION, orjson.dumps(usernames).decode(), orjson.dumps(external_ids).decode()),
         ).fetchall()
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
@@ -136,6 +161,17 @@ class Sqlite:
             " version = version + 1 WHERE organization_id = ? AND id = ?",
             [(text, text, text, _ORGANIZATION, learner_id) for learner_id in ids],
         )
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What is stored of some thousand rows, and by which keys their learners are looked up."""
+
+    staged: tuple[Any, ...]
+    usernames: list[str]
+    external_ids: list[str]
+    tables: dict[str, Rows]
+    changed: list[str]
 
 
 class BareSql:
@@ -161,27 +197,38 @@ class BareSql:
         return asyncio.run(self._run(all_new=False))
 
     async def _run(self, *, all_new: bool) -> float:
-        chunks = [
-            self._prepare(first, self._learners[first : first + self._at_once], all_new=all_new)
-            for first in range(0, len(self._learners), self._at_once)
-        ]
+        operation = new_id(self._now)
+        seconds = 0.0
         async with self._connected() as driver:
-            started = perf_counter()
-            for place, (tables, keys, ids) in enumerate(chunks):
-                async with driver.transaction():
-                    await driver.lock(keys)
-                    for table, rows in tables.items():
-                        await driver.insert(table, rows)
-                    if all_new:
-                        await driver.index_texts(place * self._at_once)
-                    else:
-                        await driver.deactivate(ids, self._now)
-            return perf_counter() - started
+            for number, first in enumerate(range(0, len(self._learners), self._at_once)):
+                chunk = self._prepare(
+                    operation, number, self._learners[first : first + self._at_once], all_new=all_new
+                )
+                started = perf_counter()
+                await self._run_chunk(driver, operation, number, chunk, all_new=all_new)
+                seconds += perf_counter() - started
+        return seconds
+
+    async def _run_chunk(
+        self, driver: Driver, operation: str, number: int, chunk: _Chunk, *, all_new: bool
+    ) -> None:
+        async with driver.transaction():
+            await driver.insert("operation_chunks", [chunk.staged])
+        await driver.read_stage(operation, number)
+        async with driver.transaction():
+            await driver.lock(chunk.usernames, chunk.external_ids)
+            for table, rows in chunk.tables.items():
+                await driver.insert(table, rows)
+            if all_new:
+                await driver.index_texts(number * self._at_once)
+            else:
+                await driver.deactivate(chunk.changed, self._now)
 
     def _prepare(
-        self, first: int, learners: Sequence[Learner], *, all_new: bool
-    ) -> tuple[dict[str, Rows], list[str], list[str]]:
+        self, operation_id: str, number: int, learners: Sequence[Learner], *, all_new: bool
+    ) -> _Chunk:
         operation = _OPERATION if all_new else _OPERATION + 1
+        first = number * self._at_once
         changes = [self._change(learner, all_new=all_new) for learner in learners[not all_new :: 2 - all_new]]
         changed = {change.after.id for change in changes}
         outcome = "created" if all_new else "changed"
@@ -198,9 +245,6 @@ class BareSql:
                 )
                 for place, learner in enumerate(learners)
             ],
-            "import_keys": [
-                (operation, False, 0, learner.id, first + place + 2) for place, learner in enumerate(learners)
-            ],
         }
         if all_new:
             tables["learners"] = [stored_row(_ORGANIZATION, learner) for learner in learners]
@@ -209,7 +253,14 @@ class BareSql:
             ]
         if self._is_sqlite:
             tables = {table: [tuple(map(_for_sqlite, row)) for row in rows] for table, rows in tables.items()}
-        return tables, [learner.username.lower() for learner in learners], sorted(changed)
+        cells = [(first + place + 2, roster_row(learner, "")) for place, learner in enumerate(learners)]
+        return _Chunk(
+            staged=(operation_id, number, first, len(learners), orjson.dumps(cells)),
+            usernames=[learner.username.lower() for learner in learners],
+            external_ids=[learner.external_id for learner in learners if learner.external_id is not None],
+            tables=tables,
+            changed=sorted(changed),
+        )
 
     def _change(self, learner: Learner, *, all_new: bool) -> Change:
         if all_new:

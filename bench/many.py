@@ -162,7 +162,7 @@ async def _deactivate_on_postgresql(url: str) -> float:
     driver = await asyncpg.connect(url)
     now = SystemClock().now()
     dialect = {
-        "chosen": f"organization_id = {_ORGANIZATION} AND id = ANY($1::uuid[])",
+        "chosen": f"organization_id = {_ORGANIZATION} AND id = ANY(ARRAY(SELECT unnest($1::uuid[])))",
         "new_id": "gen_random_uuid()",
         "now": f"'{instant_text(now)}'::timestamptz",
     }

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.imports.service import CHUNK_ROWS
 from app.learners.filters import LearnerFilter
+from app.learners.learner import Learner, username_key
 from app.learners.repository import Sort
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
@@ -120,7 +122,22 @@ async def _questions(roll: Roll, *, pages_only: bool) -> dict[str, Question]:
         questions[f"total of {name}"] = partial(Roll.count, wanted=wanted)
         questions[f"status-counts of {name}"] = partial(Roll.status_counts, wanted=wanted)
         questions[f"bulk selection of {name}"] = partial(Roll.select_all, wanted=wanted)
-    return questions
+    return questions | _chunk_questions(
+        [learner for learner, _ in await roll.page(everyone, default, limit=CHUNK_ROWS)]
+    )
+
+
+def _chunk_questions(chunk: list[Learner]) -> dict[str, Question]:
+    usernames = {username_key(learner.username) for learner in chunk}
+    external_ids = {learner.external_id for learner in chunk if learner.external_id is not None}
+    absent = {f"nobody.{number}" for number in range(CHUNK_ROWS)}
+    by_keys = Roll.lock_by_keys
+    return {
+        "an import's chunk": partial(by_keys, usernames=usernames, external_ids=external_ids),
+        "an import's chunk, all new": partial(by_keys, usernames=absent, external_ids=absent),
+        "an import's chunk of usernames": partial(by_keys, usernames=usernames, external_ids=()),
+        "a bulk action's chunk": partial(Roll.lock_many, ids=[learner.id for learner in chunk]),
+    }
 
 
 async def _explain(database: Database, roll: Roll, question: Question, *, keeps: bool) -> Plan:

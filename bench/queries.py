@@ -1,6 +1,6 @@
 """What is asked of a list of learners: each filter, each order, each end, as calls of the repository."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Status
-from app.learners import repository
+from app.learners import bulk_sql, repository
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
 from app.learners.repository import SORT_COLUMNS, Sort
@@ -28,7 +28,7 @@ class Roll:
     today: date
 
     async def page(
-        self, wanted: LearnerFilter, sort: Sort, after: Sequence[Any] | None = None
+        self, wanted: LearnerFilter, sort: Sort, after: Sequence[Any] | None = None, limit: int = LIMIT
     ) -> list[tuple[Learner, list[Any]]]:
         """As the router asks for it: one more than is shown."""
         return await repository.page(
@@ -38,13 +38,23 @@ class Roll:
             self.today,
             sort=sort,
             after=after,
-            limit=LIMIT + 1,
+            limit=limit + 1,
         )
 
     async def before_last_page(self, wanted: LearnerFilter, sort: Sort) -> Sequence[Any] | None:
         """The position after which the last full page begins; None where all fit on one."""
         backwards = await self.page(wanted, Sort(sort.key, descending=not sort.descending))
         return backwards[-1][1] if len(backwards) > LIMIT else None
+
+    async def lock_by_keys(self, usernames: Collection[str], external_ids: Collection[str]) -> list[Learner]:
+        """As an import asks for the learners that the rows of a chunk name."""
+        return await repository.lock_by_keys(
+            self.connection, self.organization_id, usernames=usernames, external_ids=external_ids
+        )
+
+    async def lock_many(self, ids: Collection[str]) -> set[str]:
+        """As a bulk action does for a chunk."""
+        return await bulk_sql.lock_many(self.connection, self.organization_id, ids)
 
     async def count(self, wanted: LearnerFilter) -> int:
         """As include=total asks."""

@@ -25,18 +25,23 @@ def write_roster(path: Path, learners: Iterable[Learner], deactivated: str = "")
         writer = csv.writer(file)
         writer.writerow(_HEADER)
         writer.writerows(
-            (
-                learner.username,
-                learner.external_id,
-                learner.email,
-                learner.first_name,
-                learner.last_name,
-                deactivated if place % 2 else "",
-                learner.account.expires_on,
-            )
-            for place, learner in enumerate(learners)
+            roster_row(learner, deactivated if place % 2 else "") for place, learner in enumerate(learners)
         )
     return path
+
+
+def roster_row(learner: Learner, active: str) -> tuple[str, ...]:
+    """The cells of a learner, with this in the column Active."""
+    expires_on = learner.account.expires_on
+    return (
+        learner.username,
+        learner.external_id or "",
+        learner.email or "",
+        learner.first_name or "",
+        learner.last_name or "",
+        active,
+        "" if expires_on is None else expires_on.isoformat(),
+    )
 
 
 @dataclass(frozen=True)

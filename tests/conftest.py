@@ -36,6 +36,11 @@ _slugs = count(1)
 _missing: list[str] = []
 
 
+def say_missing(what: str) -> None:
+    """Have this said at the end of the run, loudly."""
+    _missing.append(what)
+
+
 @dataclass
 class FixedClock:
     """A clock that stands until a test moves it."""
@@ -162,7 +167,7 @@ def postgres() -> Iterator[PostgresServer]:
     except PostgresMissing as error:
         if os.environ.get("CI"):
             raise
-        _missing.append(f"PostgreSQL: {error}")
+        say_missing(f"PostgreSQL: {error}")
         pytest.skip("no PostgreSQL")
     yield server
     server.stop()

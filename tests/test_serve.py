@@ -97,8 +97,9 @@ def test_a_first_start_shows_a_key_and_the_addresses_and_later_ones_do_not(
     try:
         running.start()
         address = f"http://localhost:{running.port}"
-        assert f"API   {address}\n" in running.stdout
-        assert f"docs  {address}/docs\n" in running.stdout
+        assert f"console  {address}/console/\n" in running.stdout
+        assert f"API      {address}\n" in running.stdout
+        assert f"docs     {address}/docs\n" in running.stdout
         secret = running.secret
         assert is_well_formed(secret)
         assert running.stdout.count("rollcall_") == 1
@@ -106,6 +107,7 @@ def test_a_first_start_shows_a_key_and_the_addresses_and_later_ones_do_not(
             me = client.get("/me").json()
             assert (me["organization"]["slug"], me["scopes"]) == ("default", ["admin"])
             assert client.get("/docs").status_code == 200
+            assert client.get("/console/").status_code == 200
         # Only this machine's own address is listened on.
         with socket.socket() as other:
             assert other.connect_ex(("127.0.0.2", running.port)) != 0

@@ -36,6 +36,8 @@ OPEN = {
     "/docs/oauth2-redirect",
     "/problems",
     "/problems/{code}",
+    "/console",
+    "/console/{path:path}",
 }
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -127,7 +129,8 @@ def test_everything_is_in_the_document_but_what_only_a_browser_wants(app, operat
         for method in route.methods or ()
         if method != "HEAD"
     }
-    hidden = {("GET", path) for path in ("/", "/openapi.json", "/docs", "/docs/oauth2-redirect")}
+    pages = ("/", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/console", "/console/{path:path}")
+    hidden = {("GET", path) for path in pages}
     assert {(method, path) for method, path, _ in operations} == routes - hidden
 
 

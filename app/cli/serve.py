@@ -58,7 +58,9 @@ def serve(
     _require_free(host, port)
     secret = asyncio.run(_prepare_to_serve())
     address = f"http://{_shown_host(host)}:{port}"
-    typer.echo(f"Rollcall {__version__}\n  API   {address}\n  docs  {address}/docs")
+    typer.echo(
+        f"Rollcall {__version__}\n  console  {address}/console/\n  API      {address}\n  docs     {address}/docs"
+    )
     if secret is not None:
         typer.echo(f"\nThe first API key (scope admin), shown only now:\n{secret}\n")
     sys.stdout.flush()

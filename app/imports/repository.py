@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
 from app.operations.operation import Operation
-from app.platform.bulk_rows import delete_some, insert_rows, is_one_of, one_by_one
+from app.platform.bulk_rows import delete_some, insert_rows, looked_up, one_by_one
 
 _COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
 
@@ -46,10 +46,12 @@ async def find_lines(
     """The lines on which the pass had these keys before."""
     if not keys:
         return {}
-    statement = select(import_keys.c.key, import_keys.c.line).where(
-        _of(operation),
-        import_keys.c.kind == kind,
-        is_one_of(import_keys.c.key, keys, connection.dialect.name),
+    statement = looked_up(
+        [import_keys.c.key, import_keys.c.line],
+        [_of(operation), import_keys.c.kind == kind],
+        import_keys.c.key,
+        keys,
+        connection.dialect.name,
     )
     return {row.key: row.line for row in await connection.execute(statement)}
 

@@ -13,8 +13,8 @@ from sqlalchemy import (
     String,
     func,
     literal,
-    or_,
     select,
+    true,
     tuple_,
     union,
     union_all,
@@ -32,7 +32,7 @@ from app.learners.learner import (
     username_key,
 )
 from app.learners.tables import EVENT_FIELDS, events, learners
-from app.platform.bulk_rows import is_one_of
+from app.platform.bulk_rows import is_one_of, looked_up
 
 _COLUMNS = [
     learners.c[name]
@@ -141,29 +141,33 @@ async def lock_by_keys(
     dialect = connection.dialect.name
     own = learners.c.organization_id == organization_id
     named = [
-        own & is_one_of(column, values, dialect)
-        for column, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
+        looked_up([learners.c.id], [own], key, values, dialect)
+        for key, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
         if values
     ]
     if not named:
         return []
     if dialect == "sqlite":
-        # For either of two keys it would go through the whole organization; each has its index.
-        ids = union(*(select(learners.c.id).where(condition) for condition in named))
-        named = [own & learners.c.id.in_(ids)]
-    statement = select(*_COLUMNS).where(or_(*named)).order_by(learners.c.id).with_for_update()
-    return [_learner(row) for row in await connection.execute(statement)]
+        statement = select(*_COLUMNS).where(own, learners.c.id.in_(union(*named))).order_by(learners.c.id)
+    else:
+        ids = union(*named).subquery()
+        ordered = select(ids.c.id).order_by(ids.c.id).subquery()
+        locked = select(*_COLUMNS).where(own, learners.c.id == ordered.c.id).with_for_update().lateral()
+        statement = select(*locked.c).select_from(ordered).join(locked, true())
+    return [_learner(row) for row in (await connection.execute(statement)).all()]
 
 
 async def find_ids_by_username(
     connection: AsyncConnection, organization_id: int, usernames: Collection[str]
 ) -> dict[str, str]:
     """The ids of the learners with these usernames, by folded username."""
-    statement = select(learners.c.username_key, learners.c.id).where(
-        learners.c.organization_id == organization_id,
-        is_one_of(
-            learners.c.username_key, {username_key(name) for name in usernames}, connection.dialect.name
-        ),
+    key = learners.c.username_key
+    statement = looked_up(
+        [key, learners.c.id],
+        [learners.c.organization_id == organization_id],
+        key,
+        {username_key(name) for name in usernames},
+        connection.dialect.name,
     )
     return {row.username_key: row.id for row in await connection.execute(statement)}
 
@@ -172,9 +176,13 @@ async def find_ids_by_external_id(
     connection: AsyncConnection, organization_id: int, external_ids: Collection[str]
 ) -> dict[str, str]:
     """The ids of the learners with exactly these external ids, by external id."""
-    statement = select(learners.c.external_id, learners.c.id).where(
-        learners.c.organization_id == organization_id,
-        is_one_of(learners.c.external_id, external_ids, connection.dialect.name),
+    key = learners.c.external_id
+    statement = looked_up(
+        [key, learners.c.id],
+        [learners.c.organization_id == organization_id],
+        key,
+        external_ids,
+        connection.dialect.name,
     )
     return {row.external_id: row.id for row in await connection.execute(statement)}
 
@@ -332,10 +340,12 @@ async def _created_after(
     """Which of these learners were created by a later event than the one at this position."""
     if not learner_ids:
         return set()
-    statement = select(events.c.learner_id).where(
-        is_one_of(events.c.learner_id, learner_ids, connection.dialect.name),
-        events.c.version == 1,
-        events.c.position > position,
+    statement = looked_up(
+        [events.c.learner_id],
+        [events.c.version == 1, events.c.position > position],
+        events.c.learner_id,
+        learner_ids,
+        connection.dialect.name,
     )
     return set((await connection.execute(statement)).scalars())
 
@@ -399,9 +409,12 @@ async def find_with_last_change(
         )
         .scalar_subquery()
     )
-    statement = select(*_COLUMNS, before).where(
-        learners.c.organization_id == organization_id,
-        is_one_of(learners.c.id, learner_ids, connection.dialect.name),
+    statement = looked_up(
+        [*_COLUMNS, before.label("before")],
+        [learners.c.organization_id == organization_id],
+        learners.c.id,
+        learner_ids,
+        connection.dialect.name,
     )
     return [(_learner(row), row[len(_COLUMNS)]) for row in await connection.execute(statement)]
 

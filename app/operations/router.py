@@ -323,14 +323,14 @@ async def list_outcomes(
     operation = await _get(runner.database, principal, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
         raise outcomes_removed()
-    wanted = () if outcome is None else (OutcomeName(outcome),)
+    wanted = sorted(set(map(OutcomeName, outcome or ())))
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
             report.stream_report(runner.database, operation, runner.workers[operation.kind], wanted),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="outcomes.csv"'},
         )
-    cursor_of = [operation.id, "outcomes", outcome]
+    cursor_of = [operation.id, "outcomes", wanted]
     position = decode_cursor(cursor_of, cursor, (int,))
     async with runner.database.read() as connection:
         found = await repository.list_outcomes(

@@ -203,8 +203,10 @@ class OutcomeDocument(BaseModel):
 
 
 OutcomeFilter = Annotated[
-    Literal["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"] | None,
-    Field(description="Only these outcomes."),
+    list[Literal["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"]] | None,
+    Field(
+        max_length=len(OutcomeName), description="Only these outcomes. Repeatable.", examples=[["refused"]]
+    ),
 ]
 
 

@@ -12,6 +12,7 @@ import orjson
 from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
 from sqlalchemy import (
     ARRAY,
+    BindParameter,
     Column,
     ColumnElement,
     Exists,
@@ -21,10 +22,12 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    column,
     delete,
     func,
     insert,
     select,
+    true,
     tuple_,
     update,
 )
@@ -38,6 +41,20 @@ Values = Sequence[Any]
 
 # Below this an ordinary INSERT or UPDATE costs less than setting up COPY or arrays.
 _FEW = 20
+
+
+async def expect_many_rows(connection: AsyncConnection) -> None:
+    """Have PostgreSQL plan the statements of this transaction for thousands of rows in tables of any size.
+
+    Each anew: a plan that was kept from when a table was small goes through all of it. And with an index as the
+    likelier way: for a few thousand rows of a million, the usual cost of a page that is not the next one makes the
+    whole table seem cheaper.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql(
+            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true),"
+            " set_config('random_page_cost', '1.1', true)"
+        )
 
 
 async def insert_rows(
@@ -169,11 +186,31 @@ def one_by_one(subquery: Select[Any]) -> Exists:
 def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:
     """`column IN (values)` with one parameter, however many values there are."""
     if dialect == "postgresql":
-        # As an array of unknown length: for a few thousand values that it can count, the planner goes through
-        # all of a table, where to look each of them up in the index takes a fraction of that.
-        listed = select(func.unnest(bindparam(None, list(values), type_=ARRAY(column.type))))
-        return column == any_(func.array(listed.scalar_subquery(), type_=ARRAY(column.type)))
+        return column == any_(_array(column, values))
     each = func.json_each(bindparam(None, orjson.dumps(list(values)).decode(), type_=Text)).table_valued(
         "value"
     )
     return column.in_(select(each.c.value))
+
+
+def looked_up(
+    columns: Sequence[ColumnElement[Any]],
+    conditions: Sequence[ColumnElement[bool]],
+    key: Column[str],
+    values: Collection[str],
+    dialect: str,
+) -> Select[Any]:
+    """A query for `columns` of the rows that have one of these values as `key`, which is unique under `conditions`.
+
+    By one look into the key's index for each value, whatever the planner believes: with thousands of values, or
+    without statistics, it would rather go through the whole table, in an import once for each chunk.
+    """
+    if dialect == "sqlite":
+        return select(*columns).where(*conditions, is_one_of(key, values, dialect))
+    each = func.unnest(_array(key, values)).table_valued(column("value", key.type)).render_derived()
+    found = select(*columns).where(*conditions, key == each.c.value).limit(1).lateral()
+    return select(*found.c).select_from(each).join(found, true())
+
+
+def _array(column: ColumnElement[Any], values: Collection[str]) -> BindParameter[Any]:
+    return bindparam(None, list(values), type_=ARRAY(column.type))

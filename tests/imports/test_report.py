@@ -78,6 +78,8 @@ async def test_outcomes_can_be_filtered(api):
         outcomes = await all_outcomes(api, operation, outcome=wanted, limit=1)
         assert [each["line"] for each in outcomes] == lines
         assert {each["outcome"] for each in outcomes} <= {wanted}
+    rejected = await all_outcomes(api, operation, outcome=["refused", "invalid", "created"], limit=2)
+    assert [each["line"] for each in rejected] == [2, 3, 5, 6, 7]
 
 
 async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api):
@@ -88,6 +90,7 @@ async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api):
     for foreign, params in (
         (f"/operations/{other['id']}/outcomes", {}),
         (path, {"outcome": "invalid"}),
+        (path, {"outcome": ["invalid", "refused"]}),
         ("/operations", {}),
     ):
         answer = await api.client.get(foreign, params={**params, "cursor": cursor})
@@ -149,6 +152,8 @@ async def test_the_report_can_be_of_some_outcomes_only(api):
     rows = await report(api, operation, outcome="created")
 
     assert [row[0] for row in rows] == ["Username", "a", "c"]
+    rejected = await report(api, operation, outcome=["refused", "invalid"])
+    assert [row[0] for row in rejected] == ["Username", "b", "d", "a"]
 
 
 async def test_the_report_is_a_download_for_those_who_prefer_csv(api):

@@ -1,0 +1,98 @@
+"""`/console/`: the files of the page, which needs no build and no credential; each call that it makes does."""
+
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from app.platform.problems import NOT_FOUND, Problem
+
+_FOLDER = Path(__file__).parent / "static"
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Nothing runs, and nothing is drawn, sent or asked, but what comes from this service itself. The last two leave
+# a script no way to turn text into markup, so that nobody's name is ever taken for a part of the page.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept-Encoding",
+}
+
+router = APIRouter(prefix="/console", include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    compressed: bytes
+    media_type: str
+    etag: str
+
+
+def _read_files() -> dict[str, _File]:
+    """Every file by its path below the folder.
+
+    Read once: nobody's path can then lead anywhere else, and the tags are the same in every process.
+    """
+    return {
+        path.relative_to(_FOLDER).as_posix(): _File(
+            content := path.read_bytes(),
+            # Without the time: the same bytes in every process.
+            gzip.compress(content, mtime=0),
+            _MEDIA_TYPES[path.suffix],
+            # Weak, since both forms of a file have the same (RFC 9110 section 8.8.1).
+            f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
+        )
+        for path in sorted(_FOLDER.rglob("*"))
+        if path.suffix in _MEDIA_TYPES
+    }
+
+
+_FILES = _read_files()
+
+
+@router.get("")
+async def go_to_console(request: Request) -> RedirectResponse:
+    """The address with its slash, below which the page names its files."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/console/")
+
+
+@router.get("/{path:path}")
+async def read_file(request: Request, path: str) -> Response:
+    """One file of the page; its first one where none is named."""
+    file = _FILES.get(path or "index.html")
+    if file is None:
+        raise Problem(NOT_FOUND, "The console has no such file.")
+    headers = {**_HEADERS, "ETag": file.etag}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {file.etag.removeprefix("W/"), "*"}:
+        return Response(status_code=304, headers=headers)
+    if _takes_gzip(request.headers.get("accept-encoding", "")):
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.compressed, media_type=file.media_type, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding (RFC 9110 section 12.5.3) names gzip, other than to refuse it."""
+    for each in accepted.lower().split(","):
+        coding, _, weight = (part.strip() for part in each.partition(";"))
+        if coding in {"gzip", "x-gzip"}:
+            return not re.fullmatch(r"q\s*=\s*0(\.0*)?", weight)
+    return False

@@ -1,0 +1,37 @@
+// @ts-check
+/** The expiration date as a field: a day, or never. */
+import { Problem } from "./api.js";
+import { h } from "./dom.js";
+import { field } from "./form.js";
+import { t } from "./messages.js";
+
+/**
+ * @param {object} options
+ * @param {string} options.label
+ * @param {string | null | undefined} [options.value] undefined = not chosen yet
+ * @param {string} [options.min] the first day to choose
+ */
+export function expirationField({ label, value, min }) {
+  const never = h("input", { type: "checkbox", name: "never", onchange: () => (day.disabled = never.checked) });
+  const day = h("input", { type: "date", min });
+  const dating = field({ name: "expires_on", label, hint: t("expiration.hint"), control: day });
+  dating.append(h("label", { class: "check" }, never, t("expiration.never")));
+  /** @param {string | null | undefined} chosen */
+  const choose = (chosen) => {
+    day.value = chosen ?? "";
+    day.disabled = never.checked = chosen === null;
+  };
+  choose(value);
+  return {
+    element: dating,
+    choose,
+    /** What is chosen: null = never, undefined = nothing. @returns {string | null | undefined} */
+    chosen: () => (never.checked ? null : day.value || undefined),
+  };
+}
+
+/** Said here, since the API would take no date for never. */
+export function missingDate() {
+  const detail = t("expiration.missing");
+  return new Problem({ title: t("expiration.missing.title"), detail, errors: [{ pointer: "/expires_on", detail }] }, document.documentElement.lang);
+}

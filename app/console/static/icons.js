@@ -1,0 +1,18 @@
+// @ts-check
+/** The icons, drawn from the symbols in index.html. They are decoration: what they say stands beside them in words. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @param {"active" | "activated" | "deactivated" | "expired" | "rollcall" | "search" | "close" | "up" | "down" | "both"
+ *   | "warning" | "left" | "right"} name
+ */
+export function icon(name) {
+  const image = document.createElementNS(SVG, "svg");
+  image.setAttribute("class", `icon icon-${name}`);
+  image.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS(SVG, "use");
+  use.setAttribute("href", `#icon-${name}`);
+  image.append(use);
+  return image;
+}

@@ -1,0 +1,438 @@
+"""Import: a file checked first and applied then, the guards asked of the person, and the export of a list."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Download, FilePayload, Page, expect
+
+from tests.console.conftest import Portal, SignIn
+
+HEADER = "Username,First Name,Last Name,Active,Expiration Date\n"
+MIXED = (
+    HEADER + "ada,Ada,King,,\n"
+    "dat,,,Yes,\n"
+    "emre,Emre,Yılmaz,,2035-01-31\n"
+    "chiara,Chiara,Bianchi,No,\n"
+    "bjoern,,,Maybe,\n"
+    "bjoern,,,perhaps,\n"
+)
+
+
+def file_of(text: str, name: str = "roster.csv", media_type: str = "text/csv") -> FilePayload:
+    """A file as a person chooses it."""
+    return {"name": name, "mimeType": media_type, "buffer": text.encode()}
+
+
+def check(page: Page, text: str, **options: Any) -> None:
+    """Choose a file of this text, and have it checked."""
+    page.get_by_label("CSV file").set_input_files(file_of(text, **options))
+    page.get_by_role("button", name="Check the file").click()
+
+
+def rows_of(download: Download) -> list[list[str]]:
+    """What was saved, as rows."""
+    return list(csv.reader(io.StringIO(Path(download.path()).read_text(encoding="utf-8"), newline="")))
+
+
+def operations(portal: Portal) -> list[dict[str, Any]]:
+    """The operations as stored, newest first."""
+    found: list[dict[str, Any]] = portal.client.get("/operations").json()["items"]
+    return found
+
+
+def statuses(portal: Portal) -> dict[str, str]:
+    """Every learner's status by username."""
+    items = portal.client.get("/learners", params={"limit": 1000}).json()["items"]
+    return {each["username"]: each["status"] for each in items}
+
+
+def test_a_file_is_checked_first_and_shows_what_it_would_do(portal: Portal, signed_in: SignIn) -> None:
+    before = portal.create_of_each_status()
+    console = signed_in(place="#/import")
+    page = console.page
+    expect(page.get_by_role("heading", name="Import")).to_be_visible()
+    console.photograph("import")
+    console.check_manners()
+    check(page, MIXED)
+
+    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_focused()
+    expect(page.get_by_text("1 would be created, 1 would be changed")).to_be_visible()
+    groups = page.locator("main details")
+    expect(groups.locator("summary")).to_have_text(
+        ["1 would be created", "1 would be changed", "1 would be refused", "2 invalid"]
+    )
+    expect(groups.nth(0)).to_contain_text("Line 4 emre")
+    expect(groups.nth(1)).to_contain_text("Line 2 ada")
+    expect(groups.nth(2)).to_contain_text("Line 3 dat")
+    expect(groups.nth(2)).to_contain_text("The account expired after 2024-12-31")
+    expect(groups.nth(3).get_by_role("listitem")).to_have_count(2)
+    expect(groups.nth(3)).to_contain_text("'Maybe' is neither.")
+    console.photograph("import-checked")
+    console.check_manners()
+    assert {each: portal.learner(each_before) for each, each_before in before.items()} == before
+    assert len(statuses(portal)) == 4
+
+
+def test_what_was_checked_is_applied_and_the_rejected_rows_are_saved(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    before = portal.create_of_each_status()
+    console = signed_in(place="#/import")
+    page = console.page
+    page.get_by_label("Reason").fill("spring intake")
+    check(page, MIXED)
+    with page.expect_request(lambda request: "dry_run=false" in request.url) as applied:
+        page.get_by_role("button", name="Apply").click()
+    assert re.fullmatch("[0-9a-f]{32}", applied.value.headers["idempotency-key"])
+
+    expect(page.get_by_role("heading", name="What roster.csv did")).to_be_focused()
+    expect(page.get_by_text("1 created, 1 changed, 1 unchanged, 1 refused, 2 invalid")).to_be_visible()
+    expect(page.get_by_role("button", name="Check the file")).to_have_count(0)
+    console.photograph("import-applied")
+    console.check_manners()
+    assert portal.learner(before["active"])["last_name"] == "King"
+    assert statuses(portal)["emre"] == "activated"
+    newest, _ = operations(portal)
+    assert (newest["dry_run"], newest["reason"], newest["state"]) == (False, "spring intake", "succeeded")
+
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download the 3 rejected rows").click()
+    rows = rows_of(saved.value)
+    assert [(row[0], row[-2]) for row in rows[1:]] == [
+        ("dat", "refused"),
+        ("bjoern", "invalid"),
+        ("bjoern", "invalid"),
+    ]
+
+    page.get_by_role("button", name="Import another file").click()
+    expect(page.get_by_label("CSV file")).to_be_focused()
+    expect(page.get_by_label("CSV file")).to_have_value("")
+    expect(page.get_by_role("heading", name="What roster.csv did")).to_have_count(0)
+
+
+def test_an_import_can_be_reverted_once_it_was_said_what_that_would_do(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    before = portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    check(page, MIXED)
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Revert").click()
+    dialog = page.get_by_role("dialog", name="Revert this operation?")
+    expect(dialog.get_by_text("2 would be changed")).to_be_visible()
+    assert statuses(portal)["emre"] == "activated"
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_text("Done: 2 changed")).to_be_focused()
+    dialog.get_by_role("button", name="Close").last.click()
+    assert statuses(portal)["emre"] == "deactivated"
+    assert portal.learner(before["active"])["last_name"] == "Lovelace"
+
+
+def test_a_file_can_be_dropped_anywhere_and_counts_as_csv_whatever_its_type(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    console = signed_in(place="#/import")
+    page = console.page
+    page.get_by_role("heading", name="Import").wait_for()
+    script = """() => {
+      const dragged = new DataTransfer();
+      const type = "application/vnd.ms-excel";
+      dragged.items.add(new File(["Username\\nada\\n"], "dropped.csv", { type }));
+      return dragged;
+    }"""
+    dragged = page.evaluate_handle(script)
+    page.dispatch_event("h1", "dragover", {"dataTransfer": dragged})
+    expect(page.locator(".drop.dragging")).to_be_visible()
+    console.photograph("import-dragging")
+    page.dispatch_event("h1", "drop", {"dataTransfer": dragged})
+    expect(page.locator(".drop.dragging")).to_have_count(0)
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("heading", name="What dropped.csv did")).to_be_visible()
+    expect(page.get_by_text("Done: 1 created")).to_be_visible()
+    assert statuses(portal) == {"ada": "activated"}
+
+
+def test_the_options_are_sent_as_chosen(portal: Portal, signed_in: SignIn) -> None:
+    dat = portal.create_of_each_status()["deactivated"]
+    page = signed_in(place="#/import").page
+    page.get_by_label("Dates are written like").select_option("dmy")
+    page.get_by_label("Create learners").uncheck()
+    page.get_by_label("Do not activate whom a person has deactivated").check()
+    check(page, HEADER + "chiara,,,Yes,\nada,,,,31.01.2035\nnobody,,,,\n")
+    expect(page.get_by_text("1 would be changed, 1 would be refused, 1 not found")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("Line 2 chiara")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 1 changed, 1 refused, 1 not found")).to_be_visible()
+    assert portal.learner(dat)["status"] == "deactivated"
+    assert (
+        portal.client.get("/learners", params={"q": "ada"}).json()["items"][0]["expires_on"] == "2035-01-31"
+    )
+
+
+def test_another_choice_asks_for_another_check(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    check(page, MIXED)
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    page.get_by_label("Create learners").uncheck()
+    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_text("1 would be changed")).not_to_have_count(0)
+    expect(page.get_by_text("would be created")).to_have_count(0)
+
+
+def test_where_nothing_would_change_there_is_nothing_to_apply(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    check(page, "Username,Active\nada,Yes\n")
+    expect(page.get_by_text("There is nothing to apply.")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+
+
+def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    console = signed_in(place="#/import")
+    page = console.page
+    page.get_by_label("Deactivate everybody who is not in the file").check()
+    check(page, "Username,Last Name\nada,King\n")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("2 learners would be deactivated, 0 by their rows and 2 for want of a row")
+    expect(page.get_by_text("2 of them deactivated for not being in the file")).to_be_visible()
+    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+    console.photograph("import-question")
+    console.check_manners()
+
+    page.get_by_role("button", name="Yes, allow 2 deactivations").click()
+    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_focused()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_label("Deactivate at most")).to_have_value("2")
+    expect(page.locator("main details").last).to_contain_text("bjoern")
+    assert statuses(portal)["bjoern"] == "activated"
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 3 changed")).to_be_visible()
+    assert statuses(portal) == {
+        "ada": "active",
+        "bjoern": "deactivated",
+        "chiara": "deactivated",
+        "dat": "expired",
+    }
+
+
+def test_too_many_deactivations_can_be_answered_with_keeping_who_is_missing(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    page.get_by_label("Deactivate everybody who is not in the file").check()
+    check(page, "Username,Last Name\nada,King\n")
+    page.get_by_role("button", name="No, leave who is missing as they are").click()
+    expect(page.get_by_label("Deactivate everybody who is not in the file")).not_to_be_checked()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 1 changed")).to_be_visible()
+    assert statuses(portal)["bjoern"] == "activated"
+
+
+def test_a_limit_for_the_rows_alone_asks_too(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    page.get_by_label("Deactivate at most").fill("0")
+    check(page, "Username,Active\nada,No\n")
+    expect(page.get_by_role("button", name="No, leave who is missing")).to_have_count(0)
+    page.get_by_role("button", name="Yes, allow 1 deactivation").click()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 1 changed")).to_be_visible()
+    assert statuses(portal)["ada"] == "deactivated"
+
+
+def test_who_changes_between_check_and_apply_brings_the_question_back(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/import").page
+    page.get_by_label("Deactivate at most").fill("2")
+    page.get_by_label("Deactivate everybody who is not in the file").check()
+    check(page, "Username,Last Name\nada,King\n")
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    portal.create(username="emre")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("alert")).to_contain_text("3 learners would be deactivated")
+    assert statuses(portal)["bjoern"] == "activated"
+    page.get_by_role("button", name="Yes, allow 3 deactivations").click()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 4 changed")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Username,Last Name\nada,King", "The file does not end with a line break"),
+        ("Username,Last Name\nada,King\n,Who\n", "Line 3 does not tell whose row it is"),
+    ],
+)
+def test_a_file_that_may_not_be_whole_is_a_question_too(
+    portal: Portal, signed_in: SignIn, text: str, said: str
+) -> None:
+    portal.create_of_each_status()
+    console = signed_in(place="#/import")
+    page = console.page
+    page.get_by_label("Deactivate everybody who is not in the file").check()
+    check(page, text)
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    console.check_manners()
+    page.get_by_role("button", name="No, leave who is missing as they are").click()
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("heading", name="What roster.csv did")).to_be_visible()
+    assert statuses(portal)["bjoern"] == "activated"
+
+
+def test_what_cannot_be_read_is_told_in_the_words_of_the_api(signed_in: SignIn) -> None:
+    console = signed_in(place="#/import")
+    page = console.page
+    check(page, "Name;Active\nAda;Yes\n")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The header on line 1 has neither a column Username nor a column External ID."
+    )
+    console.photograph("import-unreadable")
+    console.check_manners()
+    page.get_by_label("Deactivate at most").fill("many")
+    check(page, MIXED)
+    expect(page.get_by_label("Deactivate at most")).to_be_focused()
+    expect(page.get_by_label("Deactivate at most")).to_have_attribute("aria-invalid", "true")
+    console.check_manners()
+
+
+def test_a_file_has_to_be_chosen_and_to_stay_as_it_was(signed_in: SignIn, tmp_path: Path) -> None:
+    page = signed_in(place="#/import").page
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose a file first.")
+    expect(page.get_by_label("CSV file")).to_be_focused()
+    chosen = tmp_path / "roster.csv"
+    chosen.write_text("Username\nada\n", encoding="utf-8")
+    page.get_by_label("CSV file").set_input_files(chosen)
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    chosen.write_text("Username\nada\nbjoern\n", encoding="utf-8")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("alert")).to_contain_text("The file has changed since it was chosen.")
+
+
+def test_warnings_are_told(portal: Portal, signed_in: SignIn) -> None:
+    page = signed_in(place="#/import").page
+    check(page, "Username,Department\nada,Sales\n")
+    expect(page.get_by_text("Worth knowing")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("Department")
+    assert statuses(portal) == {}
+
+
+def test_a_large_file_is_sent_unread_and_followed(portal: Portal, signed_in: SignIn) -> None:
+    console = signed_in(place="#/import")
+    page = console.page
+    read = """
+      window.read = [];
+      for (const name of ["arrayBuffer", "text", "stream", "bytes"]) {
+        const real = Blob.prototype[name];
+        Blob.prototype[name] = function () { window.read.push(this.size); return real.call(this); };
+      }
+      FileReader.prototype.readAsText = () => { throw new Error("read"); };
+    """
+    page.evaluate(f"() => {{{read}}}")
+    check(page, "Username\n" + "".join(f"u{number:06}\n" for number in range(100_000)))
+    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    console.photograph("import-progress")
+    console.check_manners()
+    page.get_by_label("Reason").focus()
+    page.keyboard.press("Tab")  # the page answers meanwhile
+    state = page.locator("main").get_by_role("status").filter(has_text="100,000 would be created")
+    expect(state).to_be_visible(timeout=120_000)
+    expect(page.locator("main details").get_by_role("listitem")).to_have_count(50)
+    assert page.evaluate("window.read") == [1]
+    assert statuses(portal) == {}
+
+
+def test_a_check_that_nobody_waits_for_is_stopped(portal: Portal, signed_in: SignIn) -> None:
+    page = signed_in(place="#/import").page
+    text = "Username\n" + "".join(f"u{number:06}\n" for number in range(60_000))
+    check(page, text)
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop it here")).to_be_visible()
+    with page.expect_response("**/cancel"):
+        page.get_by_label("Create learners").uncheck()
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("button", name="Stop it here")).to_be_visible()
+    with page.expect_response("**/cancel"):
+        page.get_by_role("link", name="Operations").click()
+    expect(page.get_by_role("cell").filter(has_text="Cancelled")).to_have_count(2)
+    assert [each["state"] for each in operations(portal)] == ["cancelled", "cancelled"]
+
+
+def test_an_apply_whose_answer_was_lost_is_not_done_twice(portal: Portal, signed_in: SignIn) -> None:
+    page = signed_in(place="#/import").page
+    check(page, "Username\nada\n")
+    lost: list[int] = []
+
+    def lose(route: Any) -> None:
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch().status)
+            route.abort()
+
+    page.route("**/imports/csv?*dry_run=false*", lose)
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 1 created")).to_be_visible()
+    assert lost == [200]
+    assert [each["dry_run"] for each in operations(portal)] == [False, True]
+
+
+def test_who_may_not_import_has_no_such_view(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in("learners:read", "learners:write", place="#/import").page
+    expect(page.get_by_role("heading", name="User Management")).to_be_visible()
+    expect(page.get_by_role("link", name="Import")).to_have_count(0)
+
+
+def test_who_may_only_import_can_and_sees_what_became_of_it(portal: Portal, signed_in: SignIn) -> None:
+    console = signed_in("learners:bulk")
+    page = console.page
+    check(page, "Username\nada\nADA\n")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_text("Done: 1 created, 1 invalid")).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["Import", "Operations"])
+    assert statuses(portal) == {"ada": "activated"}
+
+
+# Export
+
+
+def test_the_list_is_exported_as_it_is_filtered_and_imports_back_unchanged(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    page = signed_in(place="#/learners?status=active&status=expired&q=a").page
+    expect(page.get_by_role("rowheader")).to_have_count(2)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Export").click()
+    assert re.fullmatch(r"learners-\d{4}-\d\d-\d\d\.csv", saved.value.suggested_filename)
+    text = Path(saved.value.path()).read_text(encoding="utf-8-sig")
+    assert sorted(row["Username"] for row in csv.DictReader(io.StringIO(text))) == ["ada", "dat"]
+    assert portal.import_csv(text)["counts"]["unchanged"] == 2
+
+
+def test_an_export_that_fails_says_why(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in().page
+    expect(page.get_by_role("rowheader")).to_have_count(4)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Export").click()
+    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    page.context.set_offline(False)

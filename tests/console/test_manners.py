@@ -1,0 +1,103 @@
+"""What holds in every view: both languages, great zoom, few colours, no motion, and names from right to left."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.conftest import Console, Portal, SignIn
+
+VIEWS = ["learners", "learners?learner={id}", "api-keys", "organization"]
+# Isolates around a name, so that it does not turn round the sentence that it stands in.
+ISOLATED = "\u2068{}\u2069"
+
+
+def shown(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
+    """The view with learners in it, and a name for its photographs."""
+    learner = portal.create_of_each_status()["expired"]
+    console = sign_in(place=f"#/{view.format(id=learner['id'])}")
+    wait_for(console, view)
+    return console, view.replace("?learner={id}", "-one")
+
+
+def wait_for(console: Console, view: str) -> None:
+    """Until the view shows what it is about."""
+    panel = console.page.get_by_role("complementary").get_by_role("listitem")
+    rows_or_fields = console.page.locator("tbody tr, input[name=name]")
+    expect((panel if "?" in view else rows_or_fields).first).to_be_visible()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_well_mannered_in_german(portal: Portal, signed_in: SignIn, view: str) -> None:
+    console, name = shown(view, portal, signed_in)
+    console.page.evaluate("localStorage.setItem('rollcall.language', 'de')")
+    console.page.reload()
+    wait_for(console, view)
+    assert console.page.evaluate("document.documentElement.lang") == "de"
+    console.photograph(f"german-{name}")
+    for width in (320, 768, 1440):
+        console.page.set_viewport_size({"width": width, "height": 900})
+        console.check_manners()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_can_be_used_at_four_times_the_size(portal: Portal, signed_in: SignIn, view: str) -> None:
+    console, _ = shown(view, portal, signed_in)
+    console.page.set_viewport_size({"width": 320, "height": 256})  # 1280 by 1024, magnified
+    console.check_manners()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_can_be_used_where_the_system_decides_on_colours(
+    portal: Portal, signed_in: SignIn, view: str
+) -> None:
+    console, name = shown(view, portal, signed_in)
+    console.page.emulate_media(forced_colors="active")
+    console.photograph(f"forced-{name}")
+    console.check_manners()
+
+
+def test_dialogs_can_be_used_at_four_times_the_size(signed_in: SignIn) -> None:
+    page = (console := signed_in(place="#/api-keys")).page
+    page.set_viewport_size({"width": 320, "height": 256})
+    page.get_by_role("button", name="New API key").click()
+    console.check_manners()
+    page.get_by_label("Name").fill("portal")
+    page.get_by_label("access:check").check()
+    page.get_by_role("button", name="Issue the key").click()
+    expect(page.get_by_label("Secret")).to_be_visible()
+    console.check_manners()
+    page.get_by_role("button", name="I have stored it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in().page
+    page.emulate_media(reduced_motion="no-preference")
+    page.get_by_role("button", name="deactivate Ada").click()
+    toast = page.get_by_text("Ada Lovelace is deactivated")
+    expect(toast).to_be_visible()
+    animation = "element => getComputedStyle(element.parentElement).animationName"
+    assert toast.evaluate(animation) == "arrive"
+    page.emulate_media(reduced_motion="reduce")
+    assert toast.evaluate(animation) == "none"
+
+
+@pytest.mark.parametrize(("first_name", "stands"), [("عائشة", ISOLATED), ("𞤀𞤣𞤢𞤥", ISOLATED), ("Ada", "{}")])
+def test_a_name_from_right_to_left_does_not_turn_round_its_sentence(
+    portal: Portal, signed_in: SignIn, first_name: str, stands: str
+) -> None:
+    portal.create(first_name=first_name)
+    page = signed_in().page
+    page.get_by_role("button", name=": deactivate ").click()
+    toast = page.get_by_label("Messages").get_by_role("paragraph")
+    expect(toast).to_be_visible()
+    assert toast.text_content() == f"{stands.format(first_name)} is deactivated and can no longer log in."
+
+
+def test_what_is_typed_runs_as_its_script_does(signed_in: SignIn) -> None:
+    page = signed_in().page
+    page.get_by_label("Search").fill("عائشة")
+    direction = "element => getComputedStyle(element).direction"
+    assert page.get_by_label("Search").evaluate(direction) == "rtl"
+    page.get_by_label("Search").fill("Ada")
+    assert page.get_by_label("Search").evaluate(direction) == "ltr"

@@ -1,0 +1,411 @@
+"""Many learners: selecting them, what would become of them, doing it, and taking it back."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Locator, Page, Route, expect
+
+from tests.console.conftest import Console, Portal, SignIn
+
+BULK = "**/learners/bulk-actions"
+
+
+def roster(rows: int) -> str:
+    """A file of this many learners, numbered."""
+    lines = (f"u{number:05},Given{number:05},Family{number:05}\n" for number in range(1, rows + 1))
+    return "Username,First Name,Last Name\n" + "".join(lines)
+
+
+def boxes(page: Page) -> Locator:
+    """The check boxes of the rows, in their order."""
+    return page.get_by_role("table").get_by_role("checkbox", name=re.compile("^Select (?!all)"))
+
+
+def ticked(page: Page) -> int:
+    """How many of them are ticked."""
+    return boxes(page).and_(page.locator(":checked")).count()
+
+
+def pick(page: Page, *names: str) -> None:
+    """Tick the boxes of these learners."""
+    for name in names:
+        page.get_by_role("checkbox", name=f"Select {name}").check()
+
+
+def choose(page: Page, action: str) -> Locator:
+    """Choose an action from the menu; the dialog that it opens."""
+    page.get_by_role("button", name="Choose action").click()
+    page.get_by_role("button", name=action, exact=True).click()
+    return page.get_by_role("dialog")
+
+
+def statuses(portal: Portal) -> dict[str, int]:
+    """How many learners have each status, as stored."""
+    counts: dict[str, int] = portal.client.get("/learners/status-counts").json()
+    return counts
+
+
+def operations(portal: Portal) -> list[dict[str, Any]]:
+    """All that were begun for real, newest first."""
+    found = portal.client.get("/operations").json()["items"]
+    return [each for each in found if not each["dry_run"]]
+
+
+# Selecting
+
+
+def test_boxes_select_one_a_range_and_the_page(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(30))
+    page = (console := signed_in(place="#/learners?limit=25")).page
+    expect(boxes(page)).to_have_count(25)
+    expect(page.get_by_role("button", name="Choose action")).to_be_disabled()
+    console.check_manners()
+
+    boxes(page).nth(2).click()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    boxes(page).nth(6).click(modifiers=["Shift"])
+    expect(page.get_by_text("5 selected")).to_be_visible()
+    boxes(page).nth(5).click()
+    boxes(page).nth(4).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    assert [index for index in range(25) if boxes(page).nth(index).is_checked()] == [2, 3, 6]
+    header = page.get_by_role("checkbox", name="Select all on this page")
+    assert header.evaluate("box => box.indeterminate")
+    console.photograph("selected")
+    console.check_manners()
+
+    header.click()
+    expect(page.get_by_text("25 selected")).to_be_visible()
+    expect(header).to_be_checked()
+    page.get_by_role("button", name="Next").click()
+    expect(boxes(page)).to_have_count(5)
+    expect(header).not_to_be_checked()
+    boxes(page).first.check()
+    expect(page.get_by_text("26 selected")).to_be_visible()
+    page.get_by_role("button", name="Previous").click()
+    expect(header).to_be_checked()
+    header.click()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    page.get_by_role("button", name="Clear selection").click()
+    expect(page.get_by_text("Select learners to")).to_be_visible()
+    expect(header).to_be_focused()
+
+
+def test_boxes_are_ticked_and_ranges_made_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(6))
+    page = signed_in().page
+    boxes(page).first.focus()
+    page.keyboard.press("Space")
+    for _ in range(3):
+        page.keyboard.press("ArrowDown")
+    expect(boxes(page).nth(3)).to_be_focused()
+    page.keyboard.press("Shift+Space")
+    expect(page.get_by_text("4 selected")).to_be_visible()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    expect(page.get_by_role("complementary")).to_have_count(0)
+
+    page.get_by_role("button", name="Choose action").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Activate", exact=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Choose action")).to_be_focused()
+    expect(page.get_by_role("button", name="Activate", exact=True)).to_be_hidden()
+
+
+def test_another_filter_ends_the_selection_and_another_order_does_not(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    page = signed_in().page
+    pick(page, "Ada Lovelace", "Chiara Bianchi")
+    page.get_by_role("columnheader", name="Username").get_by_role("button").click()
+    expect(page).to_have_url(re.compile("sort=username"))
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    assert ticked(page) == 2
+    page.get_by_role("button", name="Active 1").click()
+    expect(page.get_by_text("Select learners to")).to_be_visible()
+    expect(boxes(page)).to_have_count(1)
+    assert ticked(page) == 0
+
+
+def test_without_the_scope_there_is_nothing_to_select_with(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = signed_in("learners:read", "learners:write").page
+    expect(page.get_by_role("rowheader")).to_have_count(4)
+    expect(page.get_by_role("checkbox")).to_have_count(0)
+    expect(page.get_by_role("button", name="Choose action")).to_have_count(0)
+
+
+# Doing it
+
+
+def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    made = portal.create_of_each_status()
+    page = (console := signed_in()).page
+    pick(page, "Ada Lovelace", "Björn Sørensen", "Chiara Bianchi")
+    page.get_by_role("button", name="Choose action").click()
+    console.photograph("menu")
+    console.check_manners()
+    page.keyboard.press("Escape")
+    dialog = choose(page, "Deactivate")
+    expect(dialog.get_by_role("heading", name="Deactivate 3 learners")).to_be_visible()
+    expect(dialog.get_by_role("status")).to_have_text("2 would be changed, 1 unchanged")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    assert statuses(portal)["deactivated"] == 1
+    console.photograph("bulk-preview")
+    console.check_manners()
+
+    dialog.get_by_label("Reason").fill("contract ended")
+    dialog.get_by_role("button", name="Deactivate 2").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed, 1 unchanged")
+    expect(dialog.get_by_role("status")).to_be_focused()
+    expect(page.get_by_role("button", name="Deactivated 3", include_hidden=True)).to_be_attached()
+    assert statuses(portal)["deactivated"] == 3
+    history = portal.client.get(f"/learners/{made['active']['id']}/events").json()["items"]
+    assert (history[0]["type"], history[0]["reason"]) == ("learner.deactivated", "contract ended")
+    console.photograph("bulk-outcome")
+    console.check_manners()
+
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_role("status")).to_have_text(["Done: 2 changed, 1 unchanged", "Done: 2 changed"])
+    expect(dialog.get_by_role("status").last).to_be_focused()
+    assert portal.learner(made["active"])["status"] == "active"
+    assert [each["kind"] for each in operations(portal)] == ["revert", "bulk-action"]
+    console.photograph("bulk-reverted")
+    console.check_manners()
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("button", name="Active: deactivate Ada Lovelace")).to_be_visible()
+    expect(page.get_by_text("Select learners to")).to_be_visible()
+    expect(page.get_by_role("checkbox", name="Select all on this page")).to_be_focused()
+
+
+def test_who_is_refused_is_listed_with_the_words_of_the_api(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = (console := signed_in()).page
+    pick(page, "Đạt Nguyễn", "Chiara Bianchi")
+    dialog = choose(page, "Activate")
+    expect(dialog).to_contain_text("1 would be changed, 1 would be refused")
+    expect(dialog.get_by_role("listitem")).to_contain_text("The account expired after 2024-12-31.")
+    console.photograph("bulk-refused")
+    console.check_manners()
+    dialog.get_by_role("button", name="Activate 1").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed, 1 refused")
+    expect(dialog.get_by_role("listitem")).to_contain_text("dat")
+    expect(dialog.get_by_role("listitem")).to_contain_text("The account expired after 2024-12-31.")
+    with page.expect_download() as downloading:
+        dialog.get_by_role("button", name="Download as CSV").click()
+    assert downloading.value.suggested_filename == "refused.csv"
+    assert "learner-expired" in downloading.value.path().read_text()
+    assert statuses(portal)["activated"] == 2
+
+
+def test_what_would_change_nobody_is_not_done(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = (console := signed_in()).page
+    pick(page, "Chiara Bianchi")
+    dialog = choose(page, "Deactivate")
+    expect(dialog).to_contain_text("So there is nothing to do.")
+    expect(dialog.get_by_role("button", name="Close").last).to_be_focused()
+    expect(dialog.get_by_role("textbox")).to_have_count(0)
+    console.check_manners()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Choose action")).to_be_focused()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    assert operations(portal) == []
+
+
+def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(60))
+    portal.create(first_name="Ada", last_name="Lovelace")
+    page = (console := signed_in(place="#/learners?q=family&limit=25")).page
+    expect(boxes(page)).to_have_count(25)
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 60 learners that match").click()
+    expect(page.get_by_text("All 60 learners that match are selected")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose action")).to_be_focused()
+    console.photograph("all-selected")
+    console.check_manners()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("rowheader").first).to_have_text("Given00026 Family00026")
+    assert ticked(page) == 25
+    boxes(page).nth(0).uncheck()
+    boxes(page).nth(1).uncheck()
+    expect(page.get_by_text("58 selected")).to_be_visible()
+
+    sent: list[Any] = []
+    page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+    dialog = choose(page, "Deactivate")
+    dialog.get_by_role("button", name="Deactivate 58").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 58 changed")
+    assert statuses(portal) | {"total": 61} == statuses(portal) | {"deactivated": 58, "activated": 3}
+    dry, real = (request.post_data_json for request in sent)
+    left_out = [boxes(page).nth(index).get_attribute("value") for index in (0, 1)]
+    assert real == {
+        "action": "deactivate",
+        "selection": {"filter": {"q": "family"}, "except_ids": left_out},
+        "expected_count": 58,
+        "reason": None,
+    }
+    assert dry["dry_run"] is True
+    assert sent[1].headers["idempotency-key"]
+
+
+def test_a_selection_that_has_changed_is_explained_and_can_be_looked_at_again(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.import_csv(roster(30))
+    page = (console := signed_in(place="#/learners?limit=25")).page
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 30 learners that match").click()
+    portal.create(first_name="Zoë", last_name="Zuse")
+    dialog = choose(page, "Deactivate")
+    expect(dialog.get_by_role("alert")).to_contain_text("You expected 30 learners, but 31 are selected now")
+    expect(dialog.get_by_role("button", name="Look again")).to_be_focused()
+    console.photograph("selection-changed")
+    console.check_manners()
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("heading", name="Deactivate 31 learners")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Deactivate 31")).to_be_visible()
+
+    # And once more, between the look and the deed.
+    portal.create(first_name="Zoë", last_name="Zweig")
+    dialog.get_by_role("button", name="Deactivate 31").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("You expected 31 learners, but 32 are selected now")
+    assert statuses(portal)["deactivated"] == 0
+    dialog.get_by_role("button", name="Look again").click()
+    dialog.get_by_role("button", name="Deactivate 32").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 32 changed")
+    assert statuses(portal)["deactivated"] == 32
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_done_twice(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    page = signed_in().page
+    pick(page, "Ada Lovelace")
+    dialog = choose(page, "Deactivate")
+    expect(dialog.get_by_role("button", name="Deactivate 1")).to_be_visible()
+    keys: list[str] = []
+
+    def lose(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        route.fetch()
+        route.abort()
+
+    page.route(BULK, lose, times=1)
+    dialog.get_by_role("button", name="Deactivate 1").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    with page.expect_request(BULK) as again:
+        dialog.get_by_role("button", name="Deactivate 1").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed")
+    assert [again.value.headers["idempotency-key"]] == keys
+    assert len(operations(portal)) == 1
+
+
+def test_a_reason_that_is_too_long_is_told_of_at_its_field(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    page = (console := signed_in()).page
+    pick(page, "Ada Lovelace")
+    dialog = choose(page, "Deactivate")
+    dialog.get_by_label("Reason").fill("why " * 300)
+    dialog.get_by_role("button", name="Deactivate 1").click()
+    expect(dialog.get_by_label("Reason")).to_have_attribute("aria-invalid", "true")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
+    console.check_manners()
+    dialog.get_by_label("Reason").fill("why")
+    dialog.get_by_role("button", name="Deactivate 1").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed")
+
+
+# Many more
+
+
+def hold_progress(console: Console) -> list[Route]:
+    """Keeps the page's question how an operation gets on; the routes that wait."""
+    held: list[Route] = []
+    console.page.route("**/progress", lambda route: held.append(route))  # noqa: PLW0108 - it wants a function
+    return held
+
+
+def at_once(route: Route) -> None:
+    """Ask not to wait for the end, so that there is progress to follow."""
+    route.continue_(headers={**route.request.headers, "prefer": "respond-async"})
+
+
+def test_a_long_action_shows_its_progress_and_can_be_reverted(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(20_000))
+    page = (console := signed_in()).page
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 20,000 learners that match").click()
+    page.route(BULK, at_once)
+    page.route("**/revert", at_once)
+    held = hold_progress(console)
+    dialog = choose(page, "Deactivate")
+    bar = dialog.get_by_role("progressbar", name="Progress")
+    expect(bar).to_be_visible()
+    expect(dialog.get_by_role("button", name="Stop it here")).to_be_visible()
+    console.photograph("bulk-progress")
+    console.check_manners()
+    page.unroute("**/progress")
+    held[0].continue_()
+    dialog.get_by_role("button", name="Deactivate 20,000").click()
+    expect(dialog.get_by_text(re.compile("of 20,000$"))).to_be_visible()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 changed", timeout=60_000)
+    assert statuses(portal)["deactivated"] == 20_000
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_role("status")).to_have_text(["Done: 20,000 changed"] * 2, timeout=60_000)
+    assert statuses(portal)["deactivated"] == 0
+
+
+def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(8_000))
+    page = (console := signed_in()).page
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 8,000 learners that match").click()
+    dialog = choose(page, "Deactivate")
+    expect(dialog.get_by_role("button", name="Deactivate 8,000")).to_be_visible()
+    page.route(BULK, at_once)
+    held = hold_progress(console)
+    dialog.get_by_role("button", name="Deactivate 8,000").click()
+    expect(dialog.get_by_role("progressbar")).to_be_visible()
+    page.unroute("**/progress")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("Done: 8,000 changed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Deactivated 8,000")).to_be_visible()
+    assert len(held) == 1
+    assert statuses(portal)["deactivated"] == 8_000
+
+
+def test_a_broken_connection_is_made_again_until_the_end(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(6_000))
+    page = signed_in().page
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 6,000 learners that match").click()
+    page.route(BULK, at_once)
+    page.route("**/progress", lambda route: route.abort(), times=1)
+    dialog = choose(page, "Deactivate")
+    expect(dialog.get_by_role("button", name="Deactivate 6,000")).to_be_visible(timeout=60_000)
+
+
+def test_an_action_is_stopped_and_says_how_far_it_came(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv(roster(20_000))
+    page = signed_in().page
+    page.get_by_role("checkbox", name="Select all on this page").check()
+    page.get_by_role("button", name="Select all 20,000 learners that match").click()
+    dialog = choose(page, "Deactivate")
+    submit = dialog.get_by_role("button", name="Deactivate 20,000")
+    expect(submit).to_be_visible(timeout=60_000)
+    page.route(BULK, at_once)
+    submit.click()
+    dialog.get_by_role("button", name="Stop it here").click()
+    expect(dialog.get_by_role("status")).to_have_text(re.compile("^Cancelled"), timeout=60_000)
+    assert operations(portal)[0]["state"] == "cancelled"
+    assert statuses(portal)["deactivated"] == operations(portal)[0]["counts"]["changed"]

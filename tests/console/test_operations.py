@@ -1,0 +1,230 @@
+"""Operations: their history, what became of each, what is running, and the way back."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.console.conftest import Portal, SignIn
+
+
+def rows(page: Page) -> Locator:
+    """What the operations in the list are called, the newest first."""
+    return page.get_by_role("rowheader")
+
+
+def bulk(portal: Portal, action: str, *usernames: str, **members: Any) -> dict[str, Any]:
+    """Do this with these learners; the operation."""
+    body = {"action": action, "selection": {"usernames": usernames}, **members}
+    return dict(portal.client.post("/learners/bulk-actions", json=body).raise_for_status().json())
+
+
+def start_import(portal: Portal, count: int) -> dict[str, Any]:
+    """Begin to import so many new learners; the operation as it began."""
+    text = "Username\n" + "".join(f"u{number:06}\n" for number in range(count))
+    headers = {"Content-Type": "text/csv", "Prefer": "respond-async"}
+    answer = portal.client.post("/imports/csv", content=text, headers=headers)
+    return dict(answer.raise_for_status().json())
+
+
+def a_history(portal: Portal) -> dict[str, dict[str, Any]]:
+    """An import with all kinds of rows, a bulk action with one refused, and a dry run."""
+    portal.create_of_each_status()
+    return {
+        "import": portal.import_csv("Username,Active\nemre,\nbjoern,Maybe\ndat,Yes\nada,No\nchiara,No\n"),
+        "bulk": bulk(portal, "activate", "ada", "dat", "nobody", reason="back from leave"),
+        "dry run": bulk(portal, "deactivate", "ada", dry_run=True),
+    }
+
+
+def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_in: SignIn) -> None:
+    a_history(portal)
+    console = signed_in(place="#/operations")
+    page = console.page
+    expect(rows(page)).to_have_text(
+        [re.compile("^Deactivate many · Dry run"), re.compile("^Activate many"), "Import"]
+    )
+    expect(rows(page).nth(1)).to_contain_text("back from leave")
+    expect(page.get_by_role("row").nth(2)).to_contain_text("Done: 1 changed, 1 refused, 1 not found")
+    expect(page.get_by_role("row").nth(3)).to_contain_text(
+        "Done: 1 created, 1 changed, 1 unchanged, 1 refused, 1 invalid"
+    )
+    console.photograph("operations")
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        console.check_manners()
+
+    page.get_by_label("Operation", exact=True).select_option("csv-import")
+    expect(rows(page)).to_have_text(["Import"])
+    expect(page).to_have_url(re.compile(r"#/operations\?kind=csv-import$"))
+    page.get_by_label("State").select_option("failed")
+    expect(page.get_by_text("No operations match.")).to_be_visible()
+    console.check_manners()
+    page.go_back()
+    expect(rows(page)).to_have_text(["Import"])
+    page.get_by_label("Operation", exact=True).select_option("All")
+    expect(rows(page)).to_have_count(3)
+
+
+def test_earlier_ones_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> None:
+    portal.create(username="ada")
+    for number in range(52):
+        bulk(portal, "deactivate" if number % 2 else "activate", "ada")
+    page = signed_in(place="#/operations").page
+    expect(rows(page)).to_have_count(50)
+    page.get_by_role("button", name="Show earlier ones").click()
+    expect(rows(page)).to_have_count(52)
+    expect(page.get_by_role("button", name="Show earlier ones")).to_have_count(0)
+
+
+def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_in: SignIn) -> None:
+    a_history(portal)
+    console = signed_in(place="#/operations")
+    page = console.page
+    page.get_by_role("table").get_by_role("link", name="Import").click()
+    panel = page.get_by_role("complementary", name="Import")
+    expect(panel.get_by_role("heading", name="Import")).to_be_focused()
+    expect(panel.locator("summary")).to_have_text(
+        ["1 created", "1 changed", "1 unchanged", "1 refused", "1 invalid"]
+    )
+    expect(panel.get_by_role("term").filter(has_text="By")).to_be_visible()
+    panel.get_by_text("1 refused").last.click()
+    expect(panel.get_by_role("listitem").filter(has_text="dat")).to_contain_text("The account expired after")
+    console.photograph("operation")
+    console.check_manners()
+
+    with page.expect_download() as saved:
+        panel.get_by_role("button", name="Download all as CSV").click()
+    text = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert [row["Outcome"] for row in csv.DictReader(io.StringIO(text))] == [
+        "created",
+        "invalid",
+        "refused",
+        "changed",
+        "unchanged",
+    ]
+    with page.expect_download() as saved:
+        panel.get_by_role("button", name="Download the 2 rejected rows").click()
+    text = Path(saved.value.path()).read_text(encoding="utf-8")
+    assert [row["Username"] for row in csv.DictReader(io.StringIO(text))] == ["bjoern", "dat"]
+
+    page.keyboard.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(page.get_by_role("table").get_by_role("link", name="Import")).to_be_focused()
+    page.get_by_role("cell", name=re.compile("1 would be changed")).click()
+    expect(page.get_by_role("complementary", name="Deactivate many")).to_be_visible()
+    expect(page.get_by_role("button", name="Revert")).to_have_count(0)
+
+
+def test_an_operation_is_reverted_once_it_was_said_whom_that_would_change(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    before = portal.create_of_each_status()
+    operation = bulk(portal, "deactivate", "ada", "bjoern")
+    portal.client.post(f"/learners/{before['activated']['id']}/activate").raise_for_status()
+    console = signed_in(place=f"#/operations?operation={operation['id']}")
+    page = console.page
+    page.get_by_role("button", name="Revert").click()
+    dialog = page.get_by_role("dialog", name="Revert this operation?")
+    expect(dialog.get_by_text("1 would be changed, 1 would be left as they are")).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_contain_text("The learner has changed since that operation")
+    console.photograph("revert")
+    console.check_manners()
+    assert portal.learner(before["active"])["status"] == "deactivated"
+
+    dialog.get_by_label("Reason").fill("wrong list")
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_text("Done: 1 changed, 1 left as they are")).to_be_focused()
+    console.check_manners()
+    dialog.get_by_role("button", name="Close").last.click()
+    assert portal.learner(before["active"])["status"] == "active"
+    expect(rows(page)).to_have_text(["Revertwrong list", "Revert · Dry run", "Deactivate many"])
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("button", name="Revert")).to_have_count(0)
+    expect(panel).to_contain_text("Taken back by")
+    panel.get_by_role("link", name="this operation").click()
+    expect(page.get_by_role("complementary", name="Revert")).to_contain_text("wrong list")
+    expect(page.get_by_role("complementary", name="Revert")).to_contain_text("Takes back")
+
+
+def test_what_cannot_be_reverted_any_more_is_said_in_the_words_of_the_api(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create(username="ada")
+    operation = bulk(portal, "deactivate", "ada")
+    page = signed_in(place=f"#/operations?operation={operation['id']}").page
+    expect(page.get_by_role("button", name="Revert")).to_be_visible()
+    portal.client.post(f"/operations/{operation['id']}/revert").raise_for_status()
+    page.get_by_role("button", name="Revert").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("It is reverted already")
+
+
+def test_what_is_running_is_shown_as_it_gets_on_and_can_be_stopped(portal: Portal, signed_in: SignIn) -> None:
+    portal.create(username="ada")
+    operation = start_import(portal, 60_000)
+    console = signed_in(place="#/operations")
+    page = console.page
+    expect(page.get_by_role("table").get_by_role("progressbar")).to_be_visible()
+    page.get_by_role("table").get_by_role("link", name="Import").click()
+    panel = page.get_by_role("complementary", name="Import")
+    expect(panel.get_by_role("progressbar")).to_be_visible()
+    console.photograph("running")
+    console.check_manners()
+    panel.get_by_role("button", name="Stop it here").click()
+    expect(panel.get_by_text("Cancelled")).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("Cancelled")
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    stored = portal.client.get(f"/operations/{operation['id']}").json()
+    assert stored["state"] == "cancelled"
+    assert stored["progress"]["done"] < 60_000
+
+
+def test_those_that_wait_are_followed_one_after_the_other(portal: Portal, signed_in: SignIn) -> None:
+    for _ in range(3):
+        start_import(portal, 10_000)
+    page = signed_in(place="#/operations").page
+    expect(rows(page)).to_have_count(3)
+    expect(page.get_by_role("cell").filter(has_text="Done: ")).to_have_count(3, timeout=60_000)
+    assert portal.client.get("/learners/status-counts").json()["total"] == 10_000
+
+
+def test_who_may_only_read_has_no_way_back(portal: Portal, signed_in: SignIn) -> None:
+    operation = a_history(portal)["bulk"]
+    console = signed_in("learners:read", place=f"#/operations?operation={operation['id']}")
+    page = console.page
+    expect(page.get_by_role("complementary").get_by_text("1 refused").last).to_be_visible()
+    expect(page.get_by_role("button", name="Download all as CSV")).to_be_visible()
+    expect(page.get_by_role("button", name="Revert")).to_have_count(0)
+    console.check_manners()
+
+
+def test_an_operation_that_is_not_there_is_told_of_in_the_words_of_the_api(signed_in: SignIn) -> None:
+    page = signed_in(place="#/operations?operation=nobody").page
+    alert = page.get_by_role("complementary").get_by_role("alert")
+    expect(alert).to_contain_text("There is no such operation in your organization.")
+
+
+def test_a_learners_history_leads_to_the_operation(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create(username="ada", first_name="Ada")
+    bulk(portal, "deactivate", "ada")
+    page = signed_in(place=f"#/learners?learner={ada['id']}").page
+    page.get_by_role("complementary").get_by_role("link", name="Operation").click()
+    expect(page.get_by_role("complementary", name="Deactivate many")).to_contain_text("1 changed")
+
+
+def test_the_views_speak_german_too(portal: Portal, signed_in: SignIn) -> None:
+    operation = a_history(portal)["import"]
+    console = signed_in(place=f"#/operations?operation={operation['id']}")
+    page = console.page
+    page.get_by_label("Language").select_option("de")
+    expect(page.get_by_role("heading", name="Vorgänge")).to_be_visible()
+    expect(page.get_by_role("button", name="Die 2 abgelehnten Zeilen herunterladen")).to_be_visible()
+    console.check_manners()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Import").first.click()
+    expect(page.get_by_role("button", name="Datei prüfen")).to_be_visible()
+    console.photograph("import-de")
+    console.check_manners()
