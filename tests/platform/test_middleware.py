@@ -252,13 +252,22 @@ async def _break_off_a_request(service: Service) -> None:
             await request
 
 
-@pytest.mark.parametrize("content_type", ["text/csv", "multipart/form-data; boundary=here"])
+@pytest.mark.parametrize(
+    ("content_type", "begun"),
+    [
+        ("text/csv", b"Username\na\n"),
+        (
+            "multipart/form-data; boundary=here",
+            b'--here\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nUsername\na\n',
+        ),
+    ],
+)
 async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_service(
-    api: Api, logged: Lines, content_type: str
+    api: Api, logged: Lines, content_type: str, begun: bytes
 ):
     messages = iter(
         [
-            {"type": "http.request", "body": b"Username\na\n", "more_body": True},
+            {"type": "http.request", "body": begun, "more_body": True},
             {"type": "http.disconnect"},
         ]
     )
