@@ -176,13 +176,18 @@ class PostgresServer:
             self._guard.communicate()
         self._guard = self._directory = None
 
-    def create_database(self, name: str, template: str | None = None) -> str:
+    def create_database(self, name: str, template: str | None = None, folder: Path | None = None) -> str:
         """Create a database, as a copy of `template` if one is given, and return its address.
 
-        Raises PostgresFailed, also where somebody is connected to the template.
+        With `folder`, which is empty, all of it but its log of changes is kept there. Raises PostgresFailed, also
+        where somebody is connected to the template.
         """
-        copied = [] if template is None else [f"--template={template}"]
-        self._ask("createdb", *copied, name)
+        options = [] if template is None else [f"--template={template}"]
+        if folder is not None:
+            self._give_away(folder)
+            self._ask("psql", f"--command=CREATE TABLESPACE {name} LOCATION '{folder}'", "postgres")
+            options.append(f"--tablespace={name}")
+        self._ask("createdb", *options, name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

@@ -4,6 +4,8 @@ To import the service takes two seconds. So most are forked from a process that 
 else of it is theirs.
 """
 
+import asyncio
+import json
 import multiprocessing
 import os
 import signal
@@ -20,8 +22,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from sqlalchemy import text
 
 from app.cli.main import COMMANDS, main
+from app.platform.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 # Seconds, for a busy machine: what takes this long hangs.
@@ -126,6 +130,20 @@ def until(fact: Callable[[], Any], what: str) -> Any:
     return answer
 
 
+def query(url: str, statement: str) -> list[Any]:
+    """What the database itself says, past all processes."""
+
+    async def ask() -> list[Any]:
+        database = Database(url)
+        try:
+            async with database.read() as connection:
+                return [tuple(row) for row in await connection.execute(text(statement))]
+        finally:
+            await database.close()
+
+    return asyncio.run(ask())
+
+
 def find_free_port() -> int:
     """A port that nobody listens on, for now."""
     with socket.socket() as probe:
@@ -167,6 +185,11 @@ class Server:
         return pid
 
     @property
+    def is_running(self) -> bool:
+        status = self._process.poll() if self.is_fresh else self._process.exitcode
+        return status is None
+
+    @property
     def secret(self) -> str:
         """The key that it has shown: the last line of all."""
         return self.stdout.strip().splitlines()[-1]
@@ -199,8 +222,7 @@ class Server:
         return self
 
     def _is_ready(self, client: httpx.Client) -> bool:
-        status = self._process.poll() if self.is_fresh else self._process.exitcode
-        assert status is None, f"it ended with {status}: {self.stderr}"
+        assert self.is_running, f"it ended: {self.stderr}"
         try:
             return client.get("/readyz").status_code == 200
         except httpx.TransportError:
@@ -261,3 +283,97 @@ def server(database_url: str, folder: Path, *options: str, **settings: Any) -> I
         yield running.start()
     finally:
         running.end()
+
+
+@dataclass
+class Workers:
+    """Processes of `rollcall worker` on one database."""
+
+    url: str
+    folder: Path
+    running: list[BaseProcess] = field(default_factory=list)
+    started: int = 0
+
+    def start(self) -> BaseProcess:
+        self.started += 1
+        output = self.folder / f"worker{self.started}"
+        process = fork(["worker"], environment(self.url), output, output)
+        self.running.append(process)
+        until(lambda: output.exists() and "engine ready" in output.read_text(), "a worker that is ready")
+        return process
+
+    def kill(self, process: BaseProcess, how: signal.Signals = signal.SIGKILL) -> int:
+        self.running.remove(process)
+        os.kill(process.pid or 0, how)
+        return ended(process)
+
+    def log(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("worker*")))
+
+
+@contextmanager
+def workers(url: str, folder: Path) -> Iterator[Workers]:
+    some = Workers(url, folder)
+    try:
+        yield some
+    finally:
+        for process in list(some.running):
+            some.kill(process)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client process was answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: dict[str, Any]
+
+
+class Sender:
+    """A client process that sends one request, and can be killed on its way."""
+
+    def __init__(
+        self, url: str, headers: Mapping[str, str], content: Path, folder: Path, *, seconds: float = 0.0
+    ) -> None:
+        """POST the file `content`, in pieces over so many `seconds` at the least; `folder` is a new one."""
+        self._output = folder / "answer"
+        self._process = _context.Process(
+            target=_send, args=(url, dict(headers), content, seconds, self._output), daemon=True
+        )
+        self._process.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has neither got an answer nor lost its connection."""
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """Kill it at once, in whatever piece it is."""
+        self._process.kill()
+
+    def wait(self) -> Answer | None:
+        """The answer, after the end of the process; None where none came."""
+        ended(self._process)
+        return Answer(*json.loads(self._output.read_bytes())) if self._output.exists() else None
+
+
+_PIECES = 50
+
+
+def _send(url: str, headers: dict[str, str], content: Path, seconds: float, output: Path) -> None:
+    whole = content.read_bytes()
+
+    def pieces() -> Iterator[bytes]:
+        size = len(whole) // _PIECES + 1
+        for first in range(0, len(whole), size):
+            yield whole[first : first + size]
+            time.sleep(seconds / _PIECES)
+
+    try:
+        answer = httpx.post(url, headers=headers, content=pieces(), timeout=PATIENCE)
+    except httpx.TransportError:
+        return
+    unfinished = output.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps([answer.status_code, dict(answer.headers), answer.json()]))
+    unfinished.rename(output)

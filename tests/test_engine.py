@@ -1,15 +1,12 @@
 """The durable engine in real processes: who runs what, who takes over, and that nothing is done twice."""
 
-import os
 import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import count
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ import httpx
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.processes import Server, ended, environment, fork, rollcall, server, until
-from tests.test_serve import CSV, query, roster
+from tests.processes import Server, Workers, query, rollcall, server, until, workers
+from tests.test_serve import CSV, roster
 
 _names = count(1)
 ROWS = 30_000
@@ -27,42 +24,6 @@ ROWS = 30_000
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
     return postgres.create_database(f"rollcall_engine_{next(_names)}")
-
-
-@dataclass
-class Workers:
-    """Processes of `rollcall worker` on one database."""
-
-    url: str
-    folder: Path
-    running: list[BaseProcess] = field(default_factory=list)
-    started: int = 0
-
-    def start(self) -> BaseProcess:
-        self.started += 1
-        output = self.folder / f"worker{self.started}"
-        process = fork(["worker"], environment(self.url), output, output)
-        self.running.append(process)
-        until(lambda: output.exists() and "engine ready" in output.read_text(), "a worker that is ready")
-        return process
-
-    def kill(self, process: BaseProcess, how: signal.Signals = signal.SIGKILL) -> int:
-        self.running.remove(process)
-        os.kill(process.pid or 0, how)
-        return ended(process)
-
-    def log(self) -> str:
-        return "".join(path.read_text() for path in sorted(self.folder.glob("worker*")))
-
-
-@contextmanager
-def workers(url: str, folder: Path) -> Iterator[Workers]:
-    some = Workers(url, folder)
-    try:
-        yield some
-    finally:
-        for process in list(some.running):
-            some.kill(process)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The service as a real process: how it starts, refuses to start, stops, dies, and goes on where it was."""
 
-import asyncio
 import json
 import os
 import random
@@ -21,10 +20,8 @@ import httpx
 import pytest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
 
 from app.organizations.api_keys import is_well_formed
-from app.platform.database import Database
 from tests.postgres import PostgresServer
 from tests.processes import (
     ROOT,
@@ -33,6 +30,7 @@ from tests.processes import (
     environment,
     find_free_port,
     fork,
+    query,
     rollcall,
     server,
     until,
@@ -62,20 +60,6 @@ def roster(rows: int) -> Iterator[bytes]:
     for first in range(0, rows, 1000):
         numbers = range(first, min(rows, first + 1000))
         yield "".join(f"learner{number:06},l{number}@example.org,Yes\n" for number in numbers).encode()
-
-
-def query(url: str, statement: str) -> list[Any]:
-    """What the database itself says."""
-
-    async def ask() -> list[Any]:
-        database = Database(url)
-        try:
-            async with database.read() as connection:
-                return [tuple(row) for row in await connection.execute(text(statement))]
-        finally:
-            await database.close()
-
-    return asyncio.run(ask())
 
 
 def latest_operation(client: httpx.Client) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.clock import Clock
@@ -20,6 +20,8 @@ from app.platform.problems import INTERNAL_ERROR, OVERLOADED, PAYLOAD_TOO_LARGE,
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+# How log and metrics tell of a client that went away before it had sent its request: nginx's number for it.
+_CLIENT_GONE = 499
 
 logger = get_logger("rollcall.http")
 
@@ -67,6 +69,8 @@ class RequestContext:
                 await _too_many_at_once().response(request_id)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = status or _CLIENT_GONE  # nobody is there to be answered
         except Exception:
             logger.exception("request failed", route=_route(scope))
             if status:

@@ -250,3 +250,51 @@ async def _break_off_a_request(service: Service) -> None:
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
+
+
+@pytest.mark.parametrize(
+    ("content_type", "begun"),
+    [
+        ("text/csv", b"Username\na\n"),
+        (
+            "multipart/form-data; boundary=here",
+            b'--here\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nUsername\na\n',
+        ),
+    ],
+)
+async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_service(
+    api: Api, logged: Lines, content_type: str, begun: bytes
+):
+    messages = iter(
+        [
+            {"type": "http.request", "body": begun, "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    answers = []
+
+    async def receive() -> dict[str, object]:
+        return next(messages)
+
+    async def send(message: dict[str, object]) -> None:
+        answers.append(message)
+
+    headers = {"authorization": api.client.headers["Authorization"], "content-type": content_type}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/imports/csv",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await api.service.app(scope, receive, send)
+
+    assert answers == []
+    [line] = logged()
+    assert (line["event"], line["level"], line["route"], line["status"]) == (
+        "request",
+        "info",
+        "/imports/csv",
+        499,
+    )
+    assert (await api.client.get("/operations")).json()["items"] == []
