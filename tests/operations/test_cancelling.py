@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from app.operations import repository
@@ -41,6 +42,21 @@ async def finished_count(api, state):
         if line.startswith(f'rollcall_operations_finished_total{{kind="csv-import",state="{state}"}}'):
             return float(line.split()[-1])
     return 0.0
+
+
+async def until_a_writer_waits(database):
+    """Return when somebody waits for what another transaction has locked."""
+    if database.is_sqlite:
+        for _ in range(20):  # turns of the event loop are all that it takes to queue for the one writer
+            await asyncio.sleep(0)
+        return
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with database.read() as connection:
+        while not await connection.scalar(waiting):
+            pass
 
 
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
@@ -96,8 +112,7 @@ async def test_what_has_not_begun_never_begins(api):
 async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api):
     async with paused_in_the_first_chunk(api) as (_, operation, may_go_on, running):
         cancelling = asyncio.create_task(cancel(api, operation.id))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await until_a_writer_waits(api.service.database)
         assert not cancelling.done()
         may_go_on.set()
         document = await cancelling
