@@ -62,8 +62,14 @@ class AdvisoryLocks(Presence):
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._url, timeout=_TIMEOUT, command_timeout=_TIMEOUT)
-            await self._connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_CLASS, self._number)
+            connection = await asyncpg.connect(self._url, timeout=_TIMEOUT, command_timeout=_TIMEOUT)
+            try:
+                await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_CLASS, self._number)
+            except BaseException:
+                # Kept without its lock, it would make this process look dead while it works.
+                connection.terminate()
+                raise
+            self._connection = connection
         return self._connection
 
     async def living(self) -> frozenset[str]:
