@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -295,7 +295,7 @@ def deployed(
         disk: SmallDisk | None = None
         if disk_bytes is not None:
             with suppress(NoMount):
-                disk = stack.enter_context(SmallDisk(disk_bytes))
+                disk = stack.enter_context(closing(SmallDisk(disk_bytes)))
         deployment: Deployment
         if kind == "sqlite":
             path = (folder if disk is None else disk.path) / f"{_DATABASE}.db"
@@ -305,7 +305,7 @@ def deployed(
         else:
             postgres = stack.enter_context(PostgresServer(durable=True, settings=_POSTGRESQL))
             url = postgres.create_database(_DATABASE, folder=None if disk is None else disk.path)
-            relay = stack.enter_context(Relay(url))
+            relay = stack.enter_context(closing(Relay(url)))
             deployment = PostgresDeployment(relay, folder, chance, disk, postgres)
         try:
             deployment.start(servers)

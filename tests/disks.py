@@ -6,8 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 # What makes a full one full: less than a page of any database.
 _LEFT_BYTES = 4096
@@ -29,17 +27,6 @@ class SmallDisk:
         except NoMount:
             self.path.rmdir()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def fill(self) -> None:
         """Leave it no larger than what is on it."""

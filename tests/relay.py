@@ -7,8 +7,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy.engine import make_url
 
@@ -34,17 +33,6 @@ class Relay:
         self._server = self._do(asyncio.start_server(self._connect, "127.0.0.1", 0))
         port = self._server.sockets[0].getsockname()[1]
         self.url = self._target.set(port=port).render_as_string(hide_password=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def cut(self) -> int:
         """Cut every connection, whatever is on its way; how many there were."""

@@ -161,30 +161,28 @@ async def find_ids_by_username(
     connection: AsyncConnection, organization_id: int, usernames: Collection[str]
 ) -> dict[str, str]:
     """The ids of the learners with these usernames, by folded username."""
-    key = learners.c.username_key
-    statement = looked_up(
-        [key, learners.c.id],
-        [learners.c.organization_id == organization_id],
-        key,
-        {username_key(name) for name in usernames},
-        connection.dialect.name,
-    )
-    return {row.username_key: row.id for row in await connection.execute(statement)}
+    keys = {username_key(name) for name in usernames}
+    return await _find_ids(connection, organization_id, learners.c.username_key, keys)
 
 
 async def find_ids_by_external_id(
     connection: AsyncConnection, organization_id: int, external_ids: Collection[str]
 ) -> dict[str, str]:
     """The ids of the learners with exactly these external ids, by external id."""
-    key = learners.c.external_id
+    return await _find_ids(connection, organization_id, learners.c.external_id, external_ids)
+
+
+async def _find_ids(
+    connection: AsyncConnection, organization_id: int, key: Column[str], values: Collection[str]
+) -> dict[str, str]:
     statement = looked_up(
         [key, learners.c.id],
         [learners.c.organization_id == organization_id],
         key,
-        external_ids,
+        values,
         connection.dialect.name,
     )
-    return {row.external_id: row.id for row in await connection.execute(statement)}
+    return {row[0]: row.id for row in await connection.execute(statement)}
 
 
 async def page(

@@ -28,6 +28,7 @@ from app.learners.schemas import (
     present,
 )
 from app.organizations.authentication import AuthenticatedRoute, HistoryReader, Principal, Reader, Writer
+from app.platform.csv_stream import put_before
 from app.platform.database import instant_text
 from app.platform.dependencies import Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
@@ -157,15 +158,10 @@ async def _export(
             async for part in parts:
                 yield part
 
-    async def chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        yield first
-        async for each in rest:
-            yield each
-
     streamed = lines()
     # The header is asked for now: a database that is away can only be told of before the answer begins.
     return StreamingResponse(
-        chain(await anext(streamed), streamed),
+        put_before(await anext(streamed), streamed),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="learners.csv"'},
     )

@@ -35,10 +35,11 @@ async def open_lines(
     """
     read = _copied if connection.dialect.name == "postgresql" else _fetched
     async with read(connection, query) as parts:
-        yield _after(lines([header]), parts)
+        yield put_before(lines([header]), parts)
 
 
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def put_before(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """`first`, then all the rest."""
     yield first
     async for part in rest:
         yield part

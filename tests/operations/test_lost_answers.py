@@ -1,6 +1,7 @@
 """What PostgreSQL has committed though its answer never came: it counts, once, and the client is told so."""
 
 import asyncio
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -19,7 +20,7 @@ _names = count(1)
 
 @pytest.fixture
 def relay(postgres):
-    with Relay(postgres.create_database(f"rollcall_lost_answers_{next(_names)}")) as relay:
+    with closing(Relay(postgres.create_database(f"rollcall_lost_answers_{next(_names)}"))) as relay:
         yield relay
 
 

@@ -33,10 +33,10 @@ from tests.operations.stored import (
 )
 from tests.operations.test_runner import (
     Crash,
-    crashing,
+    crash_everywhere,
     finish,
     logged,  # noqa: F401 - a fixture
-    losing_connection,
+    lose_connection_everywhere,
     own_turn,
     second_database,  # noqa: F401 - a fixture
     stored,
@@ -859,19 +859,8 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
         operation = await submit_revert(api, dry_run=dry_run)
         other_process = make_runner(api, second_database)
         operation = await other_process.run_next_chunk(operation)
-        before = await state_of(api)
-        crashes = 0
-        while True:
-            async with crashing(second_database, crashes + 1) as reached:
-                try:
-                    after = await other_process.run_next_chunk(operation)
-                except Crash:
-                    crashes += 1
-                    assert await state_of(api) == before, f"crashed at {reached}"
-                else:
-                    break
-        assert reached[-1] == "commit"
-        assert crashes == len(reached) > 8
+        after, crashes = await crash_everywhere(api, second_database, other_process, operation)
+        assert crashes > 8
         assert (await finish(other_process, after)).state is State.SUCCEEDED
     assert comparable(await state_of(api)) == expected
 
@@ -887,16 +876,8 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
         operation = await submit_revert(api)
         other_process = make_runner(api, second_database)
         operation = await other_process.run_next_chunk(operation)
-        before = await state_of(api)
-        for losses in count(1):
-            async with losing_connection(second_database, losses) as reached:
-                try:
-                    after = await other_process.run_next_chunk(operation)
-                except Exception:  # noqa: BLE001 - whatever the driver says of it
-                    assert await state_of(api) == before
-                else:
-                    break
-        assert losses > len(reached) > 8
+        after, losses = await lose_connection_everywhere(api, second_database, other_process, operation)
+        assert losses > 8
         await finish(other_process, after)
     assert comparable(await state_of(api)) == expected
 

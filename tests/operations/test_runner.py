@@ -247,6 +247,42 @@ async def losing_connection(database, at):
         event.remove(engine, "after_cursor_execute", after_statement)
 
 
+async def crash_everywhere(api, database, process, operation):
+    """Run the next chunk with a crash before each statement and the commit, until one run is through.
+
+    Each crash must leave everything as it was. Answers the operation and how many crashes there were.
+    """
+    after, faults, reached = await _disturb_everywhere(api, database, process, operation, crashing, Crash)
+    assert reached[-1] == "commit"
+    return after, faults
+
+
+async def lose_connection_everywhere(api, database, process, operation):
+    """`crash_everywhere`, with the connection to PostgreSQL lost after each statement."""
+    # What the runner knows to be no fault of the worker's.
+    faults_known = (SQLAlchemyError, OSError)
+    after, faults, _ = await _disturb_everywhere(
+        api, database, process, operation, losing_connection, faults_known
+    )
+    return after, faults
+
+
+async def _disturb_everywhere(api, database, process, operation, disturbing, fault):
+    before = await state_of(api)
+    faults = 0
+    while True:
+        async with disturbing(database, faults + 1) as reached:
+            try:
+                after = await process.run_next_chunk(operation)
+            except fault:
+                faults += 1
+                assert await state_of(api) == before, f"disturbed at {reached} of {operation.position}"
+            else:
+                break
+    assert faults == len(reached)
+    return after, faults, reached
+
+
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
 async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(api, second_database, kind):
@@ -255,20 +291,8 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
         operation = await other_process.run_next_chunk(operation)
-        before = await state_of(api)
-
-        crashes = 0
-        while True:
-            async with crashing(second_database, crashes + 1) as reached:
-                try:
-                    after = await other_process.run_next_chunk(operation)
-                except Crash:
-                    crashes += 1
-                    assert await state_of(api) == before, f"crashed at {reached}"
-                else:
-                    break
-        assert reached[-1] == "commit"
-        assert crashes == len(reached) > 8
+        after, crashes = await crash_everywhere(api, second_database, other_process, operation)
+        assert crashes > 8
         await finish(other_process, after)
 
     assert comparable(await state_of(api)) == expected
@@ -284,19 +308,10 @@ async def test_a_crash_at_any_statement_of_either_pass_leaves_everything_as_befo
     async with own_turn(api):
         operation = await submit_guarded(api, guards)
         while not operation.is_finished:
-            before = await state_of(api)
-            position, crashes = operation.position, 0
+            steps.append(operation.position)
             other_process = make_runner(api, second_database)
-            while operation.position == position and not operation.is_finished:
-                async with crashing(second_database, crashes + 1) as reached:
-                    try:
-                        operation = await other_process.run_next_chunk(operation)
-                    except Crash:
-                        crashes += 1
-                        assert await state_of(api) == before, f"crashed at {reached} of {position}"
-            assert reached[-1] == "commit"
-            assert crashes == len(reached) > 4
-            steps.append(position)
+            operation, crashes = await crash_everywhere(api, second_database, other_process, operation)
+            assert crashes > 4
 
     rehearsed = [
         (True, number) for number in range(5)
@@ -336,19 +351,8 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
         operation = await other_process.run_next_chunk(operation)
-        before = await state_of(api)
-
-        losses = 0
-        while True:
-            async with losing_connection(second_database, losses + 1) as reached:
-                try:
-                    after = await other_process.run_next_chunk(operation)
-                except (SQLAlchemyError, OSError):  # what the runner knows to be no fault of the worker's
-                    losses += 1
-                    assert await state_of(api) == before
-                else:
-                    break
-        assert losses == len(reached) > 8
+        after, losses = await lose_connection_everywhere(api, second_database, other_process, operation)
+        assert losses > 8
         await finish(other_process, after)
 
     assert comparable(await state_of(api)) == expected

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
@@ -462,7 +462,7 @@ async def read_many(database: Database) -> None:
 async def test_whichever_message_is_not_answered_it_is_the_database_that_is_away(
     postgresql: Database, work: Callable[[Database], Awaitable[None]], connected: str
 ):
-    with Relay(postgresql.libpq_url) as relay:
+    with closing(Relay(postgresql.libpq_url)) as relay:
         for passing in count():
             database = Database(relay.url)
             if connected == "before":

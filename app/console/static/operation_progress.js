@@ -6,7 +6,7 @@
  *   state (a live region), a progress bar with Cancel, then the counts, who was refused and why in the API's words, and
  *   Revert, which is followed in the same way. `onEnd` is told of it when it has ended, and of its revert.
  * - `followOperation(operation, { signal, onChange })`: the same without an element; resolves when it has ended.
- * - `summaryOf(operation)`: one sentence, such as for a toast. `hasEnded(operation)`.
+ * - `summaryOf(operation)`: one sentence, such as for a toast. `hasEnded(operation)`, `isRevertible(operation)`.
  */
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
@@ -218,10 +218,12 @@ function outcomesOf({ counts }) {
   return Object.entries(counts).filter(([, count]) => count > 0);
 }
 
-/** @param {Operation} operation */
-function isRevertible({ dry_run, state, counts, reverted_by }) {
+/** Whether it can be undone, by whoever is signed in. @param {Operation} operation */
+export function isRevertible(operation) {
+  const { dry_run, state, counts, reverted_by } = operation;
   const hasChanged = (counts.changed ?? 0) + (counts.created ?? 0) > 0;
-  return !dry_run && state !== "refused" && hasChanged && reverted_by === null && may("learners:bulk");
+  const isApplied = hasEnded(operation) && !dry_run && state !== "refused";
+  return isApplied && hasChanged && reverted_by === null && may("learners:bulk");
 }
 
 /** In a dry run, and where it was refused, it is what would have been. @param {Operation} operation @param {string} outcome @param {number} count */

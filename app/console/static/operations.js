@@ -6,8 +6,7 @@ import { fill, h } from "./dom.js";
 import { field, form } from "./form.js";
 import { t } from "./messages.js";
 import { problemNotice } from "./notice.js";
-import { OperationReport } from "./operation_progress.js";
-import { may } from "./session.js";
+import { isRevertible, OperationReport } from "./operation_progress.js";
 import { toastProblem } from "./toast.js";
 
 /** @typedef {import("./operation_progress.js").Operation} Operation */
@@ -43,10 +42,7 @@ export function rejectedButton(operation) {
  * @param {(revert: Operation) => void} [onEnd]
  */
 export function revertButton(operation, onEnd = () => {}) {
-  const { dry_run, state, counts, reverted_by, finished_at } = operation;
-  const changes = (counts.created ?? 0) + (counts.changed ?? 0);
-  const isRevertible = finished_at !== null && !dry_run && state !== "refused" && changes > 0 && reverted_by === null;
-  if (!isRevertible || !may("learners:bulk")) return false;
+  if (!isRevertible(operation)) return false;
   return h("button", { type: "button", onclick: () => askToRevert(operation, onEnd) }, t("revert"));
 }
 
