@@ -14,6 +14,7 @@ from sqlalchemy.sql.expression import Executable
 from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State, Tidied
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
+from app.platform.threads import compute
 
 _FIELDS = [field.name for field in fields(Operation)]
 _COLUMNS = [operations.c[name] for name in _FIELDS]
@@ -77,6 +78,7 @@ async def list_operations(
     *,
     kind: Kind | None,
     state: State | None,
+    dry_run: bool | None,
     after: str | None,
     limit: int,
 ) -> list[Operation]:
@@ -91,6 +93,8 @@ async def list_operations(
         statement = statement.where(operations.c.kind == kind)
     if state is not None:
         statement = statement.where(operations.c.state == state)
+    if dry_run is not None:
+        statement = statement.where(operations.c.dry_run.is_(dry_run))
     if after is not None:
         statement = statement.where(operations.c.id < after)
     return [_operation(row) for row in await connection.execute(statement)]
@@ -169,7 +173,7 @@ async def insert_outcomes(
     connection: AsyncConnection, operation: Operation, outcomes: Sequence[Outcome]
 ) -> None:
     """Record what became of these learners or rows."""
-    rows = [(operation.number, *outcome) for outcome in outcomes]
+    rows = await compute(len(outcomes), lambda: [(operation.number, *outcome) for outcome in outcomes])
     await insert_rows(connection, operation_outcomes, ("operation_number", *_OUTCOME_FIELDS), rows)
 
 

@@ -172,17 +172,26 @@ async def list_operations(
     database: Db,
     kind: Annotated[Kind | None, Query(description="Only of this kind.")] = None,
     state: Annotated[State | None, Query(description="Only in this state.")] = None,
+    dry_run: Annotated[
+        bool | None, Query(description="`true`: only dry runs; `false`: only those that were not.")
+    ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
     """The organization's operations, newest first."""
     organization = principal.organization
-    cursor_of = [organization.public_id, "operations", kind, state]
+    cursor_of = [organization.public_id, "operations", kind, state, dry_run]
     position = decode_cursor(cursor_of, cursor, (str,))
     after = parse_id(position[0]) if position else None
     async with database.read() as connection:
         found = await repository.list_operations(
-            connection, organization.id, kind=kind, state=state, after=after, limit=limit + 1
+            connection,
+            organization.id,
+            kind=kind,
+            state=state,
+            dry_run=dry_run,
+            after=after,
+            limit=limit + 1,
         )
     shown = found[:limit]
     next_cursor = encode_cursor(cursor_of, [shown[-1].id]) if len(found) > limit else None

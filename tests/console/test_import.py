@@ -369,6 +369,7 @@ def test_a_check_that_nobody_waits_for_is_stopped(portal: Portal, signed_in: Sig
     expect(page.get_by_role("button", name="Stop it here")).to_be_visible()
     with page.expect_response("**/cancel"):
         page.get_by_role("link", name="Operations").click()
+    page.get_by_label("Show dry runs too").check()
     expect(page.get_by_role("cell").filter(has_text="Cancelled")).to_have_count(2)
     assert [each["state"] for each in operations(portal)] == ["cancelled", "cancelled"]
 

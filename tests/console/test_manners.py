@@ -5,7 +5,15 @@ from playwright.sync_api import expect
 
 from tests.console.conftest import Console, Portal, SignIn
 
-VIEWS = ["learners", "learners?learner={id}", "api-keys", "organization"]
+VIEWS = [
+    "learners",
+    "learners?learner={learner}",
+    "import",
+    "operations",
+    "operations?operation={operation}",
+    "api-keys",
+    "organization",
+]
 # Isolates around a name, so that it does not turn round the sentence that it stands in.
 ISOLATED = "\u2068{}\u2069"
 
@@ -13,15 +21,16 @@ ISOLATED = "\u2068{}\u2069"
 def shown(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
     """The view with learners in it, and a name for its photographs."""
     learner = portal.create_of_each_status()["expired"]
-    console = sign_in(place=f"#/{view.format(id=learner['id'])}")
+    operation = portal.import_csv("Username,Active\nemre,\nbjoern,Maybe\ndat,Yes\nada,No\nchiara,No\n")
+    console = sign_in(place=f"#/{view.format(learner=learner['id'], operation=operation['id'])}")
     wait_for(console, view)
-    return console, view.replace("?learner={id}", "-one")
+    return console, f"{view.partition('?')[0]}-one" if "?" in view else view
 
 
 def wait_for(console: Console, view: str) -> None:
     """Until the view shows what it is about."""
-    panel = console.page.get_by_role("complementary").get_by_role("listitem")
-    rows_or_fields = console.page.locator("tbody tr, input[name=name]")
+    panel = console.page.get_by_role("complementary").locator("li, details")
+    rows_or_fields = console.page.locator("tbody tr, input[name=name], input[type=file]")
     expect((panel if "?" in view else rows_or_fields).first).to_be_visible()
 
 
@@ -67,6 +76,30 @@ def test_dialogs_can_be_used_at_four_times_the_size(signed_in: SignIn) -> None:
     console.check_manners()
     page.get_by_role("button", name="I have stored it").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_many_can_be_chosen_and_changed_at_four_times_the_size_and_in_german(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.create_of_each_status()
+    console = signed_in()
+    page = console.page
+    page.set_viewport_size({"width": 320, "height": 256})
+    page.evaluate("localStorage.setItem('rollcall.language', 'de')")
+    page.reload()
+    page.get_by_role("checkbox", name="Ada Lovelace").check()
+    page.get_by_role("checkbox", name="Đạt Nguyễn").check()
+    console.check_manners()
+    page.get_by_role("button", name="Aktion wählen").click()
+    console.check_manners()
+    page.get_by_role("button", name="Deaktivieren", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="deaktivieren")).to_be_visible()
+    console.check_manners()
+    dialog.get_by_role("button", name="deaktivieren").click()
+    expect(dialog.get_by_role("button", name="Rückgängig machen")).to_be_visible()
+    console.photograph("many-german-large")
+    console.check_manners()
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(portal: Portal, signed_in: SignIn) -> None:

@@ -382,6 +382,12 @@ def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed
     expect(page.get_by_role("button", name="Deactivated 8,000")).to_be_visible()
     assert len(held) == 1
     assert statuses(portal)["deactivated"] == 8_000
+    page.get_by_label("Messages").get_by_role("button", name="Revert").click()
+    question = page.get_by_role("dialog", name="Revert this operation?")
+    expect(question).to_contain_text("8,000 would be changed", timeout=60_000)
+    question.get_by_role("button", name="Revert").click()
+    expect(question.get_by_role("status").last).to_have_text("Done: 8,000 changed", timeout=60_000)
+    assert statuses(portal)["deactivated"] == 0
 
 
 def test_a_broken_connection_is_made_again_until_the_end(portal: Portal, signed_in: SignIn) -> None:

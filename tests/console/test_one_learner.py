@@ -297,6 +297,30 @@ def test_leaving_the_form_changes_nothing(portal: Portal, signed_in: SignIn) -> 
     assert portal.learner(ada) == ada
 
 
+def test_what_was_entered_is_not_lost_to_a_click_elsewhere(portal: Portal, signed_in: SignIn) -> None:
+    ada = portal.create_of_each_status()["active"]
+    panel = open_form(console := signed_in(), ada)
+    page = console.page
+    panel.get_by_label("First name").fill("Augusta")
+    another = page.get_by_role("link", name="Chiara Bianchi")
+    another.click()
+    question = page.get_by_role("dialog", name="Discard what you have entered?")
+    expect(question).to_contain_text("have not been saved")
+    console.photograph("unsaved")
+    console.check_manners()
+    question.get_by_role("button", name="Cancel").click()
+    expect(panel.get_by_label("First name")).to_have_value("Augusta")
+    panel.get_by_role("button", name="Close").click()
+    question.get_by_role("button", name="Discard").click()
+    expect(panel).to_have_count(0)
+    assert portal.learner(ada) == ada
+
+    another.click()
+    panel.get_by_role("button", name="Edit").click()
+    page.get_by_role("link", name="Ada Lovelace").click()  # nothing was entered, so nothing is asked
+    expect(panel.get_by_role("heading", name="Ada Lovelace")).to_be_visible()
+
+
 def test_who_may_only_read_cannot_edit(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     page = signed_in("learners:read", place=f"#/learners?learner={ada['id']}").page

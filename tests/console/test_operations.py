@@ -44,6 +44,8 @@ def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_
     a_history(portal)
     console = signed_in(place="#/operations")
     page = console.page
+    expect(rows(page)).to_have_text([re.compile("^Activate many"), "Import"])
+    page.get_by_label("Show dry runs too").check()
     expect(rows(page)).to_have_text(
         [re.compile("^Deactivate many · Dry run"), re.compile("^Activate many"), "Import"]
     )
@@ -59,7 +61,7 @@ def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_
 
     page.get_by_label("Operation", exact=True).select_option("csv-import")
     expect(rows(page)).to_have_text(["Import"])
-    expect(page).to_have_url(re.compile(r"#/operations\?kind=csv-import$"))
+    expect(page).to_have_url(re.compile(r"#/operations\?dry_runs=shown&kind=csv-import$"))
     page.get_by_label("State").select_option("failed")
     expect(page.get_by_text("No operations match.")).to_be_visible()
     console.check_manners()
@@ -82,7 +84,7 @@ def test_earlier_ones_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> 
 
 def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_in: SignIn) -> None:
     a_history(portal)
-    console = signed_in(place="#/operations")
+    console = signed_in(place="#/operations?dry_runs=shown")
     page = console.page
     page.get_by_role("table").get_by_role("link", name="Import").click()
     panel = page.get_by_role("complementary", name="Import")
@@ -119,6 +121,19 @@ def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_
     expect(page.get_by_role("button", name="Revert")).to_have_count(0)
 
 
+def test_what_became_of_somebody_leads_to_them(portal: Portal, signed_in: SignIn) -> None:
+    operation = a_history(portal)["bulk"]
+    page = signed_in(place=f"#/operations?operation={operation['id']}").page
+    panel = page.get_by_role("complementary")
+    panel.get_by_text("1 not found").last.click()
+    expect(panel.get_by_role("listitem").filter(has_text="nobody").get_by_role("link")).to_have_count(0)
+    panel.get_by_text("1 refused").last.click()
+    panel.get_by_role("link", name="dat", exact=True).click()
+    expect(panel.get_by_role("heading", name="Đạt Nguyễn")).to_be_visible()
+    page.go_back()
+    expect(panel.get_by_role("heading", name="Activate many")).to_be_visible()
+
+
 def test_an_operation_is_reverted_once_it_was_said_whom_that_would_change(
     portal: Portal, signed_in: SignIn
 ) -> None:
@@ -141,7 +156,7 @@ def test_an_operation_is_reverted_once_it_was_said_whom_that_would_change(
     console.check_manners()
     dialog.get_by_role("button", name="Close").last.click()
     assert portal.learner(before["active"])["status"] == "active"
-    expect(rows(page)).to_have_text(["Revertwrong list", "Revert · Dry run", "Deactivate many"])
+    expect(rows(page)).to_have_text(["Revertwrong list", "Deactivate many"])
     panel = page.get_by_role("complementary")
     expect(panel.get_by_role("button", name="Revert")).to_have_count(0)
     expect(panel).to_contain_text("Taken back by")

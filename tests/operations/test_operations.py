@@ -91,7 +91,7 @@ async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api):
     ]
 
 
-async def test_operations_can_be_filtered_by_kind_and_state(api, monkeypatch):
+async def test_operations_can_be_filtered(api, monkeypatch):
     made = await make_some(api)
     monkeypatch.setattr(import_service, "CHUNK_ROWS", 1)
     async with api.service.app.state.runner._turns[api.organization.id]:
@@ -107,6 +107,9 @@ async def test_operations_can_be_filtered_by_kind_and_state(api, monkeypatch):
             ({"state": "failed"}, []),
             ({"kind": "bulk-action", "state": "pending"}, []),
             ({"kind": "csv-import", "state": "succeeded"}, [made[2], made[0]]),
+            ({"dry_run": "true"}, [made[3], made[2]]),
+            ({"dry_run": "false"}, [pending, made[1], made[0]]),
+            ({"kind": "csv-import", "dry_run": "false"}, [pending, made[0]]),
         ):
             assert await follow(api.client, "/operations", limit=1, **params) == expected, params
     await ended(api, pending)
@@ -122,6 +125,7 @@ async def test_a_cursor_is_good_only_for_its_own_filter_and_organization(api):
         (api.client, {}),
         (api.client, {"kind": "bulk-action"}),
         (api.client, {"kind": "csv-import", "state": "succeeded"}),
+        (api.client, {"kind": "csv-import", "dry_run": "false"}),
         (other.client, {"kind": "csv-import"}),
     ):
         problem(await client.get("/operations", params={**params, "cursor": cursor}), 400, "invalid-cursor")
@@ -132,6 +136,7 @@ async def test_wrong_parameters_are_refused(api):
     for params, pointer in (
         ({"kind": "import"}, "?kind"),
         ({"state": "done"}, "?state"),
+        ({"dry_run": "perhaps"}, "?dry_run"),
         ({"limit": "0"}, "?limit"),
         ({"limit": "1001"}, "?limit"),
         ({"status": "succeeded"}, "?status"),

@@ -6,7 +6,8 @@ import { fill, h } from "./dom.js";
 import { field, form } from "./form.js";
 import { t } from "./messages.js";
 import { problemNotice } from "./notice.js";
-import { followOperation, hasEnded, OperationReport, summaryOf } from "./operation_progress.js";
+import { followOperation, hasEnded, isRevertible, OperationReport, summaryOf } from "./operation_progress.js";
+import { askToRevert } from "./operations.js";
 import { toast } from "./toast.js";
 
 /** @typedef {import("./operation_progress.js").Operation} Operation */
@@ -102,7 +103,9 @@ export function openBulkDialog(action, selection, seen, { onChange, onDone, retu
       // Nobody wants to know any more what would be; what is done goes on, and is told of when it has ended.
       if (operation.dry_run) await api.post(`/operations/${operation.id}/cancel`);
       else {
-        toast(summaryOf(await followOperation(operation, { signal: leaving })));
+        const ended = await followOperation(operation, { signal: leaving });
+        const revert = { label: t("revert"), run: () => askToRevert(ended, onChange) };
+        toast(summaryOf(ended), { action: isRevertible(ended) ? revert : undefined });
         onChange();
       }
     }

@@ -36,6 +36,7 @@ export function openDialog({ title, content, width = "narrow", mayClose = () => 
   const closed = new Promise((/** @type {(value: void) => void} */ resolve) => {
     element.addEventListener("close", () => {
       element.remove();
+      moved.abort();
       if (document.activeElement === document.body) returnTo()?.focus();
       resolve();
     });
@@ -43,10 +44,30 @@ export function openDialog({ title, content, width = "narrow", mayClose = () => 
   element.addEventListener("cancel", (event) => {
     if (!mayClose()) event.preventDefault();
   });
+  // A link in it, or Back, has led away from what it is about.
+  const moved = new AbortController();
+  window.addEventListener("popstate", leave, { signal: moved.signal });
   document.body.append(element);
   element.showModal();
   focusFirst(element);
   return { element, close: () => element.close(), closed };
+}
+
+/**
+ * Ask whether to do what cannot be undone.
+ * @param {{title: string, text: string, submit: string}} question `submit`: what the button that does it says
+ * @param {() => void} run
+ */
+export function confirmDialog({ title, text, submit }, run) {
+  const confirmed = () => {
+    dialog.close();
+    run();
+  };
+  const actions = [
+    h("button", { type: "button", onclick: () => dialog.close() }, t("cancel")),
+    h("button", { type: "button", class: "primary", onclick: confirmed }, submit),
+  ];
+  const dialog = openDialog({ title, content: [h("p", {}, text), h("div", { class: "actions" }, ...actions)] });
 }
 
 /** What is to be filled in, else the title, so that it is read from its beginning. @param {HTMLElement} element */

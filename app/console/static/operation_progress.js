@@ -11,6 +11,7 @@
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
 import { number } from "./format.js";
+import { addressOf } from "./location.js";
 import { has, t } from "./messages.js";
 import { problemNotice } from "./notice.js";
 import { may } from "./session.js";
@@ -233,13 +234,14 @@ function countText({ dry_run, state }, outcome, count) {
   return t(isSupposed && has(would) ? would : `outcome.${outcome}`, { count });
 }
 
-/** @param {{line: number | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome */
-function outcomeItem({ line, username, problem }) {
+/** @param {{line: number | null, learner_id: string | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome */
+function outcomeItem({ line, learner_id, username, problem }) {
+  const name = h("bdi", {}, username ?? learner_id);
   return h(
     "li",
     { tabindex: "-1" },
     line !== null && h("span", { class: "faint" }, t("outcome.line", { line: number(line) }), " "),
-    username && h("b", {}, h("bdi", {}, username)),
+    h("b", {}, learner_id && may("learners:read") ? h("a", { href: addressOf("learners", { learner: learner_id }) }, name) : name),
     problem && h("p", { lang: "en" }, problem.detail ?? problem.title),
   );
 }

@@ -47,7 +47,7 @@ export function revertButton(operation, onEnd = () => {}) {
 }
 
 /** @param {Operation} operation @param {(revert: Operation) => void} onEnd */
-async function askToRevert({ id }, onEnd) {
+export async function askToRevert({ id }, onEnd) {
   const idempotencyKey = api.newIdempotencyKey();
   const place = h("div", { class: "rest" }, h("p", { role: "status" }, t("loading")));
   const dialog = openDialog({ title: t("revert.title"), content: [h("p", {}, t("revert.explain")), place] });

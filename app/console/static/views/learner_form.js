@@ -16,7 +16,8 @@ const MEMBERS = /** @type {const} */ ([...TEXTS, "expires_on"]);
 /**
  * @param {Learner} learner
  * @param {() => void} onDone saved or left
- * @returns {{element: HTMLElement, renew: (learner: Learner) => void}} `renew` takes on what others have changed
+ * @returns {{element: HTMLElement, renew: (learner: Learner) => void, isChanged: () => boolean}} `renew` takes on what
+ *   others have changed; `isChanged`: whether there is something to save
  */
 export function learnerForm(learner, onDone) {
   let known = learner;
@@ -51,9 +52,11 @@ export function learnerForm(learner, onDone) {
     return name === "username" ? text : text || null;
   }
 
+  const changed = () => MEMBERS.filter((name) => entered(name) !== known[name]);
+
   async function save() {
     if (expiration.chosen() === undefined) throw missingDate();
-    const changes = Object.fromEntries(MEMBERS.map((name) => [name, entered(name)]).filter(([name, value]) => value !== Reflect.get(known, name ?? "")));
+    const changes = Object.fromEntries(changed().map((name) => [name, entered(name)]));
     try {
       if (Object.keys(changes).length > 0) await update(known, changes);
     } catch (error) {
@@ -77,5 +80,5 @@ export function learnerForm(learner, onDone) {
     known = now;
   }
 
-  return { element, renew };
+  return { element, renew, isChanged: () => changed().length > 0 };
 }

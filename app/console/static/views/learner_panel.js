@@ -25,7 +25,7 @@ export class LearnerPanel extends HTMLElement {
   #leaving = new AbortController();
   /** @type {string | null} */
   #cursor = null;
-  /** While the details are being changed. @type {{element: HTMLElement, renew: (learner: Learner) => void} | null} */
+  /** While the details are being changed. @type {ReturnType<typeof import("./learner_form.js").learnerForm> | null} */
   #form = null;
 
   /**
@@ -49,11 +49,17 @@ export class LearnerPanel extends HTMLElement {
     this.#leaving.abort();
   }
 
+  /** Whether there is something that was entered and not saved. */
+  get isChanged() {
+    return this.#form?.isChanged() ?? false;
+  }
+
   /** Fill it, once it is on the page. */
   start() {
     fill(this, this.problem, this.controls, this.details, h("section", {}, h("h3", {}, t("history")), this.events, this.more));
     if (this.learner !== null) this.#draw(this.learner);
     onLearnerChange((learner) => learner.id === this.learnerId && this.#changed(learner), this.#leaving.signal);
+    window.addEventListener("beforeunload", (event) => this.isChanged && event.preventDefault(), { signal: this.#leaving.signal });
     this.reload();
   }
 

@@ -2,6 +2,7 @@
 /** User Management: the list of learners, with its filters, its order and its pages, all of them in the address. */
 import * as api from "../api.js";
 import { BulkBar } from "../bulk_bar.js";
+import { confirmDialog } from "../dialog.js";
 import { debounce, fill, h, keepFocus } from "../dom.js";
 import { field } from "../form.js";
 import { date, dayOf, number, today } from "../format.js";
@@ -242,7 +243,9 @@ export default class LearnersView extends View {
 
   /** @param {Learner | null} learner */
   #open(learner) {
-    go(PATH, this.#placeOf(learner), { state: here().state });
+    const open = () => go(PATH, this.#placeOf(learner), { state: here().state });
+    if (this.#panel?.content.isChanged && this.#panel.id !== learner?.id) confirmDialog({ title: t("unsaved.title"), text: t("unsaved.explain"), submit: t("unsaved.submit") }, open);
+    else open();
   }
 
   // What is drawn

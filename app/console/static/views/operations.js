@@ -36,7 +36,8 @@ export default class OperationsView extends View {
   #panel = null;
 
   problem = h("div");
-  filters = [this.#filter("kind", KINDS), this.#filter("state", STATES)];
+  dryRuns = h("input", { type: "checkbox", onchange: () => this.#go({ dry_runs: this.dryRuns.checked ? "shown" : "", operation: "" }) });
+  filters = [this.#filter("kind", KINDS), this.#filter("state", STATES), h("label", { class: "check" }, this.dryRuns, t("operation.dry_runs"))];
   summary = h("p", { class: "summary", role: "status" });
   more = h("div");
   table = new Table({
@@ -72,6 +73,7 @@ export default class OperationsView extends View {
   show({ params }) {
     this.#params = params;
     for (const select of this.querySelectorAll("select")) select.value = params.get(select.name) ?? "";
+    this.dryRuns.checked = params.has("dry_runs");
     if (JSON.stringify(this.#query()) !== this.#listed) this.#load();
     this.#showPanel(params.get("operation"));
   }
@@ -95,7 +97,8 @@ export default class OperationsView extends View {
   }
 
   #query() {
-    return { kind: this.#params.get("kind"), state: this.#params.get("state") };
+    const { kind, state, dry_runs } = Object.fromEntries(this.#params);
+    return { kind, state, dry_run: dry_runs ? null : false };
   }
 
   /** From the newest on. */
