@@ -36,6 +36,7 @@ from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
 from app.platform.stopping import notice_of_stop
+from app.platform.threads import prefer_answers
 from app.settings import Settings
 
 # How often the times at which keys were used are written down.
@@ -144,5 +145,6 @@ def serve_app() -> FastAPI:
     """The application of a server process, with its logs as the settings say."""
     settings = Settings()
     tune_collection()
+    prefer_answers()
     configure_logging(settings.log_format, settings.log_level)
     return create_app(settings)

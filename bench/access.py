@@ -2,8 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from statistics import median, quantiles
+from threading import Event
+
+import httpx
 
 from app.imports.service import CHUNK_ROWS
 from app.platform.clock import SystemClock
@@ -13,9 +17,11 @@ from bench.rosters import Service, chunk_seconds, served, write_roster
 
 # Learners that are there before: each deactivated at most once.
 _KNOWN = 10_000
-_IDLE_SAMPLES = 300
-# Seconds between two pairs of calls, so that the client leaves the processor to the service.
-_PAUSE = 0.01
+_IDLE_SECONDS = 10.0
+# Seconds between two calls, so that the client leaves the processor to the service; and between two looks
+# whether the import has ended.
+_PAUSE = 0.02
+_LOOK = 0.5
 
 
 def measure(databases: Databases, rows: int) -> None:
@@ -29,17 +35,13 @@ def measure(databases: Databases, rows: int) -> None:
         service.run(before)
         ids = _ids(service)
         print(f"\n{'Latency':<38} {'median':>12} {'p99':>12} {'samples':>10}")
-        left = iter(range(_IDLE_SAMPLES))
-        _report("idle", *_sample(service, ids, lambda: next(left, None) is None))
+        looks = iter(range(int(_IDLE_SECONDS / _LOOK)))
+        _report("idle", *_sample(service, ids, lambda: next(looks, None) is None))
         operation = service.submit(more)
-        progress = {"at": time.perf_counter(), "operation": operation}
-
-        def is_over() -> bool:
-            if time.perf_counter() - progress["at"] > 0.5:
-                progress.update(at=time.perf_counter(), operation=service.look(operation))
-            return progress["operation"]["finished_at"] is not None
-
-        _report(f"importing {rows:,} rows", *_sample(service, ids, is_over))
+        _report(
+            f"importing {rows:,} rows",
+            *_sample(service, ids, lambda: service.look(operation)["finished_at"] is not None),
+        )
         ended = service.look(operation)
         print(f"{'one chunk, on average':<38} {1000 * chunk_seconds(ended, CHUNK_ROWS):>9.0f} ms")
 
@@ -55,19 +57,29 @@ def _ids(service: Service) -> Iterator[str]:
 def _sample(
     service: Service, ids: Iterator[str], is_over: Callable[[], bool]
 ) -> tuple[list[float], list[float]]:
-    checks: list[float] = []
-    deactivations: list[float] = []
-    while not is_over():
-        (learner_id,) = islice(ids, 1)
-        for samples, call in (
-            (checks, lambda path: service.client.get(f"{path}/access")),
-            (deactivations, lambda path: service.client.post(f"{path}/deactivate")),
-        ):
+    """Milliseconds of checks and of deactivations, each asked for one after the other until it is over."""
+    (checked,) = islice(ids, 1)
+    ended = Event()
+
+    def sample(call: Callable[[], httpx.Response]) -> list[float]:
+        taken = []
+        while not ended.is_set():
             started = time.perf_counter()
-            call(f"/learners/{learner_id}").raise_for_status()
-            samples.append(1000 * (time.perf_counter() - started))
-        time.sleep(_PAUSE)
-    return checks, deactivations
+            call().raise_for_status()
+            taken.append(1000 * (time.perf_counter() - started))
+            time.sleep(_PAUSE)
+        return taken
+
+    # Apart, since a deactivation waits for a chunk, and a check does not.
+    with ThreadPoolExecutor(2) as threads:
+        checks = threads.submit(sample, lambda: service.client.get(f"/learners/{checked}/access"))
+        deactivations = threads.submit(
+            sample, lambda: service.client.post(f"/learners/{next(ids)}/deactivate")
+        )
+        while not is_over():
+            time.sleep(_LOOK)
+        ended.set()
+        return checks.result(), deactivations.result()
 
 
 def _report(when: str, checks: list[float], deactivations: list[float]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.imports.tables import import_keys
 from app.operations.operation import Operation
 from app.platform.bulk_rows import delete_some, insert_rows, looked_up, one_by_one
+from app.platform.threads import compute
 
 _COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
 
@@ -83,10 +84,13 @@ async def remember(
     connection: AsyncConnection, operation: Operation, kind: KeyKind, lines: Mapping[str, int]
 ) -> None:
     """Note the lines of keys that the pass has had now."""
-    rows = [
-        (operation.number, operation.is_rehearsal, kind.value, key, line)
-        for key, line in sorted(lines.items())
-    ]
+    rows = await compute(
+        len(lines),
+        lambda: [
+            (operation.number, operation.is_rehearsal, kind.value, key, line)
+            for key, line in sorted(lines.items())
+        ],
+    )
     await insert_rows(connection, import_keys, _COLUMNS, rows)
 
 

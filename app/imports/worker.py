@@ -17,7 +17,7 @@ from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
 from app.learners import bulk_sql
 from app.learners import repository as learners
 from app.learners.bulk_sql import Action
-from app.learners.learner import Cause, Learner, username_key
+from app.learners.learner import Cause, Change, Learner, username_key
 from app.learners.recording import record
 from app.learners.unique_keys import split_where_keys_move
 from app.operations import repository as operations
@@ -28,7 +28,13 @@ from app.platform.threads import compute
 
 CHUNK_MISSING = 5000
 
-Parsed = list[tuple[int, RosterRow | RowProblem]]
+
+class ParsedRows(NamedTuple):
+    """A chunk of rows, understood, each with its line; and the folded usernames and external ids in them."""
+
+    rows: list[tuple[int, RosterRow | RowProblem]]
+    usernames: set[str]
+    external_ids: set[str]
 
 
 class MissingLearners(NamedTuple):
@@ -46,7 +52,7 @@ class CsvImportWorker:
         """The keys by which it knew whom it has had."""
         return await repository.forget(connection, operation.number, limit)
 
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> Parsed | MissingLearners:
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> ParsedRows | MissingLearners:
         """The rows, with their cells understood, or the missing learners."""
         staged = orjson.loads(chunk.content)
         if isinstance(staged, dict):
@@ -54,23 +60,30 @@ class CsvImportWorker:
         parameters = operation.parameters
         columns = {Column(name): index for name, index in parameters["columns"].items()}
         parse = compile_parser(parameters["header"], columns, DateFormat(parameters["date_format"]))
-        return [(line, parse(cells)) for line, cells in staged]
+        rows = [(line, parse(cells)) for line, cells in staged]
+        return ParsedRows(
+            rows,
+            {username_key(row.username) for _, row in rows if row.username is not None},
+            {row.external_id for _, row in rows if row.external_id is not None},
+        )
 
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        work: Parsed | MissingLearners,
+        work: ParsedRows | MissingLearners,
         cause: Cause,
     ) -> Counter[str]:
         """See Worker.run_chunk."""
         if isinstance(work, MissingLearners):
             return await _run_missing(connection, operation, chunk, work, cause)
-        usernames = {username_key(row.username) for _, row in work if row.username is not None}
-        external_ids = {row.external_id for _, row in work if row.external_id is not None}
+        rows = work.rows
         named = await learners.lock_by_keys(
-            connection, operation.organization_id, usernames=usernames, external_ids=external_ids
+            connection,
+            operation.organization_id,
+            usernames=work.usernames,
+            external_ids=work.external_ids,
         )
         roll = Roll(
             named,
@@ -83,7 +96,7 @@ class CsvImportWorker:
             ),
             name_lines=await _known_names(connection, operation, work),
         )
-        decisions = await compute(len(work), lambda: [roll.decide(line, row) for line, row in work])
+        decisions = await compute(len(rows), lambda: [roll.decide(line, row) for line, row in rows])
         if chunk.number + 1 < operation.chunks or _looks_for_missing(operation):
             await repository.remember(connection, operation, KeyKind.LEARNER, roll.new_learner_lines)
             await repository.remember(connection, operation, KeyKind.NAME, roll.new_name_lines)
@@ -93,15 +106,14 @@ class CsvImportWorker:
             return guards.count(decisions, operation.rehearsed)
         known = {learner.id for learner in named}
         outcomes = asyncio.create_task(
-            compute(len(work), lambda: _outcomes(chunk.first_item, decisions, operation, known))
+            compute(len(rows), lambda: _outcomes(chunk.first_item, decisions, operation, known))
         )
         if not operation.changes_nothing:
-            for changes in split_where_keys_move(
-                each.change for each in decisions if each.change is not None
-            ):
+            for changes in await compute(len(rows), lambda: _batches(decisions)):
                 await record(connection, operation.organization_id, changes, cause)
         await operations.insert_outcomes(connection, operation, await outcomes)
-        return Counter(decision.outcome.value for decision in decisions)
+        counted = Counter(decision.outcome for decision in decisions)
+        return Counter({outcome.value: count for outcome, count in counted.items()})
 
     async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
         """The next of the learners whom no row names, where they are to be deactivated and can be told."""
@@ -160,12 +172,14 @@ class CsvImportWorker:
         return reported
 
 
-async def _known_names(connection: AsyncConnection, operation: Operation, parsed: Parsed) -> dict[str, int]:
+async def _known_names(
+    connection: AsyncConnection, operation: Operation, parsed: ParsedRows
+) -> dict[str, int]:
     if not await repository.has_names(connection, operation):
         return {}
-    keys = {key for _, row in parsed for key in name_keys(row)}
+    keys = {key for _, row in parsed.rows for key in name_keys(row)}
     if operation.changes_nothing:
-        keys |= {key for _, row in parsed for key in moved_name_keys(row)}
+        keys |= {key for _, row in parsed.rows for key in moved_name_keys(row)}
     return await repository.find_lines(connection, operation, KeyKind.NAME, keys)
 
 
@@ -240,6 +254,10 @@ async def _protected(
         for learner_id, operation_id in by_operation.items()
         if operation_id is None or kinds.get(operation_id) is not Kind.CSV_IMPORT
     )
+
+
+def _batches(decisions: Sequence[Decision]) -> list[list[Change]]:
+    return list(split_where_keys_move(each.change for each in decisions if each.change is not None))
 
 
 def _outcomes(

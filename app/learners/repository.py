@@ -33,6 +33,7 @@ from app.learners.learner import (
 )
 from app.learners.tables import EVENT_FIELDS, events, learners
 from app.platform.bulk_rows import is_one_of, looked_up
+from app.platform.threads import compute
 
 _COLUMNS = [
     learners.c[name]
@@ -154,7 +155,8 @@ async def lock_by_keys(
         ordered = select(ids.c.id).order_by(ids.c.id).subquery()
         locked = select(*_COLUMNS).where(own, learners.c.id == ordered.c.id).with_for_update().lateral()
         statement = select(*locked.c).select_from(ordered).join(locked, true())
-    return [_learner(row) for row in (await connection.execute(statement)).all()]
+    rows = (await connection.execute(statement)).all()
+    return await compute(len(rows), lambda: list(map(_learner, rows)))
 
 
 async def find_ids_by_username(

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.tables import learner_search
 from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
+from app.platform.threads import compute
 
 # The column named like the table takes commands (https://sqlite.org/fts5.html#the_delete_command).
 _trigrams = table(
@@ -28,7 +29,9 @@ async def add_texts(
     last = (
         (await connection.execute(select(func.max(learner_search.c.number)))).scalar() if is_sqlite else None
     )
-    rows = [(organization_id, learner_id, text) for learner_id, text in texts]
+    rows = await compute(
+        len(texts), lambda: [(organization_id, learner_id, text) for learner_id, text in texts]
+    )
     await insert_rows(connection, learner_search, ("organization_id", "learner_id", "text"), rows)
     if is_sqlite:
         await connection.execute(_index(learner_search.c.number > (last or 0)))

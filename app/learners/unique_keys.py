@@ -29,7 +29,7 @@ def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
     batch: list[Change] = []
     given_up: set[UniqueKey] = set()
     for change in changes:
-        if given_up or change.before is not None:
+        if not _keeps_keys(change) and (given_up or change.before is not None):
             before, after = unique_keys(change.before), unique_keys(change.after)
             if not given_up.isdisjoint(after - before):
                 yield batch
@@ -38,3 +38,10 @@ def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
         batch.append(change)
     if batch:
         yield batch
+
+
+def _keeps_keys(change: Change) -> bool:
+    before, after, _ = change
+    return (
+        before is not None and before.username == after.username and before.external_id == after.external_id
+    )
