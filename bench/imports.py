@@ -12,13 +12,16 @@ from app.platform.clock import SystemClock
 from bench.bare_sql import BareSql
 from bench.databases import Databases
 from bench.population import draw_learners
-from bench.rosters import Service, served, write_roster
+from bench.rosters import Service, seconds_of, served, write_roster
 
 _ROUNDS = 2
 
 
 def measure(databases: Databases, rows: int) -> None:
-    """Print rows a second of both, for learners who are all new and for half of them changed."""
+    """Print rows a second of both, for learners who are all new and for half of them changed, and of the way back.
+
+    The ratio is that of the times: how many times as long the service takes.
+    """
     drawn = list(draw_learners(rows, SystemClock().now()))
     folder = databases.new_folder()
     rosters = {
@@ -35,11 +38,15 @@ def measure(databases: Databases, rows: int) -> None:
             for what, roster in rosters.items():
                 took = _time(service, bare, what, roster, turn)
                 seconds[what].append(took)
+            reverts = [service.revert(operation) for operation in service.imports()]
             memory = max(memory, (service.resident_mib("VmHWM") - idle, idle))
     print(f"\n{f'Import of {rows:,} rows':<38} {'service':>12} {'bare SQL':>12} {'ratio':>8}")
     for what, taken in seconds.items():
         ours, theirs = (rows / mean(each) for each in zip(*taken, strict=True))
-        print(f"{what:<38} {ours:>10,.0f}/s {theirs:>10,.0f}/s {ours / theirs:>8.2f}")
+        print(f"{what:<38} {ours:>10,.0f}/s {theirs:>10,.0f}/s {theirs / ours:>8.2f}")
+    for revert in reverts:
+        counts = ", ".join(f"{count:,} {outcome}" for outcome, count in revert["counts"].items() if count)
+        print(f"{'revert':<38} {revert['progress']['total'] / seconds_of(revert):>10,.0f}/s  {counts}")
     growth, idle = memory
     print(
         f"{'resident memory':<38} {idle:.0f} MiB idle, {idle + growth:.0f} MiB at its peak: +{growth:.0f} MiB"

@@ -62,6 +62,25 @@ class Service:
             )
         return _checked(answer)
 
+    def imports(self) -> list[dict[str, Any]]:
+        """All imports, newest first."""
+        items: list[dict[str, Any]] = _checked(self.client.get("/operations?kind=csv-import"))["items"]
+        return items
+
+    def revert(self, operation: dict[str, Any]) -> dict[str, Any]:
+        """Take it back; the revert, which has ended."""
+        revert = _checked(
+            self.client.post(
+                f"/operations/{operation['id']}/revert",
+                headers={"Prefer": "respond-async"},
+                timeout=_PATIENCE_SECONDS,
+            )
+        )
+        while revert["finished_at"] is None:
+            time.sleep(0.5)
+            revert = self.look(revert)
+        return revert
+
     def look(self, operation: dict[str, Any]) -> dict[str, Any]:
         """The operation as it stands now."""
         return _checked(self.client.get(f"/operations/{operation['id']}"))
@@ -97,8 +116,13 @@ def _checked(answer: httpx.Response) -> dict[str, Any]:
 
 def chunk_seconds(operation: dict[str, Any], rows_at_once: int) -> float:
     """How long one of its chunks took on average."""
+    return seconds_of(operation) / -(-operation["progress"]["total"] // rows_at_once)
+
+
+def seconds_of(operation: dict[str, Any]) -> float:
+    """How long it ran, from its first chunk to its end."""
     started, finished = (datetime.fromisoformat(operation[name]) for name in ("started_at", "finished_at"))
-    return (finished - started).total_seconds() / -(-operation["progress"]["total"] // rows_at_once)
+    return (finished - started).total_seconds()
 
 
 @contextmanager

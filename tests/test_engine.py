@@ -13,12 +13,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.disks import limit_files
 from tests.postgres import PostgresServer
-from tests.processes import Server, Workers, query, rollcall, server, until, workers
+from tests.processes import Sender, Server, Workers, query, rollcall, server, until, workers
 from tests.test_serve import CSV, roster
 
 _names = count(1)
 ROWS = 30_000
+# Less than a chunk writes, more than a log.
+_FULL_BYTES = 1024 * 1024
 
 
 @pytest.fixture
@@ -192,21 +195,26 @@ def test_kills_at_random_moments_of_anything_change_nothing(url: str, tmp_path: 
         while not look(client, operations[-1])["finished_at"]:
             time.sleep(chance.random() * 0.8)
             some.kill(chance.choice(some.running))
-            killed["worker"] += 1
+            killed["csv-import"] += 1
             some.start()
-        answer = client.post("/learners/bulk-actions", json=action, headers={"Prefer": "respond-async"})
-        operations.append(answer.json())
-        while not look(client, operations[-1])["finished_at"]:
-            time.sleep(chance.random() * 0.5)
-            some.kill(chance.choice(some.running))
-            killed["worker"] += 1
-            some.start()
+        for path, body in (("/learners/bulk-actions", action), ("/operations/{}/revert", {})):
+            address = path.format(operations[-1]["id"])
+            answer = client.post(address, json=body, headers={"Prefer": "respond-async"})
+            assert answer.status_code == 202, answer.text
+            operations.append(answer.json())
+            while not look(client, operations[-1])["finished_at"]:
+                time.sleep(chance.random() * 0.5)
+                some.kill(chance.choice(some.running))
+                killed[operations[-1]["kind"]] += 1
+                some.start()
         finished = [look(client, each) for each in operations]
-        assert [number_changed(each) for each in finished] == [ROWS] * 3
+        assert [number_changed(each) for each in finished] == [ROWS] * 4
         assert_changed_once(url, finished)
         counts = client.get("/learners/status-counts").json()
-    assert counts["activated"] == ROWS
-    assert killed["worker"] > 4
+    assert counts["deactivated"] == ROWS
+    assert killed["csv-import"] > 2
+    assert killed["bulk-action"]
+    assert killed["revert"]
 
 
 def test_a_database_that_drops_every_connection_changes_nothing(url: str, tmp_path: Path) -> None:
@@ -223,3 +231,75 @@ def test_a_database_that_drops_every_connection_changes_nothing(url: str, tmp_pa
             [(dropped,)] = query(url, drop)
             assert dropped
         assert_changed_once(url, [wait_for_end(client, operation)])
+
+
+def test_a_restart_of_the_database_changes_nothing(postgres: PostgresServer, tmp_path: Path) -> None:
+    del postgres  # where there is none this is skipped
+    with PostgresServer(durable=True) as own:
+        url = own.create_database("restarted")
+        with deployment(url, tmp_path) as (client, some):
+            some.start()
+            some.start()
+            operation = submit(client, b"".join(roster(ROWS)))
+            until(lambda: look(client, operation)["progress"]["done"], "progress")
+            own.restart()
+            done = until(lambda: progress_after_a_fault(client, operation), "progress after the restart")
+            assert done < ROWS
+            own.kill()
+            time.sleep(1)  # in which everybody finds it gone
+            own.start()
+            until(lambda: progress_after_a_fault(client, operation), "an answer after the crash")
+            assert_changed_once(url, [wait_for_end(client, operation)])
+
+
+def progress_after_a_fault(client: httpx.Client, operation: dict[str, Any]) -> int:
+    """How many rows are done; 0 while the service has no database."""
+    answer = client.get(f"/operations/{operation['id']}")
+    if answer.status_code == 503:
+        return 0
+    done: int = answer.raise_for_status().json()["progress"]["done"]
+    return done
+
+
+def test_a_full_disk_holds_an_import_up_and_changes_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/rollcall.db"
+    with server(url, tmp_path) as running, running.client(running.secret) as client:
+        operation = submit(client, b"".join(roster(ROWS)))
+        until(lambda: look(client, operation)["progress"]["done"], "progress")
+        limit_files([running.pid], _FULL_BYTES)
+        until(lambda: "(SQLITE_IOERR_WRITE)" in running.stderr, "a word about the disk")
+        done = look(client, operation)["progress"]["done"]
+        time.sleep(1)  # several attempts
+        assert look(client, operation)["progress"]["done"] == done < ROWS
+        limit_files([running.pid], None)
+        assert client.post("/learners", json={"username": "meanwhile"}).status_code == 201
+        assert_changed_once(url, [wait_for_end(client, operation)])
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_upload_that_is_cut_off_leaves_nothing_behind(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = f"sqlite:///{tmp_path}/rollcall.db" if kind == "sqlite" else request.getfixturevalue("url")
+    file = tmp_path / "roster.csv"
+    file.write_bytes(b"".join(roster(ROWS)))
+    with server(url, tmp_path) as running, running.client(running.secret) as client:
+        for number in range(3):
+            folder = tmp_path / f"sender{number}"
+            folder.mkdir()
+            headers = {**CSV, "Authorization": f"Bearer {running.secret}", "Idempotency-Key": "roster"}
+            sender = Sender(f"{running.url}/imports/csv", headers, file, folder, seconds=1)
+            time.sleep(0.3 * (number + 1))
+            sender.kill()
+            assert sender.wait() is None
+        left = "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM operation_chunks)"
+        until(lambda: query(url, left) == [(0, 0)], "an end of what was cut off")
+        # The key is free for the whole file.
+        answer = client.post(
+            "/imports/csv",
+            headers={**CSV, "Idempotency-Key": "roster", "Prefer": "wait=60"},
+            content=file.read_bytes(),
+            timeout=90,
+        )
+        assert answer.json()["counts"]["created"] == ROWS
+        assert "Traceback" not in running.stderr

@@ -3,6 +3,7 @@
 Queries, bodies and credentials are never logged; a path is logged as its template.
 """
 
+import errno
 import logging
 import sys
 import traceback
@@ -62,17 +63,24 @@ def configure_logging(log_format: str, level: str) -> None:
 
 
 def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
-    """Where an exception came from and of what kind it and its causes are; messages quote what people sent."""
+    """Where an exception came from, its kind and code and those of its causes; messages quote what people sent."""
     error: BaseException | None = exc_info[1]
     chain = []
     while error is not None and error not in chain:
         chain.append(error)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\n".join(
-        "".join(traceback.format_tb(each.__traceback__))
-        + f"{type(each).__module__}.{type(each).__qualname__}"
-        for each in reversed(chain)
+        "".join(traceback.format_tb(each.__traceback__)) + _kind(each) for each in reversed(chain)
     )
+
+
+def _kind(error: BaseException) -> str:
+    """Its class, with the code by which a database or the system says what it was, such as SQLITE_FULL or ENOSPC."""
+    said = getattr(error, "orig", error)  # by the driver, where SQLAlchemy has wrapped it
+    code = getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None)
+    if isinstance(error, OSError) and error.errno is not None:
+        code = errno.errorcode.get(error.errno)
+    return f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({code})" if code else "")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -1,6 +1,7 @@
 """What is logged: one line a request, with its id, and nothing of whom it is about."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,7 +126,8 @@ async def test_a_fault_is_logged_with_its_place_and_kind_but_without_what_was_se
     (fault,) = (line for line in logged() if line["level"] == "error")
     assert (fault["event"], fault["route"]) == ("request failed", "/learners")
     assert fault["request_id"] == answer.json()["instance"]
-    assert "sqlalchemy.exc.IntegrityError" in fault["exception"]
+    code = "SQLITE_CONSTRAINT_NOTNULL" if api.service.database.is_sqlite else "23502"
+    assert f"sqlalchemy.exc.IntegrityError ({code})" in fault["exception"]
     assert "router.py" in fault["exception"]
     assert not any(each in str(fault) for each in PERSONAL)
 
@@ -164,6 +166,17 @@ def test_the_whole_chain_of_an_exception_is_logged(logged: Lines):
     (line,) = logged()
     assert line["exception"].index("builtins.KeyError") < line["exception"].index("builtins.ValueError")
     assert "in fail" in line["exception"]
+    assert "Okafor" not in str(line)
+
+
+def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tmp_path: Path):
+    file = tmp_path / "Okafor"
+    try:
+        file.read_text()
+    except OSError:
+        get_logger("rollcall.test").exception("it failed")
+    (line,) = logged()
+    assert line["exception"].endswith("builtins.FileNotFoundError (ENOENT)")
     assert "Okafor" not in str(line)
 
 
