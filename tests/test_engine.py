@@ -29,6 +29,13 @@ def url(postgres: PostgresServer) -> str:
     return postgres.create_database(f"rollcall_engine_{next(_names)}")
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/rollcall.db"
+    return request.getfixturevalue("url")
+
+
 @contextmanager
 def deployment(url: str, folder: Path) -> Iterator[tuple[httpx.Client, Workers]]:
     """A server that runs no operations, an administrator's client, and workers, none of them started."""
@@ -167,15 +174,11 @@ def test_with_sqlite_a_second_server_runs_operations_when_the_first_is_gone(tmp_
         first.end()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_the_command_line_leaves_its_import_to_a_living_engine(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    url = f"sqlite:///{tmp_path}/rollcall.db" if kind == "sqlite" else request.getfixturevalue("url")
+def test_the_command_line_leaves_its_import_to_a_living_engine(any_url: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_bytes(b"".join(roster(ROWS)))
-    with server(url, tmp_path) as running:
-        imported = rollcall("import", file, database_url=url)
+    with server(any_url, tmp_path) as running:
+        imported = rollcall("import", file, database_url=any_url)
         assert imported.status == 0, imported
         assert "created        30,000" in imported.stdout
         assert '"event": "operation ended"' in running.stderr
@@ -276,14 +279,10 @@ def test_a_full_disk_holds_an_import_up_and_changes_nothing(tmp_path: Path) -> N
         assert_changed_once(url, [wait_for_end(client, operation)])
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_upload_that_is_cut_off_leaves_nothing_behind(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    url = f"sqlite:///{tmp_path}/rollcall.db" if kind == "sqlite" else request.getfixturevalue("url")
+def test_an_upload_that_is_cut_off_leaves_nothing_behind(any_url: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_bytes(b"".join(roster(ROWS)))
-    with server(url, tmp_path) as running, running.client(running.secret) as client:
+    with server(any_url, tmp_path) as running, running.client(running.secret) as client:
         for number in range(3):
             folder = tmp_path / f"sender{number}"
             folder.mkdir()
@@ -293,7 +292,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing_behind(
             sender.kill()
             assert sender.wait() is None
         left = "SELECT (SELECT count(*) FROM operations), (SELECT count(*) FROM operation_chunks)"
-        until(lambda: query(url, left) == [(0, 0)], "an end of what was cut off")
+        until(lambda: query(any_url, left) == [(0, 0)], "an end of what was cut off")
         # The key is free for the whole file.
         answer = client.post(
             "/imports/csv",
