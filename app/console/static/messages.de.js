@@ -177,7 +177,7 @@ export default {
   "operation.rejected": { one: "Die abgelehnte Zeile herunterladen", other: "Die {count} abgelehnten Zeilen herunterladen" },
   revert: "Zurücknehmen",
   "unsaved.title": "Eingaben verwerfen?",
-  "unsaved.explain": "Die Änderungen an dieser Person sind nicht gespeichert.",
+  "unsaved.explain": "Ihre Änderungen an dieser Person sind nicht gespeichert.",
   "unsaved.submit": "Verwerfen",
   "revert.title": "Diesen Vorgang zurücknehmen?",
   "revert.explain": "Alle, die er geändert hat, werden wieder wie zuvor, außer wer seither geändert wurde. Wen er angelegt hat, der wird deaktiviert.",

@@ -177,7 +177,7 @@ export default {
   "operation.rejected": { one: "Download the rejected row", other: "Download the {count} rejected rows" },
   revert: "Revert",
   "unsaved.title": "Discard what you have entered?",
-  "unsaved.explain": "The changes of this learner have not been saved.",
+  "unsaved.explain": "Your changes to this learner have not been saved.",
   "unsaved.submit": "Discard",
   "revert.title": "Revert this operation?",
   "revert.explain": "Everybody whom it changed goes back to what was before, but for those who have changed since. Whom it created is deactivated.",
