@@ -37,6 +37,20 @@ def looks_often(monkeypatch):
     monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.001)
 
 
+@pytest.fixture
+def has_begun(monkeypatch):
+    """Set once the service has streamed something."""
+    begun = asyncio.Event()
+
+    async def observed(*arguments):
+        async for block in stream_progress(*arguments):
+            begun.set()
+            yield block
+
+    monkeypatch.setattr(progress, "stream_progress", observed)
+    return begun
+
+
 def read(text):
     """The events of a stream, each as its name and its document; comments as they are."""
     assert text.endswith("\n\n")
@@ -108,12 +122,11 @@ async def test_every_change_is_shown_whichever_process_makes_it(api, second_data
             assert await anext(stream, None) is None
 
 
-async def test_it_is_shown_over_http_as_it_goes_on(api):
+async def test_it_is_shown_over_http_as_it_goes_on(api, has_begun):
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
         answering = asyncio.create_task(api.client.get(f"/operations/{operation.id}/progress"))
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await has_begun.wait()
         await finish(make_runner(api), operation)
         events = read((await answering).text)
     assert events[0][0] == "progress"
@@ -195,13 +208,12 @@ async def test_it_ends_when_the_service_stops(api):
             assert await anext(stream, None) is None
 
 
-async def test_it_ends_when_the_key_is_revoked(api):
+async def test_it_ends_when_the_key_is_revoked(api, has_begun):
     issued = (await api.client.post("/api-keys", json={"name": "screen", "scopes": ["learners:read"]})).json()
     async with own_turn(api), api.service.client(issued["secret"]) as client:
         operation = await submit(api, Kind.CSV_IMPORT)
         answering = asyncio.create_task(client.get(f"/operations/{operation.id}/progress"))
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await has_begun.wait()
         await api.client.delete(f"/api-keys/{issued['id']}")
         answer = await answering
         problem(await client.get(f"/operations/{operation.id}/progress"), 401, "not-authenticated")

@@ -242,7 +242,7 @@ async def test_an_unknown_query_parameter_never_selects_everyone(api: Api):
 
 async def test_what_an_address_takes_is_said_where_a_parameter_is_mistyped(api: Api):
     detail = (await api.client.get("/operations", params={"stat": "failed"})).json()["detail"]
-    assert "cursor, kind, limit, state" in detail
+    assert "cursor, dry_run, kind, limit, state" in detail
 
 
 async def test_a_parameter_that_takes_one_value_is_refused_where_it_comes_twice(api: Api):
