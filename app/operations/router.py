@@ -41,8 +41,10 @@ from app.platform.paging import (
     Limit,
     Page,
     decode_cursor,
+    decode_id,
     encode_cursor,
     link_next,
+    page_by_id,
 )
 from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, Problem
 
@@ -181,8 +183,7 @@ async def list_operations(
     """The organization's operations, newest first."""
     organization = principal.organization
     cursor_of = [organization.public_id, "operations", kind, state, dry_run]
-    position = decode_cursor(cursor_of, cursor, (str,))
-    after = parse_id(position[0]) if position else None
+    after = decode_id(cursor_of, cursor)
     async with database.read() as connection:
         found = await repository.list_operations(
             connection,
@@ -193,10 +194,7 @@ async def list_operations(
             after=after,
             limit=limit + 1,
         )
-    shown = found[:limit]
-    next_cursor = encode_cursor(cursor_of, [shown[-1].id]) if len(found) > limit else None
-    link_next(request, response, next_cursor)
-    return {"items": list(map(present, shown)), "next_cursor": next_cursor}
+    return page_by_id(request, response, cursor_of, found, limit, present)
 
 
 @router.get(

@@ -28,9 +28,8 @@ from app.platform.paging import (
     CursorText,
     Limit,
     Page,
-    decode_cursor,
-    encode_cursor,
-    link_next,
+    decode_id,
+    page_by_id,
 )
 from app.platform.problems import INVALID_REQUEST, NOT_FOUND, Problem, Translations
 
@@ -89,15 +88,10 @@ async def list_api_keys(
     """The organization's keys, newest first; revoked and expired ones too."""
     organization = principal.organization
     cursor_of = [organization.public_id, "api-keys"]
-    position = decode_cursor(cursor_of, cursor, (str,))
+    after = decode_id(cursor_of, cursor)
     async with database.read() as connection:
-        found = await repository.list_keys(
-            connection, organization.id, after=parse_id(position[0]) if position else None, limit=limit + 1
-        )
-    shown = found[:limit]
-    next_cursor = encode_cursor(cursor_of, [shown[-1].id]) if len(found) > limit else None
-    link_next(request, response, next_cursor)
-    return {"items": list(map(present_key, shown)), "next_cursor": next_cursor}
+        found = await repository.list_keys(connection, organization.id, after=after, limit=limit + 1)
+    return page_by_id(request, response, cursor_of, found, limit, present_key)
 
 
 @router.post(

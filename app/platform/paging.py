@@ -3,7 +3,8 @@
 import base64
 import binascii
 import hashlib
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_args
 from urllib.parse import urlencode
 
 import orjson
@@ -11,12 +12,21 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.platform.ids import parse_id
 from app.platform.problems import Problem, define_problem, illustrate
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 50
 
 Item = TypeVar("Item")
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Identified = TypeVar("Identified", bound=_Identified)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items a page, 1 to 1000.")]
 CursorText = Annotated[
@@ -92,6 +102,30 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
     path = request.scope["path"].removeprefix(root)  # a server puts it in front, a proxy cuts it off
     target = f"{root}{path}?{urlencode([*parameters, ('cursor', cursor)])}"
     response.headers["Link"] = f'<{target}>; rel="next"'
+
+
+def decode_id(query: object, cursor: str | None) -> str | None:
+    """The id after which a list in the order of ids continues, or None without a cursor."""
+    position = decode_cursor(query, cursor, (str,))
+    identifier = None if position is None else parse_id(position[0])
+    if position is not None and identifier is None:
+        raise invalid_cursor()
+    return identifier
+
+
+def page_by_id(
+    request: Request,
+    response: Response,
+    query: object,
+    found: Sequence[Identified],
+    limit: int,
+    present: Callable[[Identified], Any],
+) -> dict[str, Any]:
+    """A page of up to `limit` items, and the link to the next one where `found` has one more."""
+    shown = found[:limit]
+    next_cursor = encode_cursor(query, [shown[-1].id]) if len(found) > limit else None
+    link_next(request, response, next_cursor)
+    return {"items": [present(each) for each in shown], "next_cursor": next_cursor}
 
 
 def _fingerprint(query: object, position: object) -> str:
