@@ -1,0 +1,125 @@
+"""The feed of events: in the order of positions, and none appears behind a reader."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.learners import feed, recording
+from app.learners.repository import last_event_position
+from app.platform.database import Database
+from tests.conftest import Api, run_service
+from tests.postgres import PostgresServer
+
+pytestmark = pytest.mark.anyio
+
+
+async def safe_position(database: Database, safe: feed.SafePosition) -> int:
+    async with database.read() as connection:
+        return await safe.find(connection)
+
+
+async def newest(database: Database) -> int:
+    async with database.read() as connection:
+        return await last_event_position(connection)
+
+
+async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api):
+    safe = feed.SafePosition()
+    await api.create()
+    until = await newest(api.service.database)
+    for _ in range(1000):  # other tests' operations may be running
+        if await safe_position(api.service.database, safe) >= until:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the feed is held up")
+
+
+async def test_events_are_listed_in_order_between_two_positions_and_of_the_types_wanted(api: Api):
+    before = await newest(api.service.database)
+    learners = [await api.create() for _ in range(3)]
+    await api.client.post(f"/learners/{learners[0]['id']}/deactivate")
+    until = await newest(api.service.database)
+    await api.create()
+    async with api.service.database.read() as connection:
+
+        async def listed(*types: str, limit: int = 10, after: int = before) -> list[str]:
+            number = api.organization.id
+            found = await feed.list_after(connection, number, after, until, types, limit)
+            assert [each.position for each in found] == sorted(each.position for each in found)
+            return [each.type for each in found]
+
+        assert await listed() == ["learner.created"] * 3 + ["learner.deactivated"]
+        assert await listed("learner.deactivated") == ["learner.deactivated"]
+        assert await listed(limit=2) == ["learner.created"] * 2
+        assert await listed(after=until) == []
+        found = await feed.list_after(connection, api.organization.id, before, until, (), 10)
+        documents = await feed.get_events(connection, [each.position for each in found])
+        for each in found:
+            event = documents[each.position]
+            assert (event["id"], event["type"]) == (each.id, each.type)
+            assert event["occurred_at"].tzinfo == UTC
+
+
+async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(postgres: PostgresServer):
+    url = postgres.create_database("feed")
+    async with run_service(url) as service:
+        organization = await service.found_organization()
+        database, safe = service.database, feed.SafePosition()
+        holding, release = asyncio.Event(), asyncio.Event()
+
+        async with service.client(await service.issue_key(organization)) as client:
+            await client.post("/learners", json={"username": "before"})
+            first = await newest(database)
+            assert await safe_position(database, safe) == first
+
+            # One transaction has taken a position and is not committed when the next one is.
+            record = recording.record
+
+            async def record_and_wait(connection: AsyncConnection, *arguments: Any) -> None:
+                await record(connection, *arguments)
+                if not holding.is_set():
+                    holding.set()
+                    await release.wait()
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("app.learners.service.record", record_and_wait)
+                late = asyncio.create_task(client.post("/learners", json={"username": "late"}))
+                await holding.wait()
+                assert (await client.post("/learners", json={"username": "early"})).status_code == 201
+                for _ in range(5):
+                    assert await safe_position(database, safe) == first
+                assert await newest(database) == first + 2
+                release.set()
+                assert (await late).status_code == 201
+            assert await safe_position(database, safe) == first + 2
+
+
+async def test_transactions_that_overlap_for_ever_do_not_hold_the_feed_up(postgres: PostgresServer):
+    url = postgres.create_database("feed_overlaps")
+    async with run_service(url) as service:
+        organization = await service.found_organization()
+        database, safe = service.database, feed.SafePosition()
+
+        @asynccontextmanager
+        async def running() -> AsyncIterator[None]:
+            async with database.engine.begin() as connection:
+                await connection.execute(select(func.pg_current_xact_id()))
+                yield
+
+        async with service.client(await service.issue_key(organization)) as client, AsyncExitStack() as stack:
+            positions = []
+            for number in range(4):
+                following = AsyncExitStack()
+                await following.enter_async_context(running())
+                await stack.aclose()  # the one before ends after this one has begun
+                stack = following  # noqa: PLW2901
+                await client.post("/learners", json={"username": f"learner{number}"})
+                positions.append((await safe_position(database, safe), await newest(database)))
+            await stack.aclose()
+        assert [safe for safe, _ in positions] == [0, *(newest for _, newest in positions[:-1])]
