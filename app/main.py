@@ -20,6 +20,8 @@ import app.operations.router
 import app.organizations.router
 import app.platform.metrics
 import app.platform.service_routes
+import app.webhooks.problems
+import app.webhooks.router
 from app import __version__
 from app.imports.worker import CsvImportWorker
 from app.operations.bulk_actions import BulkActionWorker
@@ -38,6 +40,8 @@ from app.platform.rate_limits import RateLimiter
 from app.platform.stopping import notice_of_stop
 from app.platform.threads import prefer_answers
 from app.settings import Settings
+from app.webhooks.dispatcher import Dispatcher
+from app.webhooks.sender import Sender
 
 # How often the times at which keys were used are written down.
 _FLUSH_SECONDS = 30
@@ -56,13 +60,17 @@ _TRANSLATIONS = {
     **app.organizations.router.TRANSLATIONS,
     **app.operations.problems.TRANSLATIONS,
     **app.imports.problems.TRANSLATIONS,
+    **app.webhooks.problems.TRANSLATIONS,
 }
 
 
 def create_app(
     settings: Settings | None = None, clock: Clock | None = None, new_engine: NewEngine | None = None
 ) -> FastAPI:
-    """The ASGI application. Opens nothing before its lifespan begins. `new_engine`: another than the durable one."""
+    """The ASGI application. Opens nothing before its lifespan begins.
+
+    `new_engine`: another than the durable one, and then nothing else runs in the background.
+    """
     settings = settings or Settings()
     clock = clock or SystemClock()
 
@@ -76,8 +84,9 @@ def create_app(
         api.state.runner = Runner(database, clock, WORKERS)
         engine = None
         if settings.runs_operations:
-            engine = (new_engine or new_durable_engine)(database, api.state.runner, settings)
+            engine = (new_engine or new_background)(database, api.state.runner, settings)
             engine.start()
+        api.state.sender = Sender(to_private_networks=settings.webhooks_to_private_networks)
         flushing = asyncio.create_task(_flush_key_use(authenticator))
         try:
             with notice_of_stop() as api.state.stopping:
@@ -90,6 +99,7 @@ def create_app(
                 await flushing
             with suppress(SQLAlchemyError, OSError):
                 await authenticator.flush_use()
+            await api.state.sender.close()
             await database.close()
 
     api = FastAPIOffline(
@@ -111,6 +121,7 @@ def create_app(
         app.access.router.router,
         app.imports.router.router,
         app.organizations.router.router,
+        app.webhooks.router.router,
         app.console.router.router,
         app.platform.service_routes.router,
         app.platform.metrics.router,
@@ -125,11 +136,30 @@ def create_app(
     return api
 
 
-def new_durable_engine(database: Database, runner: Runner, settings: Settings) -> Engine:
-    """The engine of a server or worker."""
+class Background:
+    """What a server or worker does besides answering: it runs operations, and sends events to webhooks."""
+
+    def __init__(self, *parts: Engine | Dispatcher) -> None:
+        """They start and stop together."""
+        self._parts = parts
+
+    def start(self) -> None:
+        """Begin with what there is, and what will come."""
+        for part in self._parts:
+            part.start()
+
+    async def stop(self) -> None:
+        """Let what has begun end, and leave the rest to others."""
+        await asyncio.gather(*(part.stop() for part in self._parts))
+
+
+def new_background(database: Database, runner: Runner, settings: Settings) -> Background:
+    """What a server or worker does besides answering."""
     from app.operations.engine import DurableEngine  # noqa: PLC0415 - half a second that only they need
 
-    return DurableEngine(database, runner, timedelta(days=settings.outcomes_days))
+    keep = timedelta(days=settings.outcomes_days)
+    sender = Sender(to_private_networks=settings.webhooks_to_private_networks)
+    return Background(DurableEngine(database, runner, keep), Dispatcher(database, runner.clock, sender, keep))
 
 
 async def _flush_key_use(authenticator: Authenticator) -> None:

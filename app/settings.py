@@ -32,10 +32,18 @@ class Settings(BaseSettings):
         int, Field(ge=0, description="Requests a minute for one credential, per process; 0 = no limit.")
     ] = 6000
     outcomes_days: Annotated[
-        int, Field(ge=1, description="How long outcomes and the rows as they were sent are kept, in days.")
+        int,
+        Field(
+            ge=1,
+            description="How long outcomes, rows as they were sent, and webhooks' deliveries are kept, in days.",
+        ),
     ] = 30
     with_worker: Annotated[
-        bool, Field(description="Whether `serve` runs large operations too; with SQLite it always does.")
+        bool, Field(description="Whether `serve` does a worker's work too; with SQLite it always does.")
+    ] = False
+    webhooks_to_private_networks: Annotated[
+        bool,
+        Field(description="Whether webhooks may have addresses in private networks, and http without TLS."),
     ] = False
     log_format: Annotated[
         Literal["auto", "json", "console"],

@@ -9,7 +9,8 @@ import app.imports.tables
 import app.learners.tables
 import app.operations.tables
 import app.organizations.tables
-import app.platform.tables  # noqa: F401 - each declares its tables
+import app.platform.tables
+import app.webhooks.tables  # noqa: F401 - each declares its tables
 from app.platform.database import Database, metadata
 from app.settings import Settings
 

@@ -16,9 +16,12 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi import checks
 
+from app.learners.feed import FeedEntry
 from app.main import create_app
 from app.platform.problems import CATALOGUE
 from app.settings import Settings
+from app.webhooks.dispatcher import new_delivery
+from app.webhooks.repository import insert_deliveries
 from tests.conftest import Api
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +78,15 @@ async def known_ids(api: Api) -> dict[str, str]:
     learner = await api.create(username="a.okafor", first_name="Adaeze", expires_on="2027-01-31")
     imported = await api.import_csv("Username,Active\na.okafor,No\nb.lindqvist,Maybe\n")
     key = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+    # Nobody has this name, so that nothing is sent to anybody.
+    webhook = (await api.client.post("/webhooks", json={"url": "https://nobody.invalid/"})).json()
+    sent = new_delivery(
+        webhook["id"], FeedEntry(1, learner["id"], "learner.created"), api.service.clock.now()
+    )
+    await api.service.database.write(lambda connection: insert_deliveries(connection, [sent]))
     return {
+        "webhook_id": webhook["id"],
+        "delivery_id": sent.id,
         "learner_id": learner["id"],
         "operation_id": imported["id"],
         "key_id": key["id"],

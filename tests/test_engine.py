@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.disks import limit_files
+from tests.endpoint import endpoint_of_webhooks
 from tests.postgres import PostgresServer
 from tests.processes import Sender, Server, Workers, query, rollcall, server, until, workers
 from tests.test_serve import CSV, roster
@@ -302,3 +303,27 @@ def test_an_upload_that_is_cut_off_leaves_nothing_behind(any_url: str, tmp_path:
         )
         assert answer.json()["counts"]["created"] == ROWS
         assert "Traceback" not in running.stderr
+
+
+def test_a_process_that_is_killed_while_it_sends_loses_no_message(any_url: str, tmp_path: Path) -> None:
+    chance = random.Random(20261122)
+    with (
+        endpoint_of_webhooks() as endpoint,
+        server(any_url, tmp_path, webhooks_to_private_networks=True) as running,
+        running.client(running.secret) as client,
+    ):
+        endpoint.seconds = 0.05
+        client.post("/webhooks", json={"url": endpoint.url}).raise_for_status()
+        client.post("/imports/csv", headers=CSV, content=b"".join(roster(500))).raise_for_status()
+        for kill in range(1, 3):
+            until(lambda kill=kill: len(endpoint.received) > 150 * kill, "messages")
+            time.sleep(chance.random() * 0.2)
+            running.kill()
+            running.start()
+        events = {str(each) for (each,) in query(any_url, "SELECT id FROM events")}
+        until(lambda: {headers["Webhook-Id"] for headers, _ in endpoint.received} == events, "all messages")
+        pending = "SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'"
+        until(lambda: query(any_url, pending) == [(0,)], "the end of all deliveries")
+        # Twice came at the most what was on its way at a kill.
+        assert len(events) == 500
+        assert len(endpoint.received) - len(events) <= 2 * 8

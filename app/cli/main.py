@@ -14,7 +14,7 @@ from app import __version__
 # called: what all of them need takes seconds.
 COMMANDS = {
     "serve": ("app.cli.serve", "Start the service."),
-    "worker": ("app.cli.worker", "Run large operations (PostgreSQL only)."),
+    "worker": ("app.cli.worker", "Run large operations and send to webhooks (PostgreSQL only)."),
     "migrate": ("app.cli.migrate", "Bring the database's schema to this version."),
     "import": ("app.cli.imports", "Import a roster."),
     "export": ("app.cli.export", "Write learners as CSV, in the columns of an import."),

@@ -1,4 +1,4 @@
-"""`rollcall worker`: a process that runs large operations, beside those that serve."""
+"""`rollcall worker`: a process that runs large operations and sends to webhooks, beside those that serve."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from prometheus_client import start_http_server
 from app.cli.environment import open_database, read_settings
 from app.cli.errors import Failure
 from app.cli.options import examples
-from app.main import WORKERS, new_durable_engine
+from app.main import WORKERS, new_background
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
 from app.platform.garbage import tune_collection
@@ -26,7 +26,10 @@ def worker(
         int, typer.Option(min=0, max=65535, help="Show /metrics of this process on this port; 0 = do not.")
     ] = 0,
 ) -> None:
-    """Run large operations (PostgreSQL only). Start as many as wanted; one that dies is replaced by the others."""
+    """Run large operations and send to webhooks (PostgreSQL only).
+
+    Start as many as wanted; one that dies is replaced by the others.
+    """
     settings = read_settings()
     if settings.database_url.startswith("sqlite"):
         raise Failure("with SQLite `rollcall serve` runs the operations itself; workers need PostgreSQL")
@@ -42,7 +45,7 @@ async def _work(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     async with open_database() as database:
-        engine = new_durable_engine(database, Runner(database, SystemClock(), WORKERS), settings)
-        engine.start()
+        background = new_background(database, Runner(database, SystemClock(), WORKERS), settings)
+        background.start()
         await stopping.wait()
-        await engine.stop()
+        await background.stop()

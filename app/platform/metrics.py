@@ -23,6 +23,7 @@ DURATION = Histogram(
 IN_FLIGHT = Gauge("rollcall_http_requests_in_flight", "Requests being handled.", multiprocess_mode="livesum")
 ROWS = Counter("rollcall_operation_rows", "Learners or rows handled by operations.", ["kind", "outcome"])
 OPERATIONS = Counter("rollcall_operations_finished", "Operations that have ended.", ["kind", "state"])
+WEBHOOK_ATTEMPTS = Counter("rollcall_webhook_attempts", "Messages sent to webhooks.", ["result"])
 ACCESS_CHECKS = Counter("rollcall_access_checks", "Access checks answered.", ["allowed", "reason"])
 
 router = APIRouter(tags=["service"])

@@ -116,6 +116,7 @@ _TAGS = [
     {"name": "learners", "description": "One learner, and lists, counts and exports of many."},
     {"name": "access", "description": "The portal's question: may this learner enter?"},
     {"name": "operations", "description": "Work over many learners: bulk actions, CSV imports and reverts."},
+    {"name": "webhooks", "description": "Events, sent to where an organization wants to have them."},
     {"name": "administration", "description": "The organization and its API keys."},
     {"name": "service", "description": "Health, metrics and this description. No credential needed."},
 ]

@@ -55,7 +55,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 def running(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: ARG001 - not without
     """One server for all tests, which keep to organizations of their own."""
     folder = tmp_path_factory.mktemp("console")
-    with server(f"sqlite:///{folder}/rollcall.db", folder) as started:
+    with server(f"sqlite:///{folder}/rollcall.db", folder, webhooks_to_private_networks=True) as started:
         yield started
 
 
@@ -107,6 +107,10 @@ class Portal:
         """A new key with its `id` and its `secret`; admin without scopes."""
         body = {"name": name, "scopes": list(scopes) or ["admin"]}
         return self._answer(self.client.post("/api-keys", json=body))
+
+    def create_webhook(self, url: str, **members: Any) -> dict[str, Any]:
+        """A new webhook with its secret."""
+        return self._answer(self.client.post("/webhooks", json={"url": url, **members}))
 
     def revoke(self, key: dict[str, Any]) -> None:
         """Revoke a key."""

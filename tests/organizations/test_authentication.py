@@ -1,5 +1,6 @@
 """Who may do what, over HTTP: credentials, scopes, expiry, revocation, and what is noted of a key's use."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,6 +29,15 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
     ("GET", "/api-keys"): ADMINISTRATION,
     ("POST", "/api-keys"): ADMINISTRATION,
     ("DELETE", "/api-keys/{key_id}"): ADMINISTRATION,
+    ("GET", "/webhooks"): ADMINISTRATION,
+    ("POST", "/webhooks"): ADMINISTRATION,
+    ("GET", "/webhooks/{webhook_id}"): ADMINISTRATION,
+    ("PATCH", "/webhooks/{webhook_id}"): ADMINISTRATION,
+    ("DELETE", "/webhooks/{webhook_id}"): ADMINISTRATION,
+    ("POST", "/webhooks/{webhook_id}/rotate-secret"): ADMINISTRATION,
+    ("POST", "/webhooks/{webhook_id}/test"): ADMINISTRATION,
+    ("GET", "/webhooks/{webhook_id}/deliveries"): ADMINISTRATION,
+    ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/retry"): ADMINISTRATION,
     ("GET", "/learners"): READ,
     ("POST", "/learners"): WRITE,
     ("GET", "/learners/status-counts"): READ,
@@ -52,7 +62,7 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
 
 def address(path: str) -> str:
     """The path with ids that nobody has."""
-    return path.replace("{learner_id}", ID).replace("{key_id}", ID).replace("{operation_id}", ID)
+    return re.sub(r"\{\w+\}", ID, path)
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:

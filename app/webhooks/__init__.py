@@ -1,0 +1,1 @@
+"""Webhooks: events sent to where an organization wants to have them (Standard Webhooks)."""

@@ -1,0 +1,187 @@
+"""Sending a message: how it is signed, what counts as received, and where nothing is ever sent."""
+
+import asyncio
+import socket
+import ssl
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+import trustme
+from standardwebhooks import Webhook as Verifier
+
+from app.webhooks import sender as module
+from app.webhooks.sender import Sender
+from app.webhooks.webhook import new_signing_secret
+from tests.webhooks.receiver import Receiver, receiving
+
+pytestmark = pytest.mark.anyio
+
+SECRETS = [new_signing_secret(), new_signing_secret()]
+MESSAGE = {"type": "webhook.test", "data": {"name": "Ægir Þórsson"}}
+
+
+@pytest.fixture
+async def receiver():
+    async with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def sender():
+    sender = Sender(to_private_networks=True)
+    yield sender
+    await sender.close()
+
+
+async def send(sender: Sender, url: str) -> module.Attempt:
+    return await sender.send(url, SECRETS, "message-1", MESSAGE, datetime.now(UTC))
+
+
+async def test_a_message_is_signed_with_each_secret(sender: Sender, receiver: Receiver):
+    attempt = await send(sender, receiver.url)
+    assert (attempt.status, attempt.error, attempt.was_received) == (204, None, True)
+    (message,) = receiver.received
+    assert message.headers["content-type"] == "application/json"
+    assert message.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert message.id == "message-1"
+    for secret in SECRETS:
+        assert Verifier(secret).verify(message.content, message.headers) == MESSAGE
+    with pytest.raises(Exception, match="No matching signature"):
+        Verifier(new_signing_secret()).verify(message.content, message.headers)
+
+
+async def test_the_name_stays_in_the_host_field_though_the_address_is_connected_to(
+    sender: Sender, receiver: Receiver
+):
+    attempt = await send(sender, f"http://localhost:{receiver.port}/hook?tenant=a")
+    assert attempt.was_received, attempt
+    assert receiver.received[0].headers["host"] == f"localhost:{receiver.port}"
+
+
+@pytest.mark.parametrize("status", [301, 400, 410, 429, 500, 503])
+async def test_anything_but_2xx_is_a_failure(sender: Sender, receiver: Receiver, status: int):
+    receiver.answers.append(status)
+    attempt = await send(sender, receiver.url)
+    assert (attempt.status, attempt.was_received) == (status, False)
+    assert str(status) in (attempt.error or "")
+    assert attempt.is_gone is (status == 410)
+
+
+async def test_a_connection_is_used_again(sender: Sender, receiver: Receiver):
+    for _ in range(3):
+        assert (await send(sender, receiver.url)).was_received
+    assert (len(receiver.received), receiver.connections) == (3, 1)
+
+
+async def test_an_answer_without_an_end_is_not_read_for_ever(sender: Sender):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 Told\r\nContent-Type: text/plain\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 4096)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        attempt = await send(sender, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert attempt.was_received, attempt
+
+
+async def test_redirects_are_not_followed(sender: Sender, receiver: Receiver):
+    receiver.answers.append(307)
+    receiver.headers = "Location: http://127.0.0.1:9/elsewhere\r\n"
+    attempt = await send(sender, receiver.url)
+    assert (attempt.status, len(receiver.received)) == (307, 1)
+
+
+async def test_an_endpoint_that_hangs_is_left_after_the_timeout(
+    sender: Sender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
+    receiver.hangs = True
+    attempt = await send(sender, receiver.url)
+    assert attempt.status is None
+    assert "did not answer" in (attempt.error or "")
+
+
+async def test_where_nobody_listens(sender: Sender):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    attempt = await send(sender, f"http://127.0.0.1:{port}/")
+    assert (attempt.status, attempt.error) == (None, "No connection could be made.")
+
+
+async def test_an_endpoint_that_hangs_up(sender: Sender, receiver: Receiver):
+    receiver.hangs_up = True
+    attempt = await send(sender, receiver.url)
+    assert (attempt.status, attempt.error) == (None, "The connection was lost before there was an answer.")
+
+
+async def test_a_name_that_nobody_has(sender: Sender):
+    attempt = await send(sender, "https://nobody.invalid/")
+    assert (attempt.status, attempt.error) == (None, "The name nobody.invalid cannot be found.")
+
+
+async def test_a_port_without_tls(sender: Sender, receiver: Receiver):
+    attempt = await send(sender, receiver.url.replace("http:", "https:"))
+    assert (attempt.status, attempt.error) == (None, "No secure connection could be made.")
+    assert not receiver.received
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/hook?tenant=a",
+        "https://127.0.0.1:{port}/hook",
+        "https://localhost:{port}/hook",
+    ],
+)
+async def test_nothing_is_sent_into_private_networks_unless_that_is_allowed(receiver: Receiver, url: str):
+    strict = Sender(to_private_networks=False)
+    attempt = await send(strict, url.format(port=receiver.port))
+    await strict.close()
+    assert attempt.status is None
+    assert "private networks" in (attempt.error or "")
+    assert not receiver.received
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "::1", "169.254.169.254"])
+async def test_a_name_that_leads_into_a_private_network_is_not_sent_to(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, address: str
+):
+    asked = []
+
+    async def lead_there(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        # One good address among them changes nothing.
+        return [(None, None, None, "", ("9.9.9.9", port)), (None, None, None, "", (address, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lead_there)
+    strict = Sender(to_private_networks=False)
+    attempt = await send(strict, f"https://inside.example.org:{receiver.port}/hook?tenant=a")
+    await strict.close()
+    assert asked == ["inside.example.org"]
+    assert attempt.error == "inside.example.org leads into a private network, to which webhooks are not sent."
+    assert not receiver.received
+
+
+async def test_a_certificate_is_checked_against_the_name(sender: Sender):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with receiving(context) as receiver:
+        address = f"https://localhost:{receiver.port}/hook?tenant=a"
+        unknown = await send(sender, address)
+        assert "certificate is not valid" in (unknown.error or "")
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+        trusted = Sender(to_private_networks=True, tls=trusting)
+        known = await send(trusted, address)
+        assert known.was_received, known
+        # Though a good connection to the same address stands open.
+        elsewhere = await send(trusted, address.replace("localhost", "127.0.0.1"))
+        assert "certificate is not valid" in (elsewhere.error or "")
+        await trusted.close()
+        assert len(receiver.received) == 1
