@@ -12,6 +12,8 @@ VIEWS = [
     "operations",
     "operations?operation={operation}",
     "api-keys",
+    "webhooks",
+    "webhooks?webhook={webhook}",
     "organization",
 ]
 # Isolates around a name, so that it does not turn round the sentence that it stands in.
@@ -22,7 +24,10 @@ def shown(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
     """The view with learners in it, and a name for its photographs."""
     learner = portal.create_of_each_status()["expired"]
     operation = portal.import_csv("Username,Active\nemre,\nbjoern,Maybe\ndat,Yes\nada,No\nchiara,No\n")
-    console = sign_in(place=f"#/{view.format(learner=learner['id'], operation=operation['id'])}")
+    webhook = portal.create_webhook("https://nobody.invalid/hook", event_types=["learner.expired"])
+    portal.client.post(f"/webhooks/{webhook['id']}/test").raise_for_status()
+    ids = {"learner": learner["id"], "operation": operation["id"], "webhook": webhook["id"]}
+    console = sign_in(place=f"#/{view.format(**ids)}")
     wait_for(console, view)
     return console, f"{view.partition('?')[0]}-one" if "?" in view else view
 

@@ -12,7 +12,7 @@ import { onLearnerChange } from "../learner_actions.js";
 import { addressOf, go, here } from "../location.js";
 import { t } from "../messages.js";
 import { problemNotice } from "../notice.js";
-import { openPanel } from "../panel.js";
+import { RowPanel } from "../panel.js";
 import { may } from "../session.js";
 import { statusControl } from "../status_control.js";
 import { Table } from "../table.js";
@@ -43,8 +43,6 @@ export default class LearnersView extends View {
   #counting = new AbortController();
   /** Whether the next key begins a search; only then is there something to go back to. */
   #isNewSearch = true;
-  /** @type {{id: string, content: LearnerPanel, close: () => void} | null} */
-  #panel = null;
   /** Selecting, and what is done with who is selected. */
   #bulk = may("learners:bulk") ? new BulkBar(this) : null;
 
@@ -65,6 +63,10 @@ export default class LearnersView extends View {
     keyOf: (/** @type {Learner} */ { id }) => id,
     onSort: (sort) => this.#change({ sort }),
     onOpen: (learner) => this.#open(learner),
+  });
+  panel = new RowPanel(this.table, {
+    make: (id, setTitle) => new LearnerPanel(id, this.table.items.find((learner) => learner.id === id) ?? null, setTitle),
+    onClose: () => this.#open(null),
   });
 
   /** @param {import("../location.js").Place} place */
@@ -89,7 +91,7 @@ export default class LearnersView extends View {
     super.disconnectedCallback();
     this.#loading.abort();
     this.#counting.abort();
-    this.#panel?.close();
+    this.panel.close();
   }
 
   /** Who is listed, whatever the page: what the API takes as the filter of lists, counts, exports and selections. */
@@ -109,7 +111,7 @@ export default class LearnersView extends View {
   reload() {
     this.#load();
     this.#count();
-    this.#panel?.content.reload();
+    this.panel.content?.reload();
   }
 
   /** @param {import("../location.js").Place} place */
@@ -127,7 +129,7 @@ export default class LearnersView extends View {
     if (JSON.stringify(this.#query()) !== this.#listed) this.#load();
     else this.#drawPager();
     if (this.#counts === null || q !== this.#counted) this.#count();
-    this.#showPanel(params.get("learner"));
+    this.panel.show(params.get("learner"));
   }
 
   // What is asked
@@ -244,7 +246,7 @@ export default class LearnersView extends View {
   /** @param {Learner | null} learner */
   #open(learner) {
     const open = () => go(PATH, this.#placeOf(learner), { state: here().state });
-    if (this.#panel?.content.isChanged && this.#panel.id !== learner?.id) confirmDialog({ title: t("unsaved.title"), text: t("unsaved.explain"), submit: t("unsaved.submit") }, open);
+    if (this.panel.content?.isChanged && this.panel.id !== learner?.id) confirmDialog({ title: t("unsaved.title"), text: t("unsaved.explain"), submit: t("unsaved.submit") }, open);
     else open();
   }
 
@@ -363,26 +365,6 @@ export default class LearnersView extends View {
     // It stays where it is though the filter may no longer hold, so that what was done can be seen and undone.
     this.table.update(learner);
     this.#count();
-  }
-
-  // The panel
-
-  /** @param {string | null} id */
-  #showPanel(id) {
-    if (id === (this.#panel?.id ?? null)) return;
-    const closed = this.#panel;
-    closed?.close();
-    this.#panel = null;
-    this.table.mark(id);
-    if (id !== null) {
-      const content = new LearnerPanel(id, this.table.items.find((learner) => learner.id === id) ?? null, (...title) => panel.setTitle(...title));
-      const panel = openPanel({ content, onClose: () => this.#open(null) });
-      this.#panel = { id, content, close: panel.close };
-      content.start();
-    } else if (closed !== null) {
-      const link = this.querySelector(`[data-key="open-${CSS.escape(closed.id)}"]`) ?? document.getElementById("main");
-      if (link instanceof HTMLElement) link.focus();
-    }
   }
 }
 

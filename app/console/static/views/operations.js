@@ -10,7 +10,7 @@ import { t } from "../messages.js";
 import { problemNotice } from "../notice.js";
 import { followOperation, hasEnded, OperationReport, summaryOf } from "../operation_progress.js";
 import { downloadButton, kindOf, rejectedButton, revertButton, warningsOf } from "../operations.js";
-import { openPanel } from "../panel.js";
+import { RowPanel } from "../panel.js";
 import { Table } from "../table.js";
 import { View } from "../view.js";
 
@@ -32,8 +32,6 @@ export default class OperationsView extends View {
   #params = new URLSearchParams();
   #listed = "";
   #loading = new AbortController();
-  /** @type {{id: string, close: () => void} | null} */
-  #panel = null;
 
   problem = h("div");
   dryRuns = h("input", { type: "checkbox", onchange: () => this.#go({ dry_runs: this.dryRuns.checked ? "shown" : "", operation: "" }) });
@@ -51,6 +49,14 @@ export default class OperationsView extends View {
     keyOf: ({ id }) => id,
     onOpen: ({ id }) => this.#go({ operation: id }),
   });
+  panel = new RowPanel(this.table, {
+    make: (id, setTitle) => {
+      const content = h("div");
+      this.#fillPanel(id, content, setTitle);
+      return content;
+    },
+    onClose: () => this.#go({ operation: "" }),
+  });
 
   connectedCallback() {
     fill(
@@ -66,7 +72,7 @@ export default class OperationsView extends View {
   disconnectedCallback() {
     super.disconnectedCallback();
     this.#loading.abort();
-    this.#panel?.close();
+    this.panel.close();
   }
 
   /** @param {import("../location.js").Place} place */
@@ -75,7 +81,7 @@ export default class OperationsView extends View {
     for (const select of this.querySelectorAll("select")) select.value = params.get(select.name) ?? "";
     this.dryRuns.checked = params.has("dry_runs");
     if (JSON.stringify(this.#query()) !== this.#listed) this.#load();
-    this.#showPanel(params.get("operation"));
+    this.panel.show(params.get("operation"));
   }
 
   /** @param {"kind" | "state"} name @param {string[]} values */
@@ -154,24 +160,6 @@ export default class OperationsView extends View {
       dry_run && h("span", { class: "faint" }, ` · ${t("operation.dry_run")}`),
       reason && h("p", { class: "faint" }, h("bdi", {}, reason)),
     ];
-  }
-
-  /** @param {string | null} id */
-  #showPanel(id) {
-    if (id === (this.#panel?.id ?? null)) return;
-    const closed = this.#panel;
-    closed?.close();
-    this.#panel = null;
-    this.table.mark(id);
-    if (id !== null) {
-      const content = h("div");
-      const { setTitle, close } = openPanel({ content, onClose: () => this.#go({ operation: "" }) });
-      this.#panel = { id, close };
-      this.#fillPanel(id, content, setTitle);
-    } else if (closed !== null) {
-      const link = this.querySelector(`[data-key="open-${CSS.escape(closed.id)}"]`) ?? document.getElementById("main");
-      if (link instanceof HTMLElement) link.focus();
-    }
   }
 
   /** @param {string} id @param {HTMLElement} content @param {(...title: import("../dom.js").Child[]) => void} setTitle */
