@@ -122,7 +122,7 @@ class NewApiKey(BaseModel):
             max_length=20,
             description="What it may do. `learners:read`: learners, their history, operations. `learners:write`: "
             "one learner at a time. `learners:bulk`: bulk actions, imports, operations. `access:check`: the "
-            "portal's question. `events:read`: histories. `admin`: all of it, the organization and its keys.",
+            "portal's question. `events:read`: histories. `admin`: all of it, the organization, its keys and webhooks.",
         ),
     ]
     expires_at: Annotated[Instant | None, Field(description="When it ends by itself; null = never.")] = None

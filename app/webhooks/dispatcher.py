@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -88,9 +89,11 @@ class Dispatcher:
     async def tidy(self) -> None:
         """Remove deliveries that have had their time, and those of webhooks that are gone."""
         older_than = new_id(self._clock.now() - self._keep)
+        async with self._database.read() as connection:
+            removed = await repository.list_removed(connection)
         for delete in (
-            lambda connection: repository.delete_ended_deliveries(connection, older_than, _ROWS_AT_ONCE),
-            lambda connection: repository.delete_orphaned_deliveries(connection, _ROWS_AT_ONCE),
+            partial(repository.delete_ended_deliveries, older_than=older_than, limit=_ROWS_AT_ONCE),
+            *(partial(repository.delete_remains, webhook_id=each, limit=_ROWS_AT_ONCE) for each in removed),
         ):
             while await self._database.write(delete):
                 pass

@@ -40,9 +40,7 @@ async def insert_webhook(connection: AsyncConnection, webhook: Webhook) -> None:
 
 async def count_webhooks(connection: AsyncConnection, organization_id: int) -> int:
     """How many webhooks the organization has."""
-    statement = (
-        select(func.count()).select_from(webhooks).where(webhooks.c.organization_id == organization_id)
-    )
+    statement = select(func.count()).select_from(webhooks).where(_is_of(organization_id))
     return int((await connection.execute(statement)).scalar_one())
 
 
@@ -50,12 +48,7 @@ async def list_webhooks(
     connection: AsyncConnection, organization_id: int, *, after: str | None, limit: int
 ) -> list[Webhook]:
     """The organization's webhooks, newest first; `after`: an id, exclusive."""
-    statement = (
-        select(*_COLUMNS)
-        .where(webhooks.c.organization_id == organization_id)
-        .order_by(webhooks.c.id.desc())
-        .limit(limit)
-    )
+    statement = select(*_COLUMNS).where(_is_of(organization_id)).order_by(webhooks.c.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(webhooks.c.id < after)
     return [_webhook(row) for row in await connection.execute(statement)]
@@ -71,9 +64,7 @@ async def find(
     connection: AsyncConnection, organization_id: int, webhook_id: str, *, lock: bool = False
 ) -> Webhook | None:
     """The organization's webhook with this id; `lock`: kept by this transaction."""
-    statement = select(*_COLUMNS).where(
-        webhooks.c.organization_id == organization_id, webhooks.c.id == webhook_id
-    )
+    statement = select(*_COLUMNS).where(_is_of(organization_id), webhooks.c.id == webhook_id)
     row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
     return None if row is None else _webhook(row)
 
@@ -83,9 +74,26 @@ async def update_webhook(connection: AsyncConnection, webhook_id: str, values: M
     await connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(**values))
 
 
-async def delete_webhook(connection: AsyncConnection, webhook_id: str) -> None:
-    """Remove a webhook; its deliveries are nobody's from then on."""
-    await connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+async def remove_webhook(connection: AsyncConnection, webhook_id: str, now: datetime) -> None:
+    """Remove a webhook; what is left of it, housekeeping takes away."""
+    values = {"removed_at": now, "is_enabled": False, "secret": "", "previous_secret": None}
+    await update_webhook(connection, webhook_id, values)
+
+
+async def list_removed(connection: AsyncConnection) -> list[str]:
+    """The ids of the webhooks of which something is left though they are removed."""
+    statement = select(webhooks.c.id).where(webhooks.c.removed_at.is_not(None))
+    return list((await connection.execute(statement)).scalars())
+
+
+async def delete_remains(connection: AsyncConnection, webhook_id: str, limit: int) -> int:
+    """Take away up to `limit` deliveries of a removed webhook, and at last itself; how many there were."""
+    number = await delete_some(
+        connection, webhook_deliveries, webhook_deliveries.c.webhook_id == webhook_id, limit
+    )
+    if number == 0:
+        await connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+    return number
 
 
 async def insert_deliveries(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
@@ -191,10 +199,8 @@ async def delete_ended_deliveries(connection: AsyncConnection, older_than: str, 
     return await delete_some(connection, webhook_deliveries, condition, limit)
 
 
-async def delete_orphaned_deliveries(connection: AsyncConnection, limit: int) -> int:
-    """Remove up to `limit` deliveries whose webhook is gone; how many there were."""
-    condition = webhook_deliveries.c.webhook_id.not_in(select(webhooks.c.id))
-    return await delete_some(connection, webhook_deliveries, condition, limit)
+def _is_of(organization_id: int) -> ColumnElement[bool]:
+    return (webhooks.c.organization_id == organization_id) & webhooks.c.removed_at.is_(None)
 
 
 def _is_due_at(webhook_id: str, now: datetime | None) -> ColumnElement[bool]:

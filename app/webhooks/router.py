@@ -139,12 +139,12 @@ async def patch_webhook(
 
 
 @router.delete("/{webhook_id}", summary="Remove a webhook", status_code=204, responses=answers(NO_WEBHOOK))
-async def delete_webhook(principal: Administrator, database: Db, webhook_id: WebhookIdPath) -> None:
+async def delete_webhook(principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath) -> None:
     """Nothing more is sent to it, apart from what is on its way at this moment."""
 
     async def transaction(connection: AsyncConnection) -> None:
         found = await service.get(connection, principal.organization.id, parse_id(webhook_id), lock=True)
-        await repository.delete_webhook(connection, found.id)
+        await repository.remove_webhook(connection, found.id, now)
 
     await database.write(transaction)
 

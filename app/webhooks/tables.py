@@ -24,11 +24,13 @@ webhooks = Table(
     Column("last_delivered_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    # It is gone for everybody; the row stays until its deliveries, of which there may be many, are gone too.
+    Column("removed_at", Instant),
     # GET /webhooks, newest first.
     Index("ix_webhooks_organization_id_id", "organization_id", "id"),
 )
 
-# No foreign key: a webhook goes at once, and its deliveries, of which there may be many, in housekeeping.
+# No foreign key, as in the other large tables.
 webhook_deliveries = Table(
     "webhook_deliveries",
     metadata,

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("last_delivered_at", _INSTANT),
         sa.Column("created_at", _INSTANT, nullable=False),
         sa.Column("updated_at", _INSTANT, nullable=False),
+        sa.Column("removed_at", _INSTANT),
         sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
         sa.ForeignKeyConstraint(
             ["organization_id"], ["organizations.id"], name="fk_webhooks_organization_id"

@@ -245,6 +245,8 @@ async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks):
     async with api.service.database.read() as connection:
         stored = (await connection.execute(text("SELECT webhook_id FROM webhook_deliveries"))).scalars()
         assert {str(each) for each in stored} == {created["id"]}
+        webhooks_left = (await connection.execute(text("SELECT id FROM webhooks"))).scalars()
+        assert {str(each) for each in webhooks_left} == {created["id"]}
 
 
 async def test_secrets_and_addresses_are_not_in_the_log(

@@ -236,7 +236,7 @@ export default {
   "scope.learners_bulk": "Viele auf einmal ändern, importieren, zurücknehmen",
   "scope.access_check": "Für das Portal: fragen, wer sich anmelden darf",
   "scope.events_read": "Alle Änderungen an allen Personen mitlesen",
-  "scope.admin": "All das, dazu die Organisation und ihre API-Schlüssel",
+  "scope.admin": "All das, dazu die Organisation, ihre API-Schlüssel und Webhooks",
   "nav.webhooks": "Webhooks",
   "webhooks.new": "Neuer Webhook",
   "webhooks.none": "Es gibt noch keine Webhooks. Einer meldet einem anderen System jede Änderung, sobald sie geschieht.",

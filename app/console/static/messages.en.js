@@ -236,7 +236,7 @@ export default {
   "scope.learners_bulk": "Bulk actions, imports and reverts",
   "scope.access_check": "For the portal: ask who may log in",
   "scope.events_read": "Follow every change of every learner",
-  "scope.admin": "All of these, the organization and its API keys",
+  "scope.admin": "All of these, the organization, its API keys and webhooks",
   "nav.webhooks": "Webhooks",
   "webhooks.new": "New webhook",
   "webhooks.none": "There are no webhooks yet. One tells another system of every change as it happens.",
