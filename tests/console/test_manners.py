@@ -102,7 +102,7 @@ def test_many_can_be_chosen_and_changed_at_four_times_the_size_and_in_german(
     expect(dialog.get_by_role("button", name="deaktivieren")).to_be_visible()
     console.check_manners()
     dialog.get_by_role("button", name="deaktivieren").click()
-    expect(dialog.get_by_role("button", name="Rückgängig machen")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Zurücknehmen")).to_be_visible()
     console.photograph("many-german-large")
     console.check_manners()
 

@@ -9,7 +9,7 @@ export default {
   loading: "Wird geladen …",
   close: "Schließen",
   cancel: "Abbrechen",
-  undo: "Rückgängig",
+  undo: "Rückgängig machen",
   undone: "{name}: rückgängig gemacht.",
   try_again: "Erneut versuchen",
   never: "Nie",
@@ -119,7 +119,6 @@ export default {
   "operation.cancel": "Hier anhalten",
   "operation.more": "Weitere zeigen",
   "operation.download": "Als CSV herunterladen",
-  "operation.revert": "Rückgängig machen",
 
   "learner.edit": "Bearbeiten",
   "learner.save": "Speichern",

@@ -119,7 +119,6 @@ export default {
   "operation.cancel": "Stop it here",
   "operation.more": "Show more",
   "operation.download": "Download as CSV",
-  "operation.revert": "Revert",
 
   "learner.edit": "Edit",
   "learner.save": "Save",

@@ -171,13 +171,13 @@ export class OperationReport extends HTMLElement {
         const options = { idempotencyKey: this.#revertKey, prefer: "wait=1" };
         const { body } = await api.post(`/operations/${this.operation.id}/revert`, options);
         this.revert = new OperationReport(body, { onEnd: this.onEnd, mayRevert: false });
-        actions.replaceWith(h("h3", {}, t("operation.revert")), this.revert);
+        actions.replaceWith(h("h3", {}, t("revert")), this.revert);
         this.revert.state.focus();
       } catch (error) {
         this.#fail(error);
       }
     };
-    const actions = h("div", { class: "actions" }, h("button", { type: "button", onclick: revert }, t("operation.revert")));
+    const actions = h("div", { class: "actions" }, h("button", { type: "button", onclick: revert }, t("revert")));
     return actions;
   }
 
