@@ -24,7 +24,7 @@ from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.imports.worker import CsvImportWorker
 from app.operations import repository as operations
-from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName
+from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName, WantedOutcomes
 from app.operations.report import stream_report
 from app.operations.runner import Runner
 from app.organizations.authentication import Actor
@@ -36,7 +36,7 @@ from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
 from app.platform.presence import presence_at
 
-_NOT_APPLIED = (OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
+_NOT_APPLIED = WantedOutcomes((OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND))
 _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
 _WORKER = CsvImportWorker()
@@ -201,7 +201,7 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
         for outcome in OUTCOMES[Kind.CSV_IMPORT]
     )
     typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
-    not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED)
+    not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED.names)
     if operation.problem is not None:
         typer.echo(str(operation.problem["detail"]), err=True)
     if not_applied:
@@ -217,7 +217,7 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
 async def _show_problems(runner: Runner, operation: Operation, not_applied: int) -> None:
     async with runner.database.read() as connection:
         found = await operations.list_outcomes(
-            connection, operation, outcomes=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
+            connection, operation, wanted=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
         )
     for each in found:
         detail = "" if each.problem is None else each.problem["detail"]

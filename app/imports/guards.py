@@ -42,23 +42,13 @@ def count(decisions: Iterable[Decision], before: Mapping[str, int]) -> Counter[s
     """What these decisions of a rehearsal add to what it has counted `before`."""
     counted: Counter[str] = Counter()
     for decision in decisions:
-        if _deactivates(decision):
+        if decision.change is not None and decision.change.deactivates:
             counted[BY_ROW] += 1
         elif _is_untold(decision):
             counted[UNTOLD] += 1
             if FIRST_UNTOLD_LINE not in before and FIRST_UNTOLD_LINE not in counted:
                 counted[FIRST_UNTOLD_LINE] = decision.line
     return counted
-
-
-def _deactivates(decision: Decision) -> bool:
-    change = decision.change
-    return (
-        change is not None
-        and change.before is not None
-        and change.before.account.deactivated_at is None
-        and change.after.account.deactivated_at is not None
-    )
 
 
 def _is_untold(decision: Decision) -> bool:

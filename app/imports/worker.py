@@ -21,7 +21,7 @@ from app.learners.learner import Cause, Change, Learner, username_key
 from app.learners.recording import record
 from app.learners.unique_keys import split_where_keys_move
 from app.operations import repository as operations
-from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName
+from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, count_outcomes
 from app.organizations.organization import Organization
 from app.platform.problems import Problem
 from app.platform.threads import compute
@@ -111,9 +111,9 @@ class CsvImportWorker:
         if not operation.changes_nothing:
             for changes in await compute(len(rows), lambda: _batches(decisions)):
                 await record(connection, operation.organization_id, changes, cause)
-        await operations.insert_outcomes(connection, operation, await outcomes)
-        counted = Counter(decision.outcome for decision in decisions)
-        return Counter({outcome.value: count for outcome, count in counted.items()})
+        found = await outcomes
+        await operations.insert_outcomes(connection, operation, found)
+        return await compute(len(rows), lambda: count_outcomes(found))
 
     async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
         """The next of the learners whom no row names, where they are to be deactivated and can be told."""
@@ -213,6 +213,7 @@ async def _run_missing(
             OutcomeName.UNCHANGED if row.id in named else OutcomeName(row.outcome),
             row.id,
             row.username,
+            deactivated=row.id not in named and row.outcome == OutcomeName.CHANGED,
         )
         for item, row in enumerate(await connection.execute(decided), chunk.first_item)
     ]
@@ -220,7 +221,7 @@ async def _run_missing(
         wanted = [learner_id for learner_id in ids if learner_id not in named]
         await bulk_sql.apply(connection, Action.DEACTIVATE, organization_id, wanted, cause)
     await operations.insert_outcomes(connection, operation, outcomes)
-    return Counter(outcome.outcome.value for outcome in outcomes)
+    return count_outcomes(outcomes)
 
 
 def _missing_cells(
@@ -264,8 +265,9 @@ def _outcomes(
     first_item: int, decisions: Sequence[Decision], operation: Operation, known: Collection[str]
 ) -> list[Outcome]:
     outcomes = []
-    for item, (line, outcome, username, learner_id, _, problem) in enumerate(decisions, first_item):
+    for item, (line, outcome, username, learner_id, change, problem) in enumerate(decisions, first_item):
         # Whom a dry run would create does not exist.
         shown = None if operation.changes_nothing and learner_id not in known else learner_id
-        outcomes.append(Outcome(item, outcome, shown, username, line, problem))
+        deactivated = change is not None and change.deactivates
+        outcomes.append(Outcome(item, outcome, shown, username, line, problem, deactivated))
     return outcomes

@@ -54,6 +54,11 @@ class Change(NamedTuple):
     after: Learner
     type: EventType
 
+    @property
+    def deactivates(self) -> bool:
+        """Whether it takes access away from a learner who was there already and not deactivated."""
+        return self.type is EventType.DEACTIVATED
+
 
 PROFILE_FIELDS = ("username", "email", "first_name", "last_name", "external_id")
 # Between the parts of a searched text: neither a field nor a search can hold it, so that none spans two parts.

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, Subquery, func, literal, select
+from sqlalchemy import Select, Subquery, false, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import LearnerExpired
@@ -117,7 +117,7 @@ class BulkActionWorker(OnePass, LearnerColumns):
         action = Action(str(operation.action))
         decided = bulk_sql.decide(action, organization_id, ids, cause, connection.dialect.name)
         numbered = _numbered(decided, chunk.first_item)
-        await _record_outcomes(connection, operation, numbered)
+        await _record_outcomes(connection, operation, numbered, deactivates=action is Action.DEACTIVATE)
         first_missing = chunk.first_item + len(existing)
         outcomes = [outcome._replace(item=first_missing + place) for place, outcome in enumerate(missing)]
         await repository.insert_outcomes(connection, operation, outcomes)
@@ -136,11 +136,14 @@ def _numbered(decided: Select[Any], first_item: int) -> Subquery:
     return select(item, each).subquery()
 
 
-async def _record_outcomes(connection: AsyncConnection, operation: Operation, numbered: Subquery) -> None:
+async def _record_outcomes(
+    connection: AsyncConnection, operation: Operation, numbered: Subquery, *, deactivates: bool
+) -> None:
     each, refused = numbered.c, OutcomeName.REFUSED.value
+    deactivated = each.outcome == OutcomeName.CHANGED.value if deactivates else false()
     await repository.insert_outcomes_from(
         connection,
-        select(literal(operation.number), each.item, each.outcome, each.id, each.username).where(
+        select(literal(operation.number), each.item, each.outcome, each.id, each.username, deactivated).where(
             each.outcome != refused
         ),
     )

@@ -1,7 +1,7 @@
 """One operation: its kind, its state, how far it is, and what a kind of operation has to supply."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -58,6 +58,8 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
 }
 
 
+# Among what a worker counts: how many of those whom a chunk changes it deactivates.
+DEACTIVATED = "deactivated"
 # Whether the chunks are being rehearsed, and which is next.
 Position = tuple[bool, int]
 
@@ -93,6 +95,8 @@ class Operation:
     cursor: int = 0
     done: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
+    # How many of those whom it changed it deactivated.
+    deactivated: int = 0
     problem: Mapping[str, Any] | None = None
     reverts: str | None = None
     reverted_by: str | None = None
@@ -149,6 +153,25 @@ class Outcome(NamedTuple):
     username: str | None = None
     line: int | None = None
     problem: Mapping[str, Any] | None = None
+    deactivated: bool = False
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> Counter[str]:
+    """How many there are of each, and as DEACTIVATED, how many lost access."""
+    counted = Counter((outcome.outcome.value, outcome.deactivated) for outcome in outcomes)
+    result: Counter[str] = Counter()
+    for (name, deactivated), number in counted.items():
+        result[name] += number
+        if deactivated:
+            result[DEACTIVATED] += number
+    return result
+
+
+class WantedOutcomes(NamedTuple):
+    """Which outcomes to list: those of these names (none = all), and those by which somebody lost access or not."""
+
+    names: Sequence[OutcomeName] = ()
+    deactivated: bool | None = None
 
 
 class Worker(Protocol):
@@ -172,6 +195,7 @@ class Worker(Protocol):
     ) -> Counter[str]:
         """Do all of the chunk, record its outcomes, and count them, in the caller's transaction.
 
+        DEACTIVATED counts those who lose access by it, among those who are changed.
         `work` is what read_chunk made of it. Where the operation changes nothing, only the outcomes are stored;
         in a rehearsal not even they, and what is counted is what `judge` wants to know.
         """

@@ -6,10 +6,10 @@ Mended, that file can be sent back: of the three columns an import reads only wh
 
 import csv
 import io
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from app.operations import repository
-from app.operations.operation import Chunk, Operation, Outcome, OutcomeName, Worker
+from app.operations.operation import Chunk, Operation, Outcome, WantedOutcomes, Worker
 from app.platform.csv_cells import guard_formula, unguard_formula
 from app.platform.database import Database
 
@@ -31,7 +31,7 @@ class LearnerColumns:
 
 
 async def stream_report(
-    database: Database, operation: Operation, worker: Worker, outcomes: Collection[OutcomeName]
+    database: Database, operation: Operation, worker: Worker, wanted: WantedOutcomes
 ) -> AsyncIterator[str]:
     """The report chunk by chunk, each read on its own, so that a slow client holds no connection."""
     sent = operation.parameters
@@ -46,7 +46,7 @@ async def stream_report(
             found = await repository.list_outcomes(
                 connection,
                 operation,
-                outcomes=outcomes,
+                wanted=wanted,
                 first_item=chunk.first_item,
                 before_item=chunk.first_item + chunk.items,
             )

@@ -11,7 +11,17 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
 
-from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, State, Tidied
+from app.operations.operation import (
+    DEACTIVATED,
+    Chunk,
+    Kind,
+    Operation,
+    Outcome,
+    OutcomeName,
+    State,
+    Tidied,
+    WantedOutcomes,
+)
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
 from app.platform.threads import compute
@@ -31,6 +41,7 @@ _PROGRESS = (
     "done",
     "total",
     "counts",
+    "deactivated",
     "problem",
     "started_at",
     "finished_at",
@@ -178,8 +189,8 @@ async def insert_outcomes(
 
 
 async def insert_outcomes_from(connection: AsyncConnection, decided: Executable) -> None:
-    """Record the outcomes that a query decides: columns operation_number, item, outcome, learner_id, username."""
-    columns = ["operation_number", "item", "outcome", "learner_id", "username"]
+    """Record the outcomes that a query decides: in the order of the columns below."""
+    columns = ["operation_number", "item", "outcome", "learner_id", "username", "deactivated"]
     await connection.execute(insert(operation_outcomes).from_select(columns, decided))  # type: ignore[arg-type]
 
 
@@ -229,9 +240,13 @@ async def delete_outcomes(connection: AsyncConnection, operation: Operation, lim
 
 
 async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:
-    """How many learners or rows of this chunk had which outcome."""
+    """How many learners or rows of this chunk had which outcome; and, as DEACTIVATED, how many lost access."""
     statement = (
-        select(operation_outcomes.c.outcome, func.count())
+        select(
+            operation_outcomes.c.outcome,
+            func.count(),
+            func.count().filter(operation_outcomes.c.deactivated),
+        )
         .where(
             operation_outcomes.c.operation_number == operation.number,
             operation_outcomes.c.item >= chunk.first_item,
@@ -239,22 +254,22 @@ async def count_outcomes(connection: AsyncConnection, operation: Operation, chun
         )
         .group_by(operation_outcomes.c.outcome)
     )
-    return Counter({row[0]: row[1] for row in await connection.execute(statement)})
+    counted: Counter[str] = Counter()
+    for outcome, number, deactivated in await connection.execute(statement):
+        counted += Counter({outcome: number, DEACTIVATED: deactivated})
+    return counted
 
 
 async def list_outcomes(
     connection: AsyncConnection,
     operation: Operation,
     *,
-    outcomes: Collection[OutcomeName],
+    wanted: WantedOutcomes,
     first_item: int,
     before_item: int | None = None,
     limit: int | None = None,
 ) -> list[Outcome]:
-    """Outcomes in order, from item `first_item` on, below `before_item`, up to `limit` of them.
-
-    `outcomes`: only these; none = all.
-    """
+    """Outcomes in order, from item `first_item` on, below `before_item`, up to `limit` of them."""
     statement = (
         select(*_OUTCOME_COLUMNS)
         .where(
@@ -266,6 +281,9 @@ async def list_outcomes(
     )
     if before_item is not None:
         statement = statement.where(operation_outcomes.c.item < before_item)
-    if outcomes:
-        statement = statement.where(operation_outcomes.c.outcome.in_([each.value for each in outcomes]))
+    if wanted.names:
+        names = [each.value for each in wanted.names]
+        statement = statement.where(operation_outcomes.c.outcome.in_(names))
+    if wanted.deactivated is not None:
+        statement = statement.where(operation_outcomes.c.deactivated.is_(wanted.deactivated))
     return [Outcome(row[0], OutcomeName(row[1]), *row[2:]) for row in await connection.execute(statement)]

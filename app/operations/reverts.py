@@ -21,7 +21,16 @@ from app.learners.unique_keys import (
     unique_keys,
 )
 from app.operations import repository, service
-from app.operations.operation import Chunk, OnePass, Operation, Outcome, OutcomeName, State
+from app.operations.operation import (
+    Chunk,
+    OnePass,
+    Operation,
+    Outcome,
+    OutcomeName,
+    State,
+    WantedOutcomes,
+    count_outcomes,
+)
 from app.operations.problems import OperationNotRevertible, changed_since
 from app.operations.report import LearnerColumns
 from app.operations.runner import Runner
@@ -111,7 +120,7 @@ async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[C
             found = await repository.list_outcomes(
                 connection,
                 original,
-                outcomes=_DONE,
+                wanted=WantedOutcomes(_DONE),
                 first_item=max(0, before_item - CHUNK_LEARNERS),
                 before_item=before_item,
             )
@@ -212,11 +221,18 @@ class RevertWorker(OnePass, LearnerColumns):
         elif chunk.number + 1 < operation.chunks:
             await _store_names(connection, operation, reversal.moved)
         outcomes = [
-            Outcome(item, outcome, learner.id, learner.username, problem=problem)
-            for item, (outcome, learner, _, problem) in enumerate(decisions, chunk.first_item)
+            Outcome(
+                item,
+                outcome,
+                learner.id,
+                learner.username,
+                problem=problem,
+                deactivated=change is not None and change.deactivates,
+            )
+            for item, (outcome, learner, change, problem) in enumerate(decisions, chunk.first_item)
         ]
         await repository.insert_outcomes(connection, operation, outcomes)
-        return Counter(decision.outcome.value for decision in decisions)
+        return count_outcomes(outcomes)
 
 
 async def _find_holders(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
-from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied
+from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied, WantedOutcomes
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
     OPERATION_NOT_FOUND,
@@ -317,6 +317,9 @@ async def list_outcomes(
     runner: CurrentRunner,
     operation_id: OperationIdPath,
     outcome: Annotated[OutcomeFilter, Query()] = None,
+    deactivated: Annotated[
+        bool | None, Query(description="`true`: only those who lost, or would lose, access by it.")
+    ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
@@ -330,7 +333,7 @@ async def list_outcomes(
     operation = await _get(runner.database, principal, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
         raise outcomes_removed()
-    wanted = sorted(set(map(OutcomeName, outcome or ())))
+    wanted = WantedOutcomes(sorted(set(map(OutcomeName, outcome or ()))), deactivated)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
             report.stream_report(runner.database, operation, runner.workers[operation.kind], wanted),
@@ -343,7 +346,7 @@ async def list_outcomes(
         found = await repository.list_outcomes(
             connection,
             operation,
-            outcomes=wanted,
+            wanted=wanted,
             first_item=position[0] + 1 if position else 0,
             limit=limit + 1,
         )

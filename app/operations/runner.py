@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
-from app.operations.operation import Chunk, Kind, Operation, Position, State, Worker
+from app.operations.operation import DEACTIVATED, Chunk, Kind, Operation, Position, State, Worker
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.bulk_rows import expect_many_rows
@@ -242,9 +242,11 @@ class Runner:
         if operation.is_rehearsal:
             advanced = replace(advanced, rehearsed=dict(Counter(operation.rehearsed) + counted))
         else:
+            deactivated = counted.pop(DEACTIVATED, 0)
             advanced = replace(
                 advanced,
                 done=operation.done + chunk.items,
+                deactivated=operation.deactivated + deactivated,
                 counts=dict(Counter(operation.counts) + counted),
             )
             if advanced.cursor >= operation.chunks:

@@ -125,6 +125,7 @@ class OperationDocument(BaseModel):
                         "invalid": 5,
                         "not_found": 0,
                     },
+                    "deactivated": 7,
                     "warnings": [
                         {"code": "ignored-column", "detail": "The column 'Department' was ignored."}
                     ],
@@ -154,6 +155,13 @@ class OperationDocument(BaseModel):
     counts: Annotated[
         dict[str, int], Field(description="Learners or rows by outcome; they add up to `progress.done`.")
     ]
+    deactivated: Annotated[
+        int,
+        Field(
+            description="How many of those who were changed lost access: by a row or action that deactivates, or for "
+            "want of a row. In a dry run, and where it was refused, how many would."
+        ),
+    ]
     warnings: Annotated[
         list[dict[str, str]],
         Field(description="What a person must know of the whole import: `code` and `detail`."),
@@ -179,6 +187,7 @@ class OutcomeDocument(BaseModel):
                     "learner_id": None,
                     "username": "b.lindqvist",
                     "outcome": "invalid",
+                    "deactivated": False,
                     "problem": {
                         "type": "/problems/invalid-active",
                         "code": "invalid-active",
@@ -199,6 +208,7 @@ class OutcomeDocument(BaseModel):
     learner_id: str | None
     username: str | None
     outcome: OutcomeName
+    deactivated: Annotated[bool, Field(description="Whether the learner lost access by it, or would.")]
     problem: dict[str, Any] | None
 
 
@@ -221,6 +231,7 @@ def present(operation: Operation) -> dict[str, Any]:
         "reason": operation.reason,
         "progress": {"done": operation.done, "total": operation.total},
         "counts": {name: operation.counts.get(name, 0) for name in OUTCOMES[operation.kind]},
+        "deactivated": operation.deactivated,
         "warnings": operation.warnings,
         "problem": operation.problem,
         "reverts": operation.reverts,
@@ -239,5 +250,6 @@ def present_outcome(outcome: Outcome) -> dict[str, Any]:
         "learner_id": outcome.learner_id,
         "username": outcome.username,
         "outcome": outcome.outcome,
+        "deactivated": outcome.deactivated,
         "problem": outcome.problem,
     }

@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -40,6 +41,7 @@ operations = Table(
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("counts", JSON, nullable=False),
+    Column("deactivated", Integer, nullable=False, server_default=text("0")),
     Column("reverts", Id),
     Column("reverted_by", Id),
     Column("created_at", Instant, nullable=False),
@@ -98,6 +100,8 @@ operation_outcomes = Table(
     Column("learner_id", Id),
     Column("username", Text),
     Column("problem", JSON(none_as_null=True)),
+    # Whether it takes access away, or would.
+    Column("deactivated", Boolean, nullable=False, server_default=false()),
     # All outcomes in order; unique, so that nothing is handled twice.
     PrimaryKeyConstraint("operation_number", "item"),
     # GET /operations/{id}/outcomes?outcome=

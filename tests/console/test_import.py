@@ -204,6 +204,7 @@ def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
     check(page, "Username,Last Name\nada,King\n")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("2 learners would be deactivated, 0 by their rows and 2 for want of a row")
+    expect(page.locator("summary").filter(has_text="2 of them would be deactivated")).to_be_visible()
     expect(page.get_by_text("2 of them deactivated for not being in the file")).to_be_visible()
     expect(page.get_by_role("button", name="Apply")).to_have_count(0)
     console.photograph("import-question")

@@ -52,7 +52,7 @@ def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_
     expect(rows(page).nth(1)).to_contain_text("back from leave")
     expect(page.get_by_role("row").nth(2)).to_contain_text("Done: 1 changed, 1 refused, 1 not found")
     expect(page.get_by_role("row").nth(3)).to_contain_text(
-        "Done: 1 created, 1 changed, 1 unchanged, 1 refused, 1 invalid"
+        "Done: 1 created, 1 changed, 1 of them deactivated, 1 unchanged, 1 refused, 1 invalid"
     )
     console.photograph("operations")
     for width in (320, 1280):
@@ -90,8 +90,10 @@ def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_
     panel = page.get_by_role("complementary", name="Import")
     expect(panel.get_by_role("heading", name="Import")).to_be_focused()
     expect(panel.locator("summary")).to_have_text(
-        ["1 created", "1 changed", "1 unchanged", "1 refused", "1 invalid"]
+        ["1 created", "1 changed", "1 of them deactivated", "1 unchanged", "1 refused", "1 invalid"]
     )
+    panel.get_by_text("1 of them deactivated").click()
+    expect(panel.locator("details").nth(2).get_by_role("listitem")).to_have_text("Line 5 ada")
     expect(panel.get_by_role("term").filter(has_text="By")).to_be_visible()
     panel.get_by_text("1 refused").last.click()
     expect(panel.get_by_role("listitem").filter(has_text="dat")).to_contain_text("The account expired after")

@@ -648,3 +648,66 @@ async def test_a_dry_run_says_what_the_real_one_does(api, learners, roster, chun
     had_access = sum(each["deactivated_at"] is None for each in before.values())
     allowed = had_access * int(limit[:-1]) // 100 if limit.endswith("%") else int(limit)
     assert len(lost) <= allowed
+
+
+# Who loses access
+
+
+async def whom_it_deactivated(api, operation):
+    """The usernames of those who lost, or would lose, access by it; the operation counts as many."""
+    found = await api.outcomes(operation, deactivated=True)
+    others = await api.outcomes(operation, deactivated=False)
+    assert len(found) == operation["deactivated"]
+    assert len(found) + len(others) == operation["progress"]["done"]
+    assert all(each["deactivated"] for each in found)
+    assert not any(each["deactivated"] for each in others)
+    return {each["username"] for each in found}
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+async def test_an_import_tells_whom_it_deactivates(api):
+    await api.import_csv("Username,Active\nada,\nben,\ncleo,No\ndina,\nedda,\n")
+    roster = (
+        "Username,Active,Email\nada,No,\nben,Yes,b@example.org\ncleo,No,c@example.org\nnew,No,\nodd,Maybe,\n"
+    )
+
+    dry = await api.import_csv(roster, dry_run=True, **ALL)
+    refused = await api.import_csv(roster, missing="deactivate", max_deactivations="1")
+    assert refused["state"] == "refused"
+    done = await api.import_csv(roster, **ALL)
+
+    # Who was deactivated already, or is created so, does not lose what they had.
+    for operation in (dry, refused, done):
+        assert await whom_it_deactivated(api, operation) == {"ada", "dina", "edda"}
+    again = await api.import_csv(roster, **ALL)
+    assert await whom_it_deactivated(api, again) == set()
+    kept = await api.import_csv("Username,Active\nben,No\n")
+    assert await whom_it_deactivated(api, kept) == {"ben"}
+
+
+async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api):
+    await api.import_csv("Username,Active\nada,\nben,\ncleo,No\n")
+    body = {"selection": {"filter": {}}}
+    post = api.client.post
+
+    off = (await post("/learners/bulk-actions", json={"action": "deactivate", **body})).json()
+    back = (await post(f"/operations/{off['id']}/revert")).json()
+    off_again = (await post(f"/operations/{back['id']}/revert", json={"dry_run": True})).json()
+    on = (await post("/learners/bulk-actions", json={"action": "activate", **body})).json()
+
+    assert await whom_it_deactivated(api, off) == {"ada", "ben"}
+    assert await whom_it_deactivated(api, back) == set()
+    assert await whom_it_deactivated(api, off_again) == {"ada", "ben"}
+    assert on["counts"]["changed"] == 1
+    assert await whom_it_deactivated(api, on) == set()
+
+
+async def test_the_report_can_be_of_those_who_lose_access(api):
+    await api.import_csv("Username,Active\nada,\nben,\n")
+    operation = await api.import_csv("Username,Active\nada,No\nben,Yes\n")
+    answer = await api.client.get(
+        f"/operations/{operation['id']}/outcomes",
+        params={"deactivated": True},
+        headers={"Accept": "text/csv"},
+    )
+    assert answer.text.splitlines()[1:] == ["ada,No,2,changed,"]

@@ -52,6 +52,7 @@ async def test_an_operation_shows_what_it_is_and_what_became_of_it(api):
         "reason": "end of term",
         "progress": {"done": 2, "total": 2},
         "counts": {"changed": 2, "unchanged": 0, "refused": 0, "not_found": 0},
+        "deactivated": 2,
         "warnings": [],
         "problem": None,
         "reverts": None,

@@ -538,6 +538,7 @@ async def test_a_revert_is_an_operation_like_any_other(api):
         "reason": None,
         "progress": {"done": 1, "total": 1},
         "counts": counts(changed=1),
+        "deactivated": 0,
         "warnings": [],
         "problem": None,
         "reverts": operation["id"],

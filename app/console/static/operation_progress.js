@@ -20,7 +20,7 @@ import { may } from "./session.js";
  * An operation as the API answers.
  * @typedef {{id: string, kind: "bulk-action" | "csv-import" | "revert", dry_run: boolean, action: string | null,
  *   state: "pending" | "running" | "succeeded" | "refused" | "failed" | "cancelled", reason: string | null,
- *   progress: {done: number, total: number}, counts: Record<string, number>, warnings: {code: string, detail: string}[],
+ *   progress: {done: number, total: number}, counts: Record<string, number>, deactivated: number, warnings: {code: string, detail: string}[],
  *   problem: Record<string, any> | null, reverts: string | null, reverted_by: string | null,
  *   created_by: {kind: string, id: string, name: string}, created_at: string, started_at: string | null,
  *   finished_at: string | null}} Operation
@@ -186,6 +186,7 @@ export class OperationReport extends HTMLElement {
     const list = h("ul", { class: "outcomes" });
     const rest = h("div", { class: "actions" });
     const path = `/operations/${this.operation.id}/outcomes`;
+    const wanted = outcome === "deactivated" ? { deactivated: true } : { outcome };
     const { signal } = this.#leaving;
 
     /** @param {() => Promise<any>} run */
@@ -198,7 +199,7 @@ export class OperationReport extends HTMLElement {
     };
     /** @param {string} [cursor] */
     const more = async (cursor) => {
-      const page = await api.get(path, { query: { outcome, cursor }, signal });
+      const page = await api.get(path, { query: { ...wanted, cursor }, signal });
       const items = page.items.map(outcomeItem);
       list.append(...items);
       if (cursor) items[0]?.focus();
@@ -206,7 +207,7 @@ export class OperationReport extends HTMLElement {
       fill(
         rest,
         next !== null && h("button", { type: "button", onclick: () => told(() => more(next)) }, t("operation.more")),
-        h("button", { type: "button", onclick: () => told(() => api.download(path, `${outcome}.csv`, { query: { outcome } })) }, t("operation.download")),
+        h("button", { type: "button", onclick: () => told(() => api.download(path, `${outcome}.csv`, { query: wanted })) }, t("operation.download")),
       );
     };
     const open = () => list.childElementCount === 0 && told(() => more());
@@ -214,9 +215,16 @@ export class OperationReport extends HTMLElement {
   }
 }
 
-/** What there was at all. @param {Operation} operation */
-function outcomesOf({ counts }) {
-  return Object.entries(counts).filter(([, count]) => count > 0);
+/**
+ * What there was at all; and beside those changed, how many of them lost access, where that is not said already.
+ * @param {Operation} operation
+ * @returns {[string, number][]}
+ */
+function outcomesOf({ kind, counts, deactivated }) {
+  const told = Object.entries(counts).flatMap((/** @type {[string, number]} */ [outcome, count]) =>
+    outcome === "changed" && kind !== "bulk-action" ? [[outcome, count], ["deactivated", deactivated]] : [[outcome, count]],
+  );
+  return /** @type {[string, number][]} */ (told).filter(([, count]) => count > 0);
 }
 
 /** Whether it can be undone, by whoever is signed in. @param {Operation} operation */

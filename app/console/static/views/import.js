@@ -16,7 +16,7 @@ import { View } from "../view.js";
 
 /** @typedef {import("../operation_progress.js").Operation} Operation */
 
-const LISTED = ["created", "changed", "refused", "invalid", "not_found"];
+const LISTED = ["created", "changed", "deactivated", "refused", "invalid", "not_found"];
 const DATE_FORMATS = { iso: "2027-12-31", mdy: "12/31/2027", dmy: "31/12/2027" };
 const MISSING_SHOWN = 50;
 

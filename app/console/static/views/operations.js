@@ -26,7 +26,7 @@ const LOOKS = {
   failed: ["expired", "warning"],
   cancelled: ["deactivated", "deactivated"],
 };
-const OUTCOMES = ["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"];
+const OUTCOMES = ["created", "changed", "deactivated", "unchanged", "kept", "refused", "invalid", "not_found"];
 
 export default class OperationsView extends View {
   #params = new URLSearchParams();
