@@ -201,6 +201,9 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
         for outcome in OUTCOMES[Kind.CSV_IMPORT]
     )
     typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
+    if operation.deactivated:
+        loses = "would lose" if operation.dry_run or operation.is_refused else "lost"
+        typer.echo(f"{operation.deactivated:,} of those changed {loses} access.", err=True)
     not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED.names)
     if operation.problem is not None:
         typer.echo(str(operation.problem["detail"]), err=True)

@@ -162,11 +162,13 @@ async def test_an_import_that_would_deactivate_too_many_is_refused_in_a_sentence
         assert ": refused\n" in refused.stdout
         assert "4 learners would be deactivated" in refused.stderr
         assert "max_deactivations=4" in refused.stderr
+        assert "4 of those changed would lose access." in refused.stderr
     listed = (await api.client.get("/learners/status-counts")).json()
     assert (listed["activated"], listed["deactivated"]) == (10, 0)
 
     allowed = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "4")
-    assert (allowed.status, allowed.stderr, counts(allowed)) == (0, "", {"changed": 4, "unchanged": 6})
+    assert (allowed.status, counts(allowed)) == (0, {"changed": 4, "unchanged": 6})
+    assert allowed.stderr == "4 of those changed lost access.\n"
 
 
 async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ async def test_a_large_guarded_import_tells_how_far_it_is(api: Api, tmp_path: Pa
     finished = await run(api, "import", file, "--missing", "deactivate")
 
     assert (finished.status, counts(finished)) == (0, {"changed": 500, "unchanged": 5_500})
-    assert finished.stderr.splitlines()[-1] == "6,000 of 6,000 rows"
+    assert finished.stderr.splitlines()[-2:] == ["6,000 of 6,000 rows", "500 of those changed lost access."]
 
 
 async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_path: Path) -> None:
