@@ -53,6 +53,15 @@ def test_a_wrong_key_is_refused_in_the_words_of_the_api_and_not_kept(
     expect(console.page.get_by_role("table")).to_be_visible()
 
 
+def test_no_key_is_asked_for_without_asking_the_service(console: Console) -> None:
+    console.open()
+    console.page.route("**/me", lambda route: route.abort())
+    sign_in(console, "  ")
+    expect(console.page.get_by_role("alert")).to_contain_text("Enter the API key")
+    expect(console.page.get_by_label("API key")).to_be_focused()
+    console.check_manners()
+
+
 def test_signing_out_forgets_the_key(signed_in: SignIn) -> None:
     console = signed_in()
     console.page.get_by_role("button", name="Sign out").click()

@@ -1,8 +1,7 @@
 // @ts-check
 /** The expiration date as a field: a day, or never. */
-import { Problem } from "./api.js";
 import { h } from "./dom.js";
-import { field } from "./form.js";
+import { field, fieldProblem } from "./form.js";
 import { t } from "./messages.js";
 
 /**
@@ -32,6 +31,5 @@ export function expirationField({ label, value, min }) {
 
 /** Said here, since the API would take no date for never. */
 export function missingDate() {
-  const detail = t("expiration.missing");
-  return new Problem({ title: t("expiration.missing.title"), detail, errors: [{ pointer: "/expires_on", detail }] }, document.documentElement.lang);
+  return fieldProblem("expires_on", t("expiration.missing.title"), t("expiration.missing"));
 }

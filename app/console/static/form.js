@@ -31,6 +31,16 @@ export function field({ name, label, hint, control, attributes = {} }) {
 }
 
 /**
+ * What the page itself finds wrong with a field, before the API is asked.
+ * @param {string} name of the field
+ * @param {string} title
+ * @param {string} detail
+ */
+export function fieldProblem(name, title, detail) {
+  return new Problem({ title, detail, errors: [{ pointer: `/${name}`, detail }] }, document.documentElement.lang);
+}
+
+/**
  * A form that says what is wrong: above its fields, and at each field that the problem points to. While `submit` runs
  * it takes no second click.
  * @param {(values: FormData) => Promise<void>} submit what throws a Problem is shown

@@ -19,6 +19,8 @@ export default {
   "sign_in.title": "Bei Rollcall anmelden",
   "sign_in.key": "API-Schlüssel",
   "sign_in.hint": "Er gilt nur in diesem Tab und wird vergessen, sobald Sie den Tab schließen.",
+  "sign_in.missing.title": "Kein API-Schlüssel",
+  "sign_in.missing": "Geben Sie den API-Schlüssel ein, den Sie von der Verwaltung bekommen haben.",
   "sign_in.submit": "Anmelden",
   "account.key": "Der API-Schlüssel, mit dem Sie angemeldet sind",
   "account.sign_out": "Abmelden",

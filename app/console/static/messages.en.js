@@ -19,6 +19,8 @@ export default {
   "sign_in.title": "Sign in to Rollcall",
   "sign_in.key": "API key",
   "sign_in.hint": "It is kept for this tab only, and forgotten when you close it.",
+  "sign_in.missing.title": "No API key",
+  "sign_in.missing": "Enter the API key that an administrator has given you.",
   "sign_in.submit": "Sign in",
   "account.key": "The API key with which you are signed in",
   "account.sign_out": "Sign out",

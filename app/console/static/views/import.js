@@ -5,7 +5,7 @@
  */
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { field, form } from "../form.js";
+import { field, fieldProblem, form } from "../form.js";
 import { t } from "../messages.js";
 import { problemNotice } from "../notice.js";
 import { OperationReport } from "../operation_progress.js";
@@ -248,8 +248,7 @@ async function readable(file) {
 
 /** @param {"none" | "changed"} code */
 function ownProblem(code) {
-  const detail = t(`import.file.${code}`);
-  return new api.Problem({ title: t("import.file"), detail, errors: [{ pointer: "/file", detail }] }, document.documentElement.lang);
+  return fieldProblem("file", t("import.file"), t(`import.file.${code}`));
 }
 
 customElements.define("import-view", ImportView);

@@ -1,7 +1,7 @@
 // @ts-check
 /** Signing in with an API key. */
 import { fill, h } from "../dom.js";
-import { field, form } from "../form.js";
+import { field, fieldProblem, form } from "../form.js";
 import { icon } from "../icons.js";
 import { languageChoice } from "../language.js";
 import { t } from "../messages.js";
@@ -52,6 +52,7 @@ export class SignInView extends View {
   /** @param {string} key */
   async #signIn(key) {
     this.querySelector(".sign-in > .notice")?.remove();
+    if (!key) throw fieldProblem("key", t("sign_in.missing.title"), t("sign_in.missing"));
     await signIn(key);
     this.onSignedIn();
   }
