@@ -312,7 +312,7 @@ def test_what_cannot_be_read_is_told_in_the_words_of_the_api(signed_in: SignIn) 
 def test_a_file_has_to_be_chosen_and_to_stay_as_it_was(signed_in: SignIn, tmp_path: Path) -> None:
     page = signed_in(place="#/import").page
     page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_role("alert")).to_contain_text("Choose a file first.")
+    expect(page.get_by_text("Choose a file first.")).to_be_visible()
     expect(page.get_by_label("CSV file")).to_be_focused()
     chosen = tmp_path / "roster.csv"
     chosen.write_text("Username\nada\n", encoding="utf-8")

@@ -57,7 +57,7 @@ def test_no_key_is_asked_for_without_asking_the_service(console: Console) -> Non
     console.open()
     console.page.route("**/me", lambda route: route.abort())
     sign_in(console, "  ")
-    expect(console.page.get_by_role("alert")).to_contain_text("Enter the API key")
+    expect(console.page.get_by_text("Enter the API key")).to_be_visible()
     expect(console.page.get_by_label("API key")).to_be_focused()
     console.check_manners()
 

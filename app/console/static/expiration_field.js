@@ -21,15 +21,19 @@ export function expirationField({ label, value, min }) {
     day.disabled = never.checked = chosen === null;
   };
   choose(value);
+  /** @returns {string | null | undefined} */
+  const chosen = () => (never.checked ? null : day.value || undefined);
   return {
     element: dating,
     choose,
-    /** What is chosen: null = never, undefined = nothing. @returns {string | null | undefined} */
-    chosen: () => (never.checked ? null : day.value || undefined),
+    /** What is chosen: null = never, undefined = nothing. */
+    chosen,
+    /** What is to be sent. Throws Problem where there is nothing, which the API would take for never, or an earlier day than `min`. */
+    wanted() {
+      const wanted = chosen();
+      if (wanted === undefined) throw fieldProblem("expires_on", t("expiration.missing.title"), t("expiration.missing"));
+      if (min && wanted !== null && wanted < min) throw fieldProblem("expires_on", t("expiration.past.title"), t("expiration.past"));
+      return wanted;
+    },
   };
-}
-
-/** Said here, since the API would take no date for never. */
-export function missingDate() {
-  return fieldProblem("expires_on", t("expiration.missing.title"), t("expiration.missing"));
 }

@@ -77,7 +77,8 @@ export function form(submit, ...children) {
 
   /** @param {unknown} error */
   function tell(error) {
-    fill(problem, problemNotice(error));
+    const notice = problemNotice(error);
+    fill(problem, notice);
     if (!(error instanceof Problem)) return;
     for (const { pointer, detail } of error.errors) {
       const name = CSS.escape(pointer.slice(1));
@@ -86,6 +87,8 @@ export function form(submit, ...children) {
       fill(place, h("span", { lang: error.lang }, detail));
       element.querySelector(`[name="${name}"]`)?.setAttribute("aria-invalid", "true");
     }
+    // What the page found itself is about one field, and stands there already.
+    if (!error.code && element.querySelector("[aria-invalid]")) notice.remove();
     const first = element.querySelector("[aria-invalid]");
     if (first instanceof HTMLElement) first.focus();
     else problem.scrollIntoView({ block: "nearest" });

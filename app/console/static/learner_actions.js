@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 import { openDialog } from "./dialog.js";
-import { expirationField, missingDate } from "./expiration_field.js";
+import { expirationField } from "./expiration_field.js";
 import { form } from "./form.js";
 import { date, today } from "./format.js";
 import { nameOf, statusLabel } from "./learner.js";
@@ -95,9 +95,7 @@ function expirationForm(learner, onDone) {
   const expiration = expirationField({ label: t("expiration.new"), min: today() });
   return form(
     async () => {
-      const day = expiration.chosen();
-      if (day === undefined) throw missingDate();
-      await update(learner, { expires_on: day });
+      await update(learner, { expires_on: expiration.wanted() });
       onDone();
     },
     expiration.element,

@@ -80,6 +80,8 @@ export default {
   "expiration.submit": "Datum festlegen",
   "expiration.set": "{name}: Letzter Tag mit Zugang ist der {date}, Status: {status}.",
   "expiration.removed": "{name} läuft nicht mehr ab, Status: {status}.",
+  "expiration.past.title": "Das Datum ist vorbei",
+  "expiration.past": "Wählen Sie heute oder einen späteren Tag: Mit einem früheren bleibt das Konto abgelaufen.",
   "expiration.missing.title": "Kein Datum",
   "expiration.missing": "Wählen Sie ein Datum oder „Läuft nie ab“.",
 

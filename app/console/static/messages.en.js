@@ -80,6 +80,8 @@ export default {
   "expiration.submit": "Set the date",
   "expiration.set": "{name}: the last day of access is {date}, the status is {status}.",
   "expiration.removed": "{name} no longer expires; the status is {status}.",
+  "expiration.past.title": "The date has passed",
+  "expiration.past": "Choose today or a later day: with an earlier one the account stays expired.",
   "expiration.missing.title": "No date",
   "expiration.missing": "Choose a date, or “Never expires”.",
 

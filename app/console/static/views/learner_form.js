@@ -2,7 +2,7 @@
 /** Changing one learner's details: sends what is otherwise than it was, and overwrites nobody else's change unasked. */
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
-import { expirationField, missingDate } from "../expiration_field.js";
+import { expirationField } from "../expiration_field.js";
 import { field, form } from "../form.js";
 import { date } from "../format.js";
 import { announce, update } from "../learner_actions.js";
@@ -55,7 +55,7 @@ export function learnerForm(learner, onDone) {
   const changed = () => MEMBERS.filter((name) => entered(name) !== known[name]);
 
   async function save() {
-    if (expiration.chosen() === undefined) throw missingDate();
+    expiration.wanted();
     const changes = Object.fromEntries(changed().map((name) => [name, entered(name)]));
     try {
       if (Object.keys(changes).length > 0) await update(known, changes);
