@@ -91,7 +91,8 @@ def _external_id_taken(error: ExternalIdTaken) -> Problem:
 def _version_mismatch(error: VersionMismatch) -> Problem:
     return Problem(
         VERSION_MISMATCH,
-        f"The learner is at version {error.current} by now; read it again and decide again.",
+        f"Somebody has changed this learner since you looked: it is at version {error.current} now. Look again, "
+        "and send what you still want to change.",
         members={"current_version": error.current},
     )
 

@@ -154,7 +154,7 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
     page.keyboard.press("Escape")
     dialog = choose(page, "Deactivate")
     expect(dialog.get_by_role("heading", name="Deactivate 3 learners")).to_be_visible()
-    expect(dialog.get_by_role("status")).to_have_text("2 would be changed, 1 unchanged")
+    expect(dialog.get_by_role("status")).to_have_text("2 would be changed, 1 deactivated already")
     expect(dialog.get_by_label("Reason")).to_be_focused()
     assert statuses(portal)["deactivated"] == 1
     console.photograph("bulk-preview")
@@ -162,7 +162,7 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
 
     dialog.get_by_label("Reason").fill("contract ended")
     dialog.get_by_role("button", name="Deactivate 2").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed, 1 unchanged")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed, 1 deactivated already")
     expect(dialog.get_by_role("status")).to_be_focused()
     expect(page.get_by_role("button", name="Deactivated 3", include_hidden=True)).to_be_attached()
     assert statuses(portal)["deactivated"] == 3
@@ -172,7 +172,9 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
     console.check_manners()
 
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text(["Done: 2 changed, 1 unchanged", "Done: 2 changed"])
+    expect(dialog.get_by_role("status")).to_have_text(
+        ["Done: 2 changed, 1 deactivated already", "Done: 2 changed"]
+    )
     expect(dialog.get_by_role("status").last).to_be_focused()
     assert portal.learner(made["active"])["status"] == "active"
     assert [each["kind"] for each in operations(portal)] == ["revert", "bulk-action"]
@@ -236,7 +238,7 @@ def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, s
     assert ticked(page) == 25
     boxes(page).nth(0).uncheck()
     boxes(page).nth(1).uncheck()
-    expect(page.get_by_text("58 selected")).to_be_visible()
+    expect(page.get_by_text("58 selected: all that match but 2")).to_be_visible()
 
     sent: list[Any] = []
     page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)

@@ -56,7 +56,9 @@ export class BulkBar {
     this.#page.indeterminate = picked > 0 && picked < boxes.length;
     this.#page.disabled = boxes.length === 0;
     const [count, total] = [this.#count, view.total ?? 0];
-    const text = count === 0 ? t("selection.none") : t(selection.isAll && count === total ? "selection.all" : "selection.some", { count });
+    const without = total - count;
+    const kind = count === 0 ? "none" : !selection.isAll ? "some" : without === 0 ? "all" : "but";
+    const text = t(`selection.${kind}`, { count, without });
     if (this.#said.textContent !== text) fill(this.#said, text);
     this.#all.hidden = !this.#page.checked || selection.isAll || total <= count;
     fill(this.#all, t("selection.select_all", { count: total }));

@@ -236,7 +236,8 @@ export function isRevertible(operation) {
 }
 
 /** In a dry run, and where it was refused, it is what would have been. @param {Operation} operation @param {string} outcome @param {number} count */
-function countText({ dry_run, state }, outcome, count) {
+function countText({ dry_run, state, action }, outcome, count) {
+  if (outcome === "unchanged" && action !== null) return t(`outcome.already.${action}`, { count });
   const would = `outcome.would.${outcome}`;
   const isSupposed = dry_run || state === "refused";
   return t(isSupposed && has(would) ? would : `outcome.${outcome}`, { count });
