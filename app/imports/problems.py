@@ -66,7 +66,8 @@ _ACTIVE = "Active takes Yes (activate), No (deactivate), or nothing (leave as it
 WRONG_NUMBER_OF_CELLS = _row_problem(
     "wrong-number-of-cells",
     "The row has more or fewer cells than the header",
-    "Often a comma inside a cell that is not in quotes.",
+    "Often a comma inside a cell that is not in quotes. In a report that is sent back it stays out: put each cell "
+    "into its column, and empty its cell Problem to apply it.",
 )
 MISSING_KEY = _row_problem("missing-key", "The row names nobody", "A row needs a Username or an External ID.")
 MISSING_USERNAME = _row_problem(

@@ -72,6 +72,7 @@ _CODES = {
     Column.EXPIRATION_DATE: "invalid-date",
 }
 _DUPLICATE = "duplicate-row"
+_WRONG_NUMBER = "wrong-number-of-cells"
 _ANSWERS = {"yes": True, "no": False}
 _DATES = {
     DateFormat.ISO: (r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)", "YYYY-MM-DD"),
@@ -111,7 +112,7 @@ def compile_parser(
     def parse(cells: list[str]) -> RosterRow | RowProblem:
         if len(cells) != width and (len(cells) < width or any(map(str.strip, cells[width:]))):
             return RowProblem(
-                "wrong-number-of-cells",
+                _WRONG_NUMBER,
                 f"Cells in the row: {len(cells)}; columns in the header: {width}. A cell that holds the "
                 "delimiter needs quotes around it.",
                 column=None,
@@ -140,9 +141,10 @@ def compile_parser(
 def _heed_report(
     header: Sequence[str], parse: Callable[[list[str]], RosterRow | RowProblem]
 ) -> Callable[[list[str]], RosterRow | RowProblem]:
-    """The same parser, but what the column Problem of an earlier report calls a duplicate still is one.
+    """The same parser, but two kinds of rows of an earlier report stay out until its cell Problem is emptied.
 
-    Alone in a file of rejects it would win over the row that counted.
+    A duplicate, alone in a file of rejects, would win over the row that counted. A row with a wrong number of cells
+    has the right one in the report, and would be read as something that nobody has written.
     """
     places = [index for index, name in enumerate(header) if is_problem_column(name)]
     if not places:
@@ -151,7 +153,15 @@ def _heed_report(
     def parse_reported(cells: list[str]) -> RosterRow | RowProblem:
         row = parse(cells)
         for place in places:
-            if place < len(cells) and cells[place].lstrip().startswith(_DUPLICATE):
+            told = cells[place].lstrip() if place < len(cells) else ""
+            if told.startswith(_WRONG_NUMBER):
+                return RowProblem(
+                    _WRONG_NUMBER,
+                    "An earlier import found too few or too many cells in this row. Put each into its column, and "
+                    f"empty the cell {header[place]} to apply it.",
+                    header[place],
+                )
+            if told.startswith(_DUPLICATE):
                 return RowProblem(
                     _DUPLICATE,
                     "An earlier import found another row of this learner above this one. Delete this row, or empty "

@@ -72,7 +72,8 @@ _REPORT: dict[str, Any] = {
     "text/csv": {
         "schema": {"type": "string"},
         "example": "Username,Active,Line,Outcome,Problem\r\n"
-        "b.lindqvist,Maybe,17,invalid,\"Active must be Yes, No or empty, not 'Maybe'.\"\r\n",
+        'b.lindqvist,Maybe,17,invalid,"invalid-active: Active is Yes or No, or empty to leave it as it is; '
+        "'Maybe' is neither.\"\r\n",
     }
 }
 _PROGRESS: dict[str, Any] = {

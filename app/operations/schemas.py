@@ -67,7 +67,8 @@ class BulkActionRequest(BaseModel):
             ge=0,
             le=2**53 - 1,  # beyond it JSON numbers are not exact, and we could not repeat it
             strict=True,
-            description="The number of learners that the person saw selected (matches less `except_ids`). "
+            description="The number of learners that the person saw selected: matches less `except_ids`; in a list "
+            "of ids or usernames each counts once, those of nobody too. "
             "Where another number is selected, nothing is done: 409 `selection-changed`.",
         ),
     ] = None
@@ -193,7 +194,7 @@ class OutcomeDocument(BaseModel):
                         "code": "invalid-active",
                         "title": "Active is neither Yes nor No",
                         "status": 422,
-                        "detail": "Active must be Yes, No or empty, not 'Maybe'.",
+                        "detail": "Active is Yes or No, or empty to leave it as it is; 'Maybe' is neither.",
                         "column": "Active",
                     },
                 }

@@ -52,8 +52,8 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="1 to 255 ASCII letters, digits and punctuation marks (`!` to `~`), no spaces; a UUID is a good "
-        "one. The same key with the same request gives the first answer again, with `Idempotent-Replayed: true`. "
-        "Kept 24 hours.",
+        "one. The same key with the same request (byte by byte) gives the first answer again, with "
+        "`Idempotent-Replayed: true`. Kept 24 hours.",
     ),
 ]
 

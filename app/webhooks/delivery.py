@@ -86,8 +86,8 @@ def after(delivery: Delivery, attempt: Attempt, now: datetime) -> Delivery:
     state, next_attempt_at = DeliveryState.DELIVERED, None
     if not attempt.was_received:
         wait = wait_after(delivery.attempts)
-        state = DeliveryState.FAILED if wait is None or attempt.is_gone else DeliveryState.PENDING
-        if wait is not None and state is DeliveryState.PENDING:
+        state = DeliveryState.FAILED if wait is None else DeliveryState.PENDING
+        if wait is not None:
             next_attempt_at = now + wait * random.uniform(1, 1 + _JITTER)  # noqa: S311
     return replace(
         delivery,

@@ -96,7 +96,8 @@ async def create_webhook(
     `{"type": …, "timestamp": …, "data": <the event, as in a learner's history>}`.
     Answer 2xx within 15 seconds. Else it is sent again after 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24
     hours, always with the same `webhook-id`: a message can come twice, and out of order.
-    410 disables the webhook; so does a delivery that is given up where nothing came through meanwhile.
+    410 disables the webhook (the answer to a test does not); so does a delivery that is given up where nothing came
+    through meanwhile. Once it is enabled again it goes on where it stood.
     """
     webhook = await database.write(
         lambda connection: service.create(
@@ -128,7 +129,7 @@ async def patch_webhook(
     webhook_id: WebhookIdPath,
     body: WebhookPatch,
 ) -> Any:
-    """A merge patch. One that is enabled again goes on where it stood: nothing is lost."""
+    """A merge patch. One that is enabled again goes on where it stood; what was given up by then, `retry` sends."""
     values = body.model_dump(exclude_unset=True)
     changed = await database.write(
         lambda connection: service.change(
@@ -222,7 +223,10 @@ async def list_deliveries(
 async def retry_delivery(
     principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath, delivery_id: DeliveryIdPath
 ) -> Any:
-    """In the background, at once where the webhook is enabled; whatever became of it before, as if it were new."""
+    """In the background, at once where the webhook is enabled; whatever became of it before, as if it were new.
+
+    Only deliveries of events: a test is sent once, and `test` sends another.
+    """
     identifier = parse_id(delivery_id)
 
     async def transaction(connection: AsyncConnection) -> Delivery:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.domain.events import EventType
@@ -49,7 +49,9 @@ Url = Annotated[
 ]
 Description = Annotated[PlainText, Field(max_length=1000, description="What it is for.")]
 EventTypes = Annotated[
-    list[EventType], Field(max_length=len(EventType), description="What it is told of; empty = everything.")
+    list[EventType],
+    Field(max_length=len(EventType), description="What it is told of; empty = everything."),
+    AfterValidator(lambda types: list(dict.fromkeys(types))),
 ]
 Enabled = Annotated[
     bool,

@@ -321,6 +321,29 @@ async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem
     assert (await all_learners(api))["a"]["status"] == "deactivated"
 
 
+@pytest.mark.parametrize("row", ["x,y", "x,y,Yes,1,2"])
+async def test_a_row_that_the_report_has_brought_into_form_is_applied_only_once_its_problem_is_emptied(
+    api, row
+):
+    first = await api.import_csv(f"Username,First Name,Active\n{row}\n")
+    rejects = await report_text(api, first)
+
+    for _ in range(2):
+        again = await api.import_csv(rejects)
+        (outcome,) = await api.outcomes(again)
+        assert outcome["outcome"] == "invalid"
+        assert outcome["problem"]["code"] == "wrong-number-of-cells"
+        assert "empty the cell Problem" in outcome["problem"]["detail"]
+        rejects = await report_text(api, again)
+    assert await all_learners(api) == {}
+
+    header, cells = list(csv.reader(io.StringIO(rejects)))
+    resent = io.StringIO()
+    csv.writer(resent).writerows([header, ["x", "y", "Yes", *cells[3:-1], ""]])
+    await api.import_csv(resent.getvalue())
+    assert {name: each["first_name"] for name, each in (await all_learners(api)).items()} == {"x": "y"}
+
+
 async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(api):
     text = "LINE,Username, outcome ,Active,Problem\n17,a,created,Maybe,Some problem\n"
     operation = await api.import_csv(text)

@@ -155,8 +155,14 @@ async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhoo
     gone = await webhooks.get(created)
     assert (gone["enabled"], gone["disabled_reason"]) == (False, "gone")
     await api.create()
+    api.service.clock.advance(days=1)
     await webhooks.send()
     assert len(webhooks.receiver.received) == 1
+    # It was mended: nothing is lost, what it refused included.
+    await webhooks.change(created, enabled=True)
+    await webhooks.send()
+    assert len({each.id for each in webhooks.receiver.received}) == 2
+    assert len(await webhooks.deliveries(created, state="delivered")) == 2
 
 
 async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks):

@@ -129,6 +129,18 @@ async def test_a_patch_that_changes_nothing_is_no_change(api: Api, webhooks: Web
     assert await webhooks.change(created, url=created["url"], event_types=[]) == created
 
 
+async def test_a_type_that_is_named_twice_counts_once(webhooks: Webhooks):
+    created = await webhooks.create(event_types=["learner.created", "learner.expired", "learner.created"])
+    assert created["event_types"] == ["learner.created", "learner.expired"]
+
+
+async def test_a_test_that_is_answered_by_410_disables_nothing(api: Api, webhooks: Webhooks):
+    created = await webhooks.create()
+    webhooks.receiver.answers.append(410)
+    assert (await api.client.post(f"/webhooks/{created['id']}/test")).json()["state"] == "failed"
+    assert (await webhooks.get(created))["enabled"] is True
+
+
 async def test_members_that_cannot_be_null(api: Api, webhooks: Webhooks):
     created = await webhooks.create()
     for name in ("url", "event_types", "enabled"):

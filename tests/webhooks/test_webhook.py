@@ -200,9 +200,10 @@ def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_
     assert sum(waits, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
 
-def test_an_endpoint_that_is_gone_is_not_tried_again():
-    ended = after(delivery(), GONE, NOON)
-    assert (ended.state, ended.next_attempt_at) == (DeliveryState.FAILED, None)
+def test_what_an_endpoint_that_is_gone_has_not_taken_waits_for_it_to_come_back():
+    waiting = after(delivery(), GONE, NOON)
+    assert waiting.state is DeliveryState.PENDING
+    assert waiting.next_attempt_at is not None
 
 
 def test_when_a_webhook_is_disabled():
