@@ -56,6 +56,7 @@ async def get_organization(connection: AsyncConnection, slug: str) -> Organizati
     organization = await repository.find_organization(connection, slug)
     if organization is None:
         raise Failure(
-            f"there is no organization {slug!r}; `rollcall organizations list` shows those there are"
+            f"there is no organization {slug!r}; `rollcall organizations list` shows those there are, "
+            "`rollcall organizations create` makes one"
         )
     return organization

@@ -177,7 +177,7 @@ class Roll:
             return self._refuse(line, row, learner, problem, OutcomeName.REFUSED)
         account = self._account(row, learner.account)
         if isinstance(account, LearnerExpired):
-            return self._refuse(line, row, learner, _expired(account), OutcomeName.REFUSED)
+            return self._refuse(line, row, learner, _expired(account, "expired"), OutcomeName.REFUSED)
         profile = {name: value for name in _PROFILE if (value := getattr(row, name)) is not None}
         change = change_of(learner, self.cause, account, profile)
         outcome = OutcomeName.UNCHANGED if change is None else OutcomeName.CHANGED
@@ -192,7 +192,8 @@ class Roll:
             return self._refuse(line, row, None, Problem(problems.MISSING_USERNAME, detail))
         account = self._account(row, _NEW_ACCOUNT)
         if isinstance(account, LearnerExpired):
-            return self._refuse(line, row, None, _expired(account), OutcomeName.REFUSED)
+            problem = _expired(account, "would have expired")
+            return self._refuse(line, row, None, problem, OutcomeName.REFUSED)
         learner = Learner(
             id=new_id(self.cause.at),
             username=row.username,
@@ -230,6 +231,11 @@ class Roll:
         return Decision(line, outcome, username, learner_id, problem=problem.document())
 
 
-def _expired(error: LearnerExpired) -> Problem:
+def _expired(error: LearnerExpired, what: str) -> Problem:
+    # In the words of a file, which has no `expires_on`.
+    detail = (
+        f"The account {what} after {error.expires_on.isoformat()}. To activate it, put today or a later day, or the "
+        "word never, into Expiration Date."
+    )
     problem = expired_problem(error)
-    return replace(problem, members={**problem.members, "column": "Active"})
+    return replace(problem, detail=detail, members={**problem.members, "column": "Active"})

@@ -201,12 +201,12 @@ def _compile_date_parser(date_format: DateFormat) -> Callable[[str], object]:
         if cell.lower() == "never":
             return _NEVER
         found = match(cell)
+        if found is None:
+            raise InvalidValue(f"{_quote(cell)} is no date of the form {title}, nor the word never.")
         try:
-            if found is not None:
-                return date(int(found["year"]), int(found["month"]), int(found["day"]))
-        except ValueError:  # the pattern fits, but no calendar has that day
-            pass
-        raise InvalidValue(f"{_quote(cell)} is no date of the form {title}, nor the word never.")
+            return date(int(found["year"]), int(found["month"]), int(found["day"]))
+        except ValueError:
+            raise InvalidValue(f"{_quote(cell)} is a day that no calendar has ({title}).") from None
 
     return parse_date
 

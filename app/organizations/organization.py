@@ -55,7 +55,9 @@ def clean_time_zone(value: str) -> str:
 def clean_max_deactivations(value: str) -> str:
     """A whole number of learners (`250`) or a percentage of them (`5%`). Raises InvalidValue."""
     if not _MAX_DEACTIVATIONS.fullmatch(value):
-        raise InvalidValue("Give a whole number of learners, such as 250, or a percentage, such as 5%.")
+        raise InvalidValue(
+            "Give a whole number of learners, such as 250, or a percentage up to 100%, such as 5%."
+        )
     return value
 
 

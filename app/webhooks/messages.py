@@ -6,6 +6,7 @@ from typing import Any
 
 from app.learners.schemas import EventDocument
 from app.platform.clock import Clock
+from app.platform.database import instant_text
 from app.platform.metrics import WEBHOOK_ATTEMPTS
 from app.webhooks.delivery import Attempt
 from app.webhooks.sender import Sender
@@ -22,7 +23,7 @@ def event_message(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def test_message(webhook: Webhook, now: datetime) -> dict[str, Any]:
     """The message by which somebody finds out whether a webhook works."""
-    return {"type": TEST_EVENT, "timestamp": now, "data": {"webhook_id": webhook.id}}
+    return {"type": TEST_EVENT, "timestamp": instant_text(now), "data": {"webhook_id": webhook.id}}
 
 
 async def send(

@@ -80,5 +80,6 @@ async def test_an_unknown_organization_is_told_with_where_to_look(api: Api, comm
     complaint = (await to_thread.run_sync(wrong)).complaint
 
     assert complaint == (
-        "there is no organization 'nobody'; `rollcall organizations list` shows those there are"
+        "there is no organization 'nobody'; `rollcall organizations list` shows those there are, "
+        "`rollcall organizations create` makes one"
     )

@@ -108,10 +108,15 @@ def test_what_was_checked_is_applied_and_the_rejected_rows_are_saved(
         ("bjoern", "invalid"),
     ]
 
+    operation = portal.client.get("/operations?dry_run=false").json()["items"][0]["id"]
+    expect(page.get_by_role("link", name="Show the operation")).to_have_attribute(
+        "href", f"#/operations?operation={operation}"
+    )
     page.get_by_role("button", name="Import another file").click()
     expect(page.get_by_label("CSV file")).to_be_focused()
     expect(page.get_by_label("CSV file")).to_have_value("")
     expect(page.get_by_role("heading", name="What roster.csv did")).to_have_count(0)
+    expect(page.get_by_label("Create learners who are not there yet")).to_be_checked()
 
 
 def test_an_import_can_be_reverted_once_it_was_said_what_that_would_do(
@@ -205,7 +210,9 @@ def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("2 learners would be deactivated, 0 by their rows and 2 for want of a row")
     expect(page.locator("summary").filter(has_text="2 of them would be deactivated")).to_be_visible()
-    expect(page.get_by_text("2 of them deactivated for not being in the file")).to_be_visible()
+    expect(
+        page.locator("main details").last.get_by_role("listitem").filter(has_text="Not in the file")
+    ).to_have_count(2)
     expect(page.get_by_role("button", name="Apply")).to_have_count(0)
     console.photograph("import-question")
     console.check_manners()

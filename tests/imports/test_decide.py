@@ -280,7 +280,7 @@ def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
     assert decision.problem["code"] == "learner-expired"
     assert decision.problem["expires_on"] == YESTERDAY.isoformat()
     assert decision.problem["restores_to"] == "deactivated"
-    assert "expires_on" in decision.problem["detail"]
+    assert "into Expiration Date" in decision.problem["detail"]
 
 
 def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():

@@ -10,7 +10,6 @@
  */
 import * as api from "./api.js";
 import { fill, h } from "./dom.js";
-import { number } from "./format.js";
 import { addressOf } from "./location.js";
 import { has, t } from "./messages.js";
 import { problemNotice } from "./notice.js";
@@ -38,6 +37,8 @@ export function hasEnded({ finished_at }) {
 export function summaryOf(operation) {
   const state = t(`state.${operation.state}`);
   const counts = outcomesOf(operation).map(([outcome, count]) => countText(operation, outcome, count));
+  const left = operation.progress.total - operation.progress.done;
+  if (hasEnded(operation) && left > 0) counts.push(t("outcome.left", { count: left }));
   if (!hasEnded(operation) || counts.length === 0) return state;
   const isRehearsed = operation.dry_run && operation.state === "succeeded";
   return `${isRehearsed ? "" : `${state}: `}${counts.join(", ")}`;
@@ -200,7 +201,7 @@ export class OperationReport extends HTMLElement {
     /** @param {string} [cursor] */
     const more = async (cursor) => {
       const page = await api.get(path, { query: { ...wanted, cursor }, signal });
-      const items = page.items.map(outcomeItem);
+      const items = page.items.map((/** @type {any} */ each) => outcomeItem(each, this.operation));
       list.append(...items);
       if (cursor) items[0]?.focus();
       const next = page.next_cursor;
@@ -243,13 +244,13 @@ function countText({ dry_run, state, action }, outcome, count) {
   return t(isSupposed && has(would) ? would : `outcome.${outcome}`, { count });
 }
 
-/** @param {{line: number | null, learner_id: string | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome */
-function outcomeItem({ line, learner_id, username, problem }) {
+/** @param {{line: number | null, learner_id: string | null, username: string | null, problem: {title: string, detail?: string} | null}} outcome @param {Operation} operation */
+function outcomeItem({ line, learner_id, username, problem }, { kind }) {
   const name = h("bdi", {}, username ?? learner_id);
   return h(
     "li",
     { tabindex: "-1" },
-    line !== null && h("span", { class: "faint" }, t("outcome.line", { line: number(line) }), " "),
+    kind === "csv-import" && h("span", { class: "faint" }, line === null ? t("outcome.absent") : t("outcome.line", { line: String(line) }), " "),
     h("b", {}, learner_id && may("learners:read") ? h("a", { href: addressOf("learners", { learner: learner_id }) }, name) : name),
     problem && h("p", { lang: "en" }, problem.detail ?? problem.title),
   );

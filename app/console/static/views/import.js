@@ -6,6 +6,7 @@
 import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import { field, fieldProblem, form } from "../form.js";
+import { addressOf } from "../location.js";
 import { t } from "../messages.js";
 import { problemNotice } from "../notice.js";
 import { OperationReport } from "../operation_progress.js";
@@ -18,7 +19,6 @@ import { View } from "../view.js";
 
 const LISTED = ["created", "changed", "deactivated", "refused", "invalid", "not_found"];
 const DATE_FORMATS = { iso: "2027-12-31", mdy: "12/31/2027", dmy: "31/12/2027" };
-const MISSING_SHOWN = 50;
 
 export default class ImportView extends View {
   /** What was checked, and is to be applied as it is. @type {{file: File, query: Record<string, any>, key: string} | null} */
@@ -53,6 +53,8 @@ export default class ImportView extends View {
   #fields() {
     const dates = Object.entries(DATE_FORMATS).map(([value, example]) => h("option", { value }, example));
     const check = (/** @type {HTMLElement} */ box, /** @type {string} */ label) => h("label", { class: "check" }, box, label);
+    const create = h("input", { type: "checkbox", name: "create" });
+    create.defaultChecked = true; // so that it is so again after a reset
     return h(
       "div",
       { class: "rest" },
@@ -61,7 +63,7 @@ export default class ImportView extends View {
       h(
         "div",
         {},
-        check(h("input", { type: "checkbox", name: "create", checked: true }), t("import.create")),
+        check(create, t("import.create")),
         check(h("input", { type: "checkbox", name: "protect_manual" }), t("import.protect")),
         check(this.missing, t("import.missing")),
       ),
@@ -163,22 +165,20 @@ export default class ImportView extends View {
     for (const each of this.result.querySelectorAll("details")) each.open = true;
     const answers = this.#answers(problem ?? {});
     if (answers.length > 0) this.result.querySelector(".notice")?.append(h("div", { class: "actions" }, ...answers));
-    const missing = h("div");
     const apply = () => (counts.created || counts.changed ? form(() => this.#apply(), h("div", {}, submit(t("import.apply")))) : h("p", {}, t("import.nothing")));
     fill(
       rest,
-      missing,
       warningsOf(operation),
       h(
         "div",
         { class: "actions" },
         rejectedButton(operation),
         !dry_run && revertButton(operation),
+        !dry_run && h("a", { href: addressOf("operations", { operation: operation.id }) }, t("import.operation")),
         !dry_run && h("button", { type: "button", onclick: () => this.#startAgain() }, t("import.again")),
       ),
       dry_run && state === "succeeded" && apply(),
     );
-    if (this.#asked?.query.missing === "deactivate") this.#listMissing(operation, missing);
   }
 
   #startAgain() {
@@ -204,26 +204,6 @@ export default class ImportView extends View {
     if (isTooMany) answers.push(answer(t("import.allow", { count }), () => (this.limit.value = String(count))));
     if (this.missing.checked) answers.push(answer(t("import.keep"), () => (this.missing.checked = false)));
     return answers;
-  }
-
-  /** The API tells them apart from others who were changed by their having no line. @param {Operation} operation @param {Element} place */
-  async #listMissing({ id }, place) {
-    /** @type {string[]} */
-    const found = [];
-    try {
-      const query = { outcome: "changed", limit: 1000 };
-      for await (const items of api.pages(`/operations/${id}/outcomes`, { query, signal: this.leaving })) {
-        if (!place.isConnected) return;
-        found.push(...items.filter(({ line }) => line === null).map(({ username }) => username));
-      }
-    } catch (error) {
-      if (!api.isAborted(error)) fill(place, problemNotice(error));
-      return;
-    }
-    const items = found.slice(0, MISSING_SHOWN).map((username) => h("li", {}, h("b", {}, h("bdi", {}, username))));
-    const rest = found.length > items.length && h("li", {}, "…");
-    const title = h("summary", {}, t("import.missing.count", { count: found.length }));
-    fill(place, found.length > 0 && h("details", { open: true }, title, h("ul", { class: "outcomes" }, ...items, rest)));
   }
 }
 
