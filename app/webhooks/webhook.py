@@ -63,8 +63,6 @@ def clean_url(value: str) -> str:
     url = value.strip()
     if len(url) > MAX_URL_LENGTH:
         raise InvalidValue(f"A URL is {len(url)} characters long; at most {MAX_URL_LENGTH} are allowed.")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise InvalidValue("A URL consists of visible ASCII characters; encode others with % or Punycode.")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -72,6 +70,8 @@ def clean_url(value: str) -> str:
         raise InvalidValue("This is no URL, such as https://hr.example.org/rollcall.") from None
     if parts.scheme not in ("https", "http") or not host:
         raise InvalidValue("A webhook needs a URL with https, such as https://hr.example.org/rollcall.")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidValue("A URL consists of visible ASCII characters; encode others with % or Punycode.")
     if parts.username is not None or parts.password is not None:
         raise InvalidValue("A URL must not hold a user or password; messages are signed instead.")
     if "#" in url:

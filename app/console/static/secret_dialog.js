@@ -6,8 +6,8 @@ import { field } from "./form.js";
 import { icon } from "./icons.js";
 import { t } from "./messages.js";
 
-/** @param {string} title @param {string} secret */
-export function showSecret(title, secret) {
+/** @param {string} title @param {string} secret @param {string} warning what whoever has it can do */
+export function showSecret(title, secret, warning) {
   let isKept = false;
   const keep = () => (isKept = true);
   const done = h("p", { role: "status" });
@@ -21,7 +21,7 @@ export function showSecret(title, secret) {
   const dialog = openDialog({
     title,
     content: [
-      h("div", { class: "notice" }, icon("warning"), h("div", {}, h("strong", {}, t("secret.once")), h("p", {}, t("secret.warning")))),
+      h("div", { class: "notice" }, icon("warning"), h("div", {}, h("strong", {}, t("secret.once")), h("p", {}, t("secret.keep"), " ", warning))),
       showing,
       done,
       h("div", { class: "actions" }, copying, h("button", { type: "button", onclick: () => dialog.close() }, t("secret.done"))),

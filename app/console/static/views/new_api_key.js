@@ -21,7 +21,7 @@ export function askForNewKey(onIssued) {
           const body = { name: values.get("name"), scopes: values.getAll("scopes"), expires_at: day ? endOf(day) : null };
           const { body: key } = await post("/api-keys", { body });
           dialog.close();
-          showSecret(t("keys.secret.title", { name: key.name }), key.secret);
+          showSecret(t("keys.secret.title", { name: key.name }), key.secret, t("keys.secret.warning"));
           onIssued();
         },
         field({ name: "name", label: t("keys.name"), hint: t("keys.name.hint"), attributes: { maxlength: "255", autocomplete: "off" } }),

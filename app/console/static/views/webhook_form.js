@@ -18,7 +18,7 @@ export function askForNewWebhook(onCreated) {
   ask(t("webhooks.new"), t("webhooks.create"), null, async (values) => {
     const { body } = await post(PATH, { body: values });
     return () => {
-      showSecret(t("webhooks.created"), body.secret);
+      showSecret(t("webhooks.created"), body.secret, t("webhooks.secret.warning"));
       onCreated(body);
     };
   });

@@ -127,7 +127,7 @@ export class WebhookPanel extends HTMLElement {
     confirmDialog(question, () =>
       this.#do(async () => {
         const { body } = await api.post(`${this.#path}/rotate-secret`);
-        showSecret(t("webhooks.rotate.done"), body.secret);
+        showSecret(t("webhooks.rotate.done"), body.secret, t("webhooks.secret.warning"));
       }),
     );
   }
