@@ -113,5 +113,11 @@ async def try_out(database: Database, clock: Clock, sender: Sender, webhook: Web
     identifier = new_id(now)
     attempt = await send(sender, clock, webhook, identifier, test_message(webhook, now))
     delivery = tested(identifier, webhook, TEST_EVENT, attempt, now)
-    await database.write(lambda connection: repository.insert_deliveries(connection, [delivery]))
+
+    async def transaction(connection: AsyncConnection) -> None:
+        await repository.insert_deliveries(connection, [delivery])
+        if attempt.was_received:
+            await repository.update_webhook(connection, webhook.id, {"last_delivered_at": now})
+
+    await database.write(transaction)
     return delivery

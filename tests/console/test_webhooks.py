@@ -89,6 +89,7 @@ def test_a_test_says_whether_it_was_received(portal: Portal, signed_in: SignIn, 
     page = opened(signed_in, portal.create_webhook(endpoint.url)).page
     panel(page).get_by_role("button", name="Send a test").click()
     expect(page.get_by_text("The test was received.")).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).not_to_contain_text("Never")
     expect(panel(page).get_by_role("listitem").filter(has_text="Test")).to_contain_text("Received")
     endpoint.status = 500
     panel(page).get_by_role("button", name="Send a test").click()
@@ -109,7 +110,7 @@ def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, 
         page.wait_for_timeout(250)
         if item.filter(has_text="Next attempt").count():
             break
-    expect(item).to_contain_text("On its way")
+    expect(item).to_contain_text("Not received; it will be sent again")
     expect(item).to_contain_text("The endpoint answered 503")
     console.photograph("webhook-failing")
     console.check_manners()

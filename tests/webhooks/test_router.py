@@ -176,7 +176,8 @@ async def test_a_test_is_sent_at_once_and_its_outcome_answered(api: Api, webhook
     assert message.id == good["id"]
     document = Verifier(created["secret"]).verify(message.content, message.headers)
     assert (document["type"], document["data"]) == ("webhook.test", {"webhook_id": created["id"]})
-    assert (await webhooks.get(created))["disabled_reason"] is None
+    shown = await webhooks.get(created)
+    assert (shown["disabled_reason"], shown["last_delivered_at"]) == (None, good["created_at"])
 
 
 async def test_a_new_secret_signs_beside_the_old_one_for_a_day(api: Api, webhooks: Webhooks):

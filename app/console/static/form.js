@@ -80,15 +80,18 @@ export function form(submit, ...children) {
     const notice = problemNotice(error);
     fill(problem, notice);
     if (!(error instanceof Problem)) return;
+    let placed = 0;
     for (const { pointer, detail } of error.errors) {
       const name = CSS.escape(pointer.slice(1));
       const place = element.querySelector(`[data-error-of="${name}"]`);
       if (place === null) continue;
+      placed += 1;
       fill(place, h("span", { lang: error.lang }, detail));
       element.querySelector(`[name="${name}"]`)?.setAttribute("aria-invalid", "true");
     }
-    // What the page found itself is about one field, and stands there already.
-    if (!error.code && element.querySelector("[aria-invalid]")) notice.remove();
+    // Where it says nothing but what stands at the fields, it is not said twice.
+    const isOfFields = !error.code || error.code === "invalid-request";
+    if (isOfFields && placed > 0 && placed === error.errors.length) notice.remove();
     const first = element.querySelector("[aria-invalid]");
     if (first instanceof HTMLElement) first.focus();
     else problem.scrollIntoView({ block: "nearest" });

@@ -293,6 +293,7 @@ export default {
   "webhooks.retry": "Erneut senden",
   "webhooks.retry.done": "Wird erneut gesendet.",
   "delivery.pending": "Wird gesendet",
+  "delivery.failing": "Nicht angekommen; wird erneut gesendet",
   "delivery.delivered": "Angekommen",
   "delivery.failed": "Aufgegeben",
   "delivery.attempts": { one: "{count} Versuch", other: "{count} Versuche" },

@@ -293,6 +293,7 @@ export default {
   "webhooks.retry": "Send again",
   "webhooks.retry.done": "It is being sent again.",
   "delivery.pending": "On its way",
+  "delivery.failing": "Not received; it will be sent again",
   "delivery.delivered": "Received",
   "delivery.failed": "Given up",
   "delivery.attempts": { one: "{count} attempt", other: "{count} attempts" },

@@ -24,9 +24,10 @@ export function stateOf({ enabled, disabled_reason }) {
 }
 
 /** @param {Delivery} delivery */
-export function deliveryState({ state: name }) {
+export function deliveryState({ state: name, error }) {
   if (name === "delivered") return state("active", "active", t("delivery.delivered"));
   if (name === "failed") return state("expired", "warning", t("delivery.failed"));
+  if (error !== null) return state("expired", "warning", t("delivery.failing"));
   return state("deactivated", "expired", t("delivery.pending"));
 }
 

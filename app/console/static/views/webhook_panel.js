@@ -112,7 +112,7 @@ export class WebhookPanel extends HTMLElement {
     const { body } = await api.post(`${this.#path}/test`, { signal: this.#leaving.signal });
     const isError = body.state !== "delivered";
     toast(isError ? `${t("webhooks.test.failed")} ${body.error}` : t("webhooks.test.delivered"), { isError });
-    await this.#load(null);
+    await this.#reload();
   }
 
   /** @param {Webhook} webhook */
