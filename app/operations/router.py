@@ -96,7 +96,7 @@ _PROGRESS: dict[str, Any] = {
             "event": "progress",
             "data": '{"id":"019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f","kind":"csv-import","state":"running",'
             '"dry_run":false,"action":null,"reason":null,"progress":{"done":5000,"total":20000},"counts":{"created":5000,"changed":0,'
-            '"unchanged":0,"refused":0,"invalid":0,"not_found":0},"warnings":[],"problem":null,"reverts":null,'
+            '"unchanged":0,"refused":0,"invalid":0,"not_found":0},"deactivated":0,"warnings":[],"problem":null,"reverts":null,'
             '"reverted_by":null,"created_by":{"kind":"api-key","id":"019a8c5e-0000-7000-8000-000000000001",'
             '"name":"hr-feed"},"created_at":"2026-11-02T10:00:00Z","started_at":"2026-11-02T10:00:00.1Z",'
             '"finished_at":null}',

@@ -186,7 +186,14 @@ async def retry_delivery(
             webhook_deliveries.c.id == delivery_id,
             webhook_deliveries.c.event_position.is_not(None),
         )
-        .values(state=DeliveryState.PENDING, attempts=0, next_attempt_at=now)
+        .values(
+            state=DeliveryState.PENDING,
+            attempts=0,
+            next_attempt_at=now,
+            response_status=None,
+            error=None,
+            duration_ms=None,
+        )
         .returning(*_DELIVERY_COLUMNS)
     )
     row = (await connection.execute(statement)).one_or_none()
