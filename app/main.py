@@ -24,27 +24,28 @@ import app.webhooks.problems
 import app.webhooks.router
 from app import __version__
 from app.imports.worker import CsvImportWorker
+from app.learners.dependencies import EXPORTS
 from app.operations.bulk_actions import BulkActionWorker
+from app.operations.dependencies import RUNNER
 from app.operations.operation import Kind, Worker
 from app.operations.reverts import RevertWorker
 from app.operations.runner import Engine, Runner
-from app.organizations.authentication import Authenticator
+from app.organizations.authentication import AUTHENTICATOR, Authenticator
 from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
-from app.platform.garbage import tune_collection
+from app.platform.dependencies import CLOCK, DATABASE, LIMITS, STOPPING
+from app.platform.limits import Limits
 from app.platform.logging import configure_logging, get_logger
 from app.platform.middleware import BodyLimit, HeadAsGet, RequestContext
 from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
+from app.platform.runtime import tune_interpreter
 from app.platform.stopping import notice_of_stop
-from app.platform.threads import prefer_answers
 from app.settings import Settings
+from app.webhooks.dependencies import SENDER
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
-
-# How often the times at which keys were used are written down.
-_FLUSH_SECONDS = 30
 
 logger = get_logger("rollcall")
 
@@ -65,31 +66,34 @@ _TRANSLATIONS = {
 
 
 def create_app(
-    settings: Settings | None = None, clock: Clock | None = None, new_engine: NewEngine | None = None
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    new_engine: NewEngine | None = None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> FastAPI:
-    """The ASGI application. Opens nothing before its lifespan begins.
+    """Build the ASGI application. It opens nothing before its lifespan begins.
 
-    `new_engine`: another than the durable one, and then nothing else runs in the background.
+    `new_engine` replaces the durable engine; then nothing else runs in the background.
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database_url, pool_size=settings.database_pool_size)
-        api.state.database = database
-        api.state.exports = app.learners.router.new_export_limit()
-        authenticator = Authenticator(database, clock, RateLimiter(settings.rate_limit_per_minute))
-        api.state.authenticator = authenticator
-        api.state.runner = Runner(database, clock, WORKERS)
+        database = DATABASE.put(api, Database(settings.database_url, pool_size=settings.database_pool_size))
+        EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
+        rate_limiter = RateLimiter(settings.rate_limit_per_minute)
+        authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, rate_limiter, limits))
+        runner = RUNNER.put(api, Runner(database, clock, WORKERS, limits))
         engine = None
         if settings.runs_operations:
-            engine = (new_engine or new_background)(database, api.state.runner, settings)
+            engine = (new_engine or new_background)(database, runner, settings)
             engine.start()
-        api.state.sender = Sender(to_private_networks=settings.webhooks_to_private_networks)
-        flushing = asyncio.create_task(_flush_key_use(authenticator))
+        sender = SENDER.put(api, _new_sender(settings, limits))
+        flushing = asyncio.create_task(_flush_key_use(authenticator, limits.key_use_seconds))
         try:
-            with notice_of_stop() as api.state.stopping:
+            with notice_of_stop() as stopping:
+                STOPPING.put(api, stopping)
                 yield
         finally:
             if engine is not None:
@@ -99,7 +103,7 @@ def create_app(
                 await flushing
             with suppress(SQLAlchemyError, OSError):
                 await authenticator.flush_use()
-            await api.state.sender.close()
+            await sender.close()
             await database.close()
 
     api = FastAPIOffline(
@@ -113,7 +117,8 @@ def create_app(
         static_url="/docs/assets",
         **describe(),
     )
-    api.state.clock = clock
+    CLOCK.put(api, clock)
+    LIMITS.put(api, limits)
     api.openapi = lambda: document(api)  # type: ignore[method-assign]
     for router in (
         app.operations.router.router,  # before `/learners/{learner_id}`
@@ -158,13 +163,21 @@ def new_background(database: Database, runner: Runner, settings: Settings) -> Ba
     from app.operations.engine import DurableEngine  # noqa: PLC0415 - half a second that only they need
 
     keep = timedelta(days=settings.outcomes_days)
-    sender = Sender(to_private_networks=settings.webhooks_to_private_networks)
-    return Background(DurableEngine(database, runner, keep), Dispatcher(database, runner.clock, sender, keep))
+    limits = runner.limits
+    dispatcher = Dispatcher(database, runner.clock, _new_sender(settings, limits), keep, limits)
+    return Background(DurableEngine(database, runner, keep), dispatcher)
 
 
-async def _flush_key_use(authenticator: Authenticator) -> None:
+def _new_sender(settings: Settings, limits: Limits) -> Sender:
+    return Sender(
+        to_private_networks=settings.webhooks_to_private_networks,
+        timeout_seconds=limits.webhook_timeout_seconds,
+    )
+
+
+async def _flush_key_use(authenticator: Authenticator, seconds: float) -> None:
     while True:
-        await asyncio.sleep(_FLUSH_SECONDS)
+        await asyncio.sleep(seconds)
         try:
             await authenticator.flush_use()
         except (SQLAlchemyError, OSError):
@@ -174,7 +187,6 @@ async def _flush_key_use(authenticator: Authenticator) -> None:
 def serve_app() -> FastAPI:
     """The application of a server process, with its logs as the settings say."""
     settings = Settings()
-    tune_collection()
-    prefer_answers()
+    tune_interpreter()
     configure_logging(settings.log_format, settings.log_level)
     return create_app(settings)

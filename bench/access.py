@@ -9,8 +9,8 @@ from threading import Event
 
 import httpx
 
-from app.imports.service import CHUNK_ROWS
 from app.platform.clock import SystemClock
+from app.platform.limits import Limits
 from bench.databases import Databases
 from bench.population import draw_learners
 from bench.rosters import Service, chunk_seconds, served, write_roster
@@ -43,7 +43,7 @@ def measure(databases: Databases, rows: int) -> None:
             *_sample(service, ids, lambda: service.look(operation)["finished_at"] is not None),
         )
         ended = service.look(operation)
-        print(f"{'one chunk, on average':<38} {1000 * chunk_seconds(ended, CHUNK_ROWS):>9.0f} ms")
+        print(f"{'one chunk, on average':<38} {1000 * chunk_seconds(ended, Limits().chunk_rows):>9.0f} ms")
 
 
 def _ids(service: Service) -> Iterator[str]:

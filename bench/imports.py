@@ -7,8 +7,8 @@ clock starts. So the ratio holds everything that is not the database: HTTP, CSV,
 from pathlib import Path
 from statistics import mean
 
-from app.imports.service import CHUNK_ROWS
 from app.platform.clock import SystemClock
+from app.platform.limits import Limits
 from bench.bare_sql import BareSql
 from bench.databases import Databases
 from bench.population import draw_learners
@@ -31,7 +31,7 @@ def measure(databases: Databases, rows: int) -> None:
     seconds: dict[str, list[tuple[float, float]]] = {what: [] for what in rosters}
     memory = (0.0, 0.0)
     for turn in range(_ROUNDS):
-        bare = BareSql(databases.new_url(), drawn, CHUNK_ROWS)
+        bare = BareSql(databases.new_url(), drawn, Limits().chunk_rows)
         with served(databases) as service:
             idle = service.resident_mib()
             service.forget_peak()

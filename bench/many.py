@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 import orjson
 
-from app.operations.bulk_actions import CHUNK_LEARNERS
 from app.organizations.service import ensure_default_organization
 from app.platform.clock import SystemClock
 from app.platform.database import instant_text
+from app.platform.limits import Limits
 from bench.databases import Databases, opened
 from bench.population import gather_statistics, populate
 from bench.rosters import Service, served
@@ -147,8 +147,8 @@ async def _deactivate_on_sqlite(url: str) -> float:
     }
     started = time.perf_counter()
     ids = [row[0] for row in connection.execute("SELECT id FROM learners ORDER BY id")]
-    for first in range(0, len(ids), CHUNK_LEARNERS):
-        parameters = {"ids": orjson.dumps(ids[first : first + CHUNK_LEARNERS]).decode()}
+    for first in range(0, len(ids), Limits().chunk_rows):
+        parameters = {"ids": orjson.dumps(ids[first : first + Limits().chunk_rows]).decode()}
         connection.execute("BEGIN IMMEDIATE")
         for statement in _statements(first, dialect, instant):
             connection.execute(statement, parameters)
@@ -168,8 +168,8 @@ async def _deactivate_on_postgresql(url: str) -> float:
     }
     started = time.perf_counter()
     ids: list[Any] = [row[0] for row in await driver.fetch("SELECT id FROM learners ORDER BY id")]
-    for first in range(0, len(ids), CHUNK_LEARNERS):
-        chunk = ids[first : first + CHUNK_LEARNERS]
+    for first in range(0, len(ids), Limits().chunk_rows):
+        chunk = ids[first : first + Limits().chunk_rows]
         async with driver.transaction():
             await driver.fetch(
                 f"SELECT id FROM learners WHERE {dialect['chosen']} ORDER BY id FOR UPDATE", chunk

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.imports.service import CHUNK_ROWS
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner, username_key
 from app.learners.repository import Sort
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
+from app.platform.limits import Limits
 from bench.population import gather_statistics
 from bench.queries import Roll, filters, roll_of, sort_name, sorts
 
@@ -123,14 +123,14 @@ async def _questions(roll: Roll, *, pages_only: bool) -> dict[str, Question]:
         questions[f"status-counts of {name}"] = partial(Roll.status_counts, wanted=wanted)
         questions[f"bulk selection of {name}"] = partial(Roll.select_all, wanted=wanted)
     return questions | _chunk_questions(
-        [learner for learner, _ in await roll.page(everyone, default, limit=CHUNK_ROWS)]
+        [learner for learner, _ in await roll.page(everyone, default, limit=Limits().chunk_rows)]
     )
 
 
 def _chunk_questions(chunk: list[Learner]) -> dict[str, Question]:
     usernames = {username_key(learner.username) for learner in chunk}
     external_ids = {learner.external_id for learner in chunk if learner.external_id is not None}
-    absent = {f"nobody.{number}" for number in range(CHUNK_ROWS)}
+    absent = {f"nobody.{number}" for number in range(Limits().chunk_rows)}
     by_keys = Roll.lock_by_keys
     return {
         "an import's chunk": partial(by_keys, usernames=usernames, external_ids=external_ids),

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -14,11 +14,15 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, settings
 
 from app.main import create_app
+from app.operations.dependencies import RUNNER
+from app.operations.runner import Runner
 from app.organizations import service as organization_service
 from app.organizations.api_keys import Scope
 from app.organizations.organization import Organization
 from app.platform import schema
 from app.platform.database import Database
+from app.platform.dependencies import DATABASE, LIMITS
+from app.platform.limits import Limits
 from app.settings import Settings
 from tests.engines import TaskEngine
 from tests.postgres import PostgresMissing, PostgresServer
@@ -63,6 +67,34 @@ class Service:
     database: Database
     clock: FixedClock
     url: str
+
+    @property
+    def runner(self) -> Runner:
+        """What runs the operations in this process."""
+        return RUNNER.of(self.app)
+
+    @property
+    def limits(self) -> Limits:
+        """How much is done at a time."""
+        return self.runner.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.runner.limits = LIMITS.put(self.app, limits)
+
+    def limit(self, **changes: Any) -> None:
+        """Set some of the limits, for the rest of the test."""
+        self.limits = replace(self.limits, **changes)
+
+    @contextmanager
+    def limited(self, **changes: Any) -> Iterator[None]:
+        """Set some of the limits for a while."""
+        before = self.limits
+        self.limit(**changes)
+        try:
+            yield
+        finally:
+            self.limits = before
 
     def client(self, secret: str | None = None) -> httpx.AsyncClient:
         """A client with this key, or without any."""
@@ -195,7 +227,7 @@ async def run_service(url: str, **options: Any) -> AsyncIterator[Service]:
     await schema.prepare(database)
     await database.close()
     async with app.router.lifespan_context(app):
-        yield Service(app, app.state.database, clock, url)
+        yield Service(app, DATABASE.of(app), clock, url)
 
 
 @pytest.fixture(scope="session")
@@ -210,7 +242,8 @@ async def shared_service(
 
 @pytest.fixture
 async def service(shared_service: Service) -> Service:
-    """The shared service, with its clock at noon."""
+    """The shared service, with its clock at noon and the limits of production."""
+    shared_service.limits = Limits()
     shared_service.clock.instant = NOON
     return shared_service
 

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.access import Access, DenialReason, decide_access
 from app.domain.status import Status, resolve_status
 from app.learners import repository, service
+from app.learners.dependencies import LearnerIdPath, cause_of, learner_id_of
 from app.learners.errors import LearnerNotFound
 from app.learners.filters import UsernameText
 from app.learners.learner import Learner
 from app.learners.problems import learner_not_found
-from app.learners.router import LearnerIdPath, cause_of, learner_id_of
 from app.learners.schemas import SessionStartedAt
 from app.organizations.authentication import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now

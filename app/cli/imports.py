@@ -32,9 +32,9 @@ from app.organizations.organization import DEFAULT_SLUG, clean_max_deactivations
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.fields import PlainText, Reason, cleaned_by
-from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
 from app.platform.presence import presence_at
+from app.platform.runtime import tune_interpreter
 
 _NOT_APPLIED = WantedOutcomes((OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND))
 _SHOWN_PROBLEMS = 20
@@ -133,7 +133,7 @@ def import_csv(
         await _report_import(runner, operation, rejects)
 
     configure_logging("console", "error")
-    tune_collection()
+    tune_interpreter()
     run(work)
 
 

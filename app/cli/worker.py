@@ -13,8 +13,8 @@ from app.cli.options import examples
 from app.main import WORKERS, new_background
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
-from app.platform.garbage import tune_collection
 from app.platform.logging import configure_logging
+from app.platform.runtime import tune_interpreter
 from app.settings import Settings
 
 commands = typer.Typer()
@@ -36,7 +36,7 @@ def worker(
     configure_logging(settings.log_format, settings.log_level)
     if metrics_port:
         start_http_server(metrics_port, addr="127.0.0.1")
-    tune_collection()
+    tune_interpreter()
     asyncio.run(_work(settings))
 
 

@@ -12,8 +12,8 @@ from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.imports.uploads import Upload, no_csv, receive_upload
+from app.operations.dependencies import ACCEPTED, CurrentRunner
 from app.operations.operation import Operation
-from app.operations.router import ACCEPTED, CurrentRunner
 from app.operations.schemas import OperationDocument
 from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader, submit_and_wait

@@ -19,10 +19,7 @@ from app.operations.service import OnStored
 from app.organizations.authentication import Actor
 from app.organizations.organization import Organization
 from app.platform.ids import new_id
-
-CHUNK_ROWS = 5000
-# A chunk of unusually long rows ends here, so that no chunk is large. In characters.
-_CHUNK_CHARACTERS = 2_000_000
+from app.platform.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +107,15 @@ async def _submit(
         total=0,
         is_rehearsal=options.is_guarded,
     )
-    chunks = _chunks(roster, options.missing)
+    chunks = _chunks(roster, options.missing, runner.limits)
     return await service.submit(runner, draft, organization, chunks, on_stored=on_stored)
 
 
-async def _chunks(roster: Roster, missing: Missing) -> AsyncGenerator[Chunk]:
+async def _chunks(roster: Roster, missing: Missing, limits: Limits) -> AsyncGenerator[Chunk]:
     rows = roster.rows()
     number = first_item = 0
     while True:
-        items, content = await asyncio.to_thread(_take, rows)
+        items, content = await asyncio.to_thread(_take, rows, limits)
         if number == 0 and missing is Missing.DEACTIVATE:
             _refuse_incomplete(roster, items)
         if not items:
@@ -140,12 +137,12 @@ def _refuse_incomplete(roster: Roster, items: int) -> None:
         )
 
 
-def _take(rows: Iterator[Row]) -> tuple[int, bytes]:
+def _take(rows: Iterator[Row], limits: Limits) -> tuple[int, bytes]:
     taken: list[tuple[int, list[str]]] = []
     characters = 0
     for line, cells in rows:
         taken.append((line, cells))
         characters += sum(map(len, cells))
-        if len(taken) == CHUNK_ROWS or characters > _CHUNK_CHARACTERS:
+        if len(taken) == limits.chunk_rows or characters > limits.chunk_characters:
             break
     return len(taken), orjson.dumps(taken)

@@ -26,8 +26,6 @@ from app.organizations.organization import Organization
 from app.platform.problems import Problem
 from app.platform.threads import compute
 
-CHUNK_MISSING = 5000
-
 
 class ParsedRows(NamedTuple):
     """A chunk of rows, understood, each with its line; and the folded usernames and external ids in them."""
@@ -115,7 +113,7 @@ class CsvImportWorker:
         await operations.insert_outcomes(connection, operation, found)
         return await compute(len(rows), lambda: count_outcomes(found))
 
-    async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
+    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Chunk | None:
         """The next of the learners whom no row names, where they are to be deactivated and can be told."""
         if not _looks_for_missing(operation) or guards.judge_completeness(operation.rehearsed):
             return None
@@ -128,7 +126,7 @@ class CsvImportWorker:
             unless=lambda learner_id: repository.names(operation, learner_id),
             created_by=operation.parameters["created_by"],
             after=last.ids[-1] if isinstance(last, MissingLearners) else None,
-            limit=CHUNK_MISSING,
+            limit=limit,
         )
         if not missing:
             return None

@@ -1,17 +1,17 @@
 """`/learners`: the JSON door to one learner, and the lists and exports of many."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import export, problems, repository, service
+from app.learners.dependencies import EXPORTS, LearnerIdPath, cause_of, learner_id_of
 from app.learners.etags import IF_MATCH, IF_NONE_MATCH, etag_of, expected_versions, is_current
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Cause, Learner
@@ -30,9 +30,8 @@ from app.learners.schemas import (
 from app.organizations.authentication import AuthenticatedRoute, HistoryReader, Principal, Reader, Writer
 from app.platform.csv_stream import put_before
 from app.platform.database import instant_text
-from app.platform.dependencies import Db, Now
+from app.platform.dependencies import DATABASE, LIMITS, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
-from app.platform.ids import parse_id
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.openapi import CSV_CONTENT, answers, header_fields
 from app.platform.paging import (
@@ -47,28 +46,10 @@ from app.platform.paging import (
 )
 from app.platform.problems import NOT_ACCEPTABLE, OVERLOADED, Problem
 
-_EXPORTS_AT_ONCE = 4
 _NOBODY = problems.learner_not_found()
 _PROFILE = ("username", "email", "first_name", "last_name", "external_id")
 
 router = APIRouter(prefix="/learners", tags=["learners"], route_class=AuthenticatedRoute)
-
-LearnerIdPath = Annotated[
-    str, Path(description="The learner's id.", examples=["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"])
-]
-
-
-def cause_of(principal: Principal, now: datetime, reason: str | None = None) -> Cause:
-    """The cause of a change that this principal makes now."""
-    return Cause(principal.actor.document(), now, principal.organization.today(now), reason)
-
-
-def learner_id_of(sent: str) -> str:
-    """The id in canonical form. Raises the problem `not-found`: what is no UUID is nobody's id."""
-    parsed = parse_id(sent)
-    if parsed is None:
-        raise problems.learner_not_found()
-    return parsed
 
 
 @router.get(
@@ -140,11 +121,11 @@ def _position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
 async def _export(
     request: Request, principal: Principal, wanted: LearnerFilter, today: date, sort: Sort
 ) -> StreamingResponse:
-    exports: asyncio.Semaphore = request.app.state.exports
+    exports = EXPORTS.of(request.app)
     if exports.locked():
         raise Problem(
             OVERLOADED,
-            f"{_EXPORTS_AT_ONCE} exports are running already; try again shortly.",
+            f"{LIMITS.of(request.app).exports_at_once} exports are running already. Try again shortly.",
             headers={"Retry-After": "5"},
         )
 
@@ -152,7 +133,7 @@ async def _export(
         own = principal.organization.id
         async with (
             exports,
-            request.app.state.database.snapshot() as connection,
+            DATABASE.of(request.app).snapshot() as connection,
             export.open_export(connection, own, wanted, today, sort) as parts,
         ):
             async for part in parts:
@@ -165,11 +146,6 @@ async def _export(
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="learners.csv"'},
     )
-
-
-def new_export_limit() -> asyncio.Semaphore:
-    """How many exports may run at once in a process: each keeps a database connection while it streams."""
-    return asyncio.Semaphore(_EXPORTS_AT_ONCE)
 
 
 @router.get("/status-counts", summary="Count learners by status", response_model=StatusCounts)

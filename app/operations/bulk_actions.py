@@ -26,7 +26,6 @@ from app.operations.schemas import Selection
 from app.organizations.organization import Organization
 from app.platform.problems import NOT_FOUND, Problem
 
-CHUNK_LEARNERS = 5000
 _NOT_FOUND = Problem(NOT_FOUND, "There is no such learner in your organization.").document()
 
 
@@ -45,30 +44,30 @@ async def select_chunks(
 async def _batches(
     runner: Runner, organization: Organization, selection: Selection, now: datetime
 ) -> AsyncGenerator[dict[str, list[str]]]:
-    excepted = set(selection.except_ids)
+    excepted, chunk_rows = set(selection.except_ids), runner.limits.chunk_rows
     if selection.ids is not None:
         ids = sorted(set(selection.ids) - excepted)
-        for start in range(0, len(ids), CHUNK_LEARNERS):
-            yield {"ids": ids[start : start + CHUNK_LEARNERS]}
+        for start in range(0, len(ids), chunk_rows):
+            yield {"ids": ids[start : start + chunk_rows]}
     elif selection.usernames is not None:
         known, unknown = await _resolve(runner, organization, selection.usernames, excepted)
-        for start in range(0, len(known) + len(unknown), CHUNK_LEARNERS):
-            batch = known[start : start + CHUNK_LEARNERS]
+        for start in range(0, len(known) + len(unknown), chunk_rows):
+            batch = known[start : start + chunk_rows]
             rest = max(0, start - len(known))
-            yield {"ids": batch, "unknown": unknown[rest : rest + CHUNK_LEARNERS - len(batch)]}
+            yield {"ids": batch, "unknown": unknown[rest : rest + chunk_rows - len(batch)]}
     elif selection.filter is not None:
         pending: list[str] = []
         today = organization.today(now)
         async with runner.selecting, runner.database.snapshot() as connection:
             statement = select_ids(organization.id, selection.filter, today, connection.dialect.name)
             async with connection.stream_scalars(
-                statement, execution_options={"yield_per": CHUNK_LEARNERS}
+                statement, execution_options={"yield_per": chunk_rows}
             ) as selected:
                 async for partition in selected.partitions():
                     pending += (learner_id for learner_id in partition if learner_id not in excepted)
-                    while len(pending) >= CHUNK_LEARNERS:
-                        yield {"ids": pending[:CHUNK_LEARNERS]}
-                        del pending[:CHUNK_LEARNERS]
+                    while len(pending) >= chunk_rows:
+                        yield {"ids": pending[:chunk_rows]}
+                        del pending[:chunk_rows]
                 # In here: the stream's end swallows GeneratorExit, after which nothing may be yielded.
                 if pending:
                     yield {"ids": pending}

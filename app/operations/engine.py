@@ -30,18 +30,6 @@ _WORKFLOW = "run-operation"
 # Never changes: of the workflow's code, which dbos would otherwise work out anew for each deployment, and
 # leave what older ones have begun.
 _VERSION = "1"
-# Seconds between two looks at what there is to run, where nobody has told.
-_LOOK_SECONDS = 0.5
-_QUEUE_POLL_SECONDS = 0.25
-# How many operations, of as many organizations, one process runs at a time; where others are waiting,
-# in turns of this many seconds.
-_AT_ONCE = 4
-_TURN_SECONDS = 10.0
-# Workflows that have ended say nothing that their operations do not say. So many are forgotten at once, so often.
-_FORGOTTEN = 500
-_FORGET_SECONDS = 60.0
-# Between two rounds of housekeeping, give or take a half, so that processes do not do it at the same time.
-_TIDY_SECONDS = 300.0
 
 logger = get_logger("rollcall.engine")
 
@@ -58,6 +46,7 @@ class DurableEngine:
         self._keep_outcomes = keep_outcomes
         self._database = database
         self._runner = runner
+        self._limits = runner.limits
         self._presence = presence_at(database)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_launched = False
@@ -98,12 +87,13 @@ class DurableEngine:
                 # Mostly the database, away for a while; whatever it is, operations wait for this to go on.
                 logger.exception("the engine could not look for operations")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._runner.submitted.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(self._runner.submitted.wait(), self._limits.engine_look_seconds)
             self._runner.submitted.clear()
 
     async def _tidy_now_and_then(self) -> None:
         while True:
-            await asyncio.sleep(_TIDY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            # Give or take a half, so that processes do not do it at the same time.
+            await asyncio.sleep(self._limits.housekeeping_seconds * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await housekeeping.tidy(self._runner, self._keep_outcomes)
             except Exception:
@@ -111,7 +101,7 @@ class DurableEngine:
 
     async def _launch(self) -> None:
         await asyncio.to_thread(migrate, self._database)
-        DBOS(config=_config(self._database, self._presence.name))
+        DBOS(config=_config(self._database, self._presence.name, self._limits.operations_at_once))
         _into_our_log()
 
         @DBOS.workflow(name=_WORKFLOW)
@@ -123,8 +113,8 @@ class DurableEngine:
         await DBOS.register_queue_async(
             _QUEUE,
             partition_concurrency=1,
-            worker_concurrency=_AT_ONCE,
-            polling_interval_sec=_QUEUE_POLL_SECONDS,
+            worker_concurrency=self._limits.operations_at_once,
+            polling_interval_sec=self._limits.queue_poll_seconds,
             on_conflict="always_update",
         )
         self._is_launched = True
@@ -139,8 +129,8 @@ class DurableEngine:
             unfinished = await repository.list_unfinished(connection)
         loop = asyncio.get_running_loop()
         if loop.time() > self._forgets_at:
-            self._forgets_at = loop.time() + _FORGET_SECONDS
-            await asyncio.to_thread(_forget_ended)
+            self._forgets_at = loop.time() + self._limits.forget_seconds
+            await asyncio.to_thread(_forget_ended, self._limits.forgotten_workflows)
         if not unfinished:
             self._others_wait = False
             return
@@ -190,7 +180,7 @@ class DurableEngine:
         async with self._database.read() as connection:
             operation = await repository.get(connection, number)
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + _TURN_SECONDS
+        ends_at = loop.time() + self._limits.turn_seconds
         await self._runner.run(operation, is_over=lambda: self._others_wait and loop.time() > ends_at)
 
 
@@ -208,11 +198,11 @@ def _into_our_log() -> None:
     log.setLevel(logging.WARNING)
 
 
-def _config(database: Database, executor_id: str) -> DBOSConfig:
+def _config(database: Database, executor_id: str, operations_at_once: int) -> DBOSConfig:
     return {
         "name": "rollcall",
         "system_database_url": _system_url(database),
-        "sys_db_pool_size": _AT_ONCE + 2,
+        "sys_db_pool_size": operations_at_once + 2,
         "application_version": _VERSION,
         "executor_id": executor_id,
         "serializer": DBOSPortableJSONSerializer(),
@@ -233,11 +223,12 @@ def _list_active() -> list[Any]:
     )
 
 
-def _forget_ended() -> None:
+def _forget_ended(limit: int) -> None:
+    # Workflows that have ended say nothing that their operations do not say.
     ended = DBOS.list_workflows(
         name=_WORKFLOW,
         status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
-        limit=_FORGOTTEN,
+        limit=limit,
         load_input=False,
         load_output=False,
     )

@@ -14,17 +14,13 @@ from app.operations.operation import Operation, Tidied
 from app.operations.runner import Runner
 from app.platform.ids import new_id
 
-# A stage this old, whose operation never came, belongs to an upload that was cut off.
-_STAGE_ABANDONED = timedelta(hours=24)
-_ROWS_AT_ONCE = 5000
-
 _Removal = Callable[[AsyncConnection], Awaitable[int]]
 
 
 async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
     """Remove all that has had its time: outcomes, and the rows as they were sent, after `keep_outcomes`."""
     now = runner.clock.now()
-    abandoned = new_id(now - _STAGE_ABANDONED)
+    abandoned = new_id(now - runner.limits.stage_abandoned_after)
     await runner.database.write(lambda connection: repository.delete_abandoned_stages(connection, abandoned))
     for operation in await _list(runner, Tidied.NOTHING, now):
         await _remove_all(runner, _work_of(runner, operation))
@@ -33,7 +29,7 @@ async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
         await _mark(runner, operation, Tidied.OUTCOMES_EXPIRED)  # from now on nobody reads them
     for operation in await _list(runner, Tidied.OUTCOMES_EXPIRED, now):
         await _remove_stage(runner, operation)
-        await _remove_all(runner, _outcomes_of(operation))
+        await _remove_all(runner, _outcomes_of(runner, operation))
         await _mark(runner, operation, Tidied.ALL)
 
 
@@ -59,8 +55,8 @@ async def _remove_all(runner: Runner, removal: _Removal) -> None:
 
 def _work_of(runner: Runner, operation: Operation) -> _Removal:
     worker = runner.workers[operation.kind]
-    return lambda connection: worker.remove_work(connection, operation, _ROWS_AT_ONCE)
+    return lambda connection: worker.remove_work(connection, operation, runner.limits.removed_rows)
 
 
-def _outcomes_of(operation: Operation) -> _Removal:
-    return lambda connection: repository.delete_outcomes(connection, operation, _ROWS_AT_ONCE)
+def _outcomes_of(runner: Runner, operation: Operation) -> _Removal:
+    return lambda connection: repository.delete_outcomes(connection, operation, runner.limits.removed_rows)

@@ -201,8 +201,8 @@ class Worker(Protocol):
         """
         ...
 
-    async def find_more(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
-        """What the rehearsal of all chunks showed that there is to do besides: a further chunk, or None.
+    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Chunk | None:
+        """Return a further chunk, of up to `limit` items, that the rehearsal of all chunks found to do, or None.
 
         Asked again after each; the chunk has the number and the first item that come next.
         """
@@ -228,7 +228,7 @@ class Worker(Protocol):
 class OnePass:
     """The part of a Worker that an operation without a rehearsal has no use for."""
 
-    async def find_more(self, connection: AsyncConnection, operation: Operation) -> None:
+    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> None:
         """See Worker.find_more: never asked."""
 
     async def judge(

@@ -11,10 +11,9 @@ from app.operations import repository
 from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument, present
 from app.platform.database import Database, is_unavailable
+from app.platform.limits import Limits
 
 MEDIA_TYPE = "text/event-stream"
-_LOOK_SECONDS = 0.5
-_KEEP_ALIVE_SECONDS = 15.0
 # A comment, which clients pass over and proxies take for a sign of life.
 _KEEP_ALIVE = ": keep-alive\n\n"
 
@@ -22,6 +21,7 @@ _KEEP_ALIVE = ": keep-alive\n\n"
 async def stream_progress(
     database: Database,
     operation: Operation,
+    limits: Limits,
     stopping: asyncio.Event,
     is_admitted: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[str]:
@@ -35,7 +35,7 @@ async def stream_progress(
     yield _event("progress", operation)
     while not operation.is_finished:
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
+            await asyncio.wait_for(stopping.wait(), limits.progress_look_seconds)
         if stopping.is_set():
             return
         try:
@@ -48,7 +48,7 @@ async def stream_progress(
         if operation != shown and not operation.is_finished:
             shown, shown_at = operation, loop.time()
             yield _event("progress", operation)
-        elif loop.time() - shown_at >= _KEEP_ALIVE_SECONDS:
+        elif loop.time() - shown_at >= limits.keep_alive_seconds:
             shown_at = loop.time()
             yield _KEEP_ALIVE
     yield _event("end", operation)

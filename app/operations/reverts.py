@@ -39,7 +39,6 @@ from app.organizations.organization import Organization
 from app.platform.problems import Problem
 from app.platform.threads import compute
 
-CHUNK_LEARNERS = 5000
 # What there is to take back.
 _DONE = (OutcomeName.CREATED, OutcomeName.CHANGED)
 _CHANGED_SINCE = changed_since().document()
@@ -114,21 +113,22 @@ async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[C
     """The learners that `original` created or changed, the last first, as chunks."""
     number = first_item = 0
     pending: list[str] = []
+    chunk_rows = runner.limits.chunk_rows
     # By ranges of items, of which each is small whatever the planner takes the table for.
-    for before_item in range(original.done, 0, -CHUNK_LEARNERS):
+    for before_item in range(original.done, 0, -chunk_rows):
         async with runner.database.read() as connection:
             found = await repository.list_outcomes(
                 connection,
                 original,
                 wanted=WantedOutcomes(_DONE),
-                first_item=max(0, before_item - CHUNK_LEARNERS),
+                first_item=max(0, before_item - chunk_rows),
                 before_item=before_item,
             )
         pending += (str(outcome.learner_id) for outcome in reversed(found))
-        is_last = before_item <= CHUNK_LEARNERS
-        while len(pending) >= CHUNK_LEARNERS or (is_last and pending):
-            ids = pending[:CHUNK_LEARNERS]
-            del pending[:CHUNK_LEARNERS]
+        is_last = before_item <= chunk_rows
+        while len(pending) >= chunk_rows or (is_last and pending):
+            ids = pending[:chunk_rows]
+            del pending[:chunk_rows]
             yield Chunk(number, first_item, len(ids), orjson.dumps(ids))
             number, first_item = number + 1, first_item + len(ids)
 

@@ -3,10 +3,11 @@
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
+from app.operations.dependencies import ACCEPTED, CurrentRunner
 from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied, WantedOutcomes
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
@@ -17,7 +18,6 @@ from app.operations.problems import (
     SelectionChanged,
     outcomes_removed,
 )
-from app.operations.runner import Runner
 from app.operations.schemas import (
     BulkActionRequest,
     OperationDocument,
@@ -29,8 +29,14 @@ from app.operations.schemas import (
 )
 from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader
-from app.organizations.authentication import AuthenticatedRoute, BulkWriter, OperationReader, Principal
-from app.platform.dependencies import Db, Now
+from app.organizations.authentication import (
+    AUTHENTICATOR,
+    AuthenticatedRoute,
+    BulkWriter,
+    OperationReader,
+    Principal,
+)
+from app.platform.dependencies import LIMITS, STOPPING, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.ids import new_id, parse_id
 from app.platform.negotiation import CSV, JSON, choose_media_type
@@ -51,23 +57,10 @@ from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, Problem
 router = APIRouter(route_class=AuthenticatedRoute)
 
 
-async def get_runner(request: Request) -> Runner:
-    """The runner of this process."""
-    runner: Runner = request.app.state.runner
-    return runner
-
-
-CurrentRunner = Annotated[Runner, Depends(get_runner)]
 OperationIdPath = Annotated[
     str, Path(description="The operation's id.", examples=["019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"])
 ]
 _NO_OPERATION = Problem(NOT_FOUND, OPERATION_NOT_FOUND)
-ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {
-        "model": OperationDocument,
-        "description": "It goes on: look again at `Location` after `Retry-After` seconds.",
-    }
-}
 _REPORT: dict[str, Any] = {
     "text/csv": {
         "schema": {"type": "string"},
@@ -227,9 +220,12 @@ async def follow_operation(
     the service stops, ask again. Comments keep it alive, one after 15 seconds in which nothing changed.
     """
     operation = await _get(database, principal, operation_id)
-    state = request.app.state
     events = progress.stream_progress(
-        database, operation, state.stopping, lambda: state.authenticator.still_admits(request)
+        database,
+        operation,
+        LIMITS.of(request.app),
+        STOPPING.of(request.app),
+        lambda: AUTHENTICATOR.of(request.app).still_admits(request),
     )
     # Without the second, some proxies would hold events back until there are many.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -21,22 +21,11 @@ from app.organizations.repository import get_organization
 from app.platform.bulk_rows import expect_many_rows
 from app.platform.clock import Clock
 from app.platform.database import Database, is_unavailable, lost_a_race
+from app.platform.limits import Limits
 from app.platform.logging import get_logger
 from app.platform.metrics import OPERATIONS, ROWS
 from app.platform.problems import INTERNAL_ERROR, Problem
 from app.platform.threads import compute
-
-_SELECTING_AT_ONCE = 3
-# Chunks that one process works on: while the database has one, Python has the other.
-_CHUNKS_AT_ONCE = 2
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
-# Between two looks at an operation that is waited for: rarer and rarer.
-_FIRST_LOOK_SECONDS = 0.02
-_LAST_LOOK_SECONDS = 0.25
-
-# What one transaction does at the most of an operation that was to be done at once.
-_MOST_CHUNKS_AT_ONCE = 2
 
 logger = get_logger("rollcall.operations")
 
@@ -60,20 +49,26 @@ class Engine(Protocol):
 class Runner:
     """Carries operations out, those of one organization one after the other."""
 
-    def __init__(self, database: Database, clock: Clock, workers: Mapping[Kind, Worker]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        workers: Mapping[Kind, Worker],
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
         """`workers`: how each kind of operation does its work."""
+        self.limits = limits
         self.database = database
         self.clock = clock
         self.workers = workers
-        # Selecting by filter holds one connection while it stages with another: never with all of them.
-        self.selecting = asyncio.Semaphore(_SELECTING_AT_ONCE)
+        self.selecting = asyncio.Semaphore(limits.selections_at_once)
         # Set where an operation was stored that waits to be run.
         self.submitted = asyncio.Event()
         self._turns: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         # The next chunk of each operation that runs: its position, and who reads it.
         self._ahead: dict[int, tuple[Position, asyncio.Task[tuple[Chunk | None, Any]]]] = {}
         # Whoever waits for longest comes first, so that organizations take turns.
-        self._chunks = asyncio.Semaphore(_CHUNKS_AT_ONCE)
+        self._chunks = asyncio.Semaphore(limits.chunks_at_once)
         self._stopping = asyncio.Event()
 
     async def run_at_once(
@@ -91,21 +86,21 @@ class Runner:
             current = await self._advance(connection, current, found, work, organization)
             if current.is_finished:
                 return current
-            if current.chunks > _MOST_CHUNKS_AT_ONCE:
+            if current.chunks > self.limits.chunks_in_request:
                 raise TooLargeAtOnce
             found = await self._find_chunk(connection, current, current.cursor)
 
     async def run(self, operation: Operation, *, is_over: Callable[[], bool] = lambda: False) -> Operation:
         """Do chunks until none is left, the process stops, or `is_over` says that others are waiting."""
-        async with self._turns[operation.organization_id]:
-            pause = _FIRST_PAUSE_SECONDS
+        async with self.turn(operation.organization_id):
+            pause = self.limits.first_retry_seconds
             is_faulty = False
             try:
                 while not (operation.is_finished or self._stopping.is_set() or is_over()):
                     try:
                         async with self._chunks:
                             operation = await (self._fail if is_faulty else self.run_next_chunk)(operation)
-                        pause = _FIRST_PAUSE_SECONDS
+                        pause = self.limits.first_retry_seconds
                     except Exception as error:
                         may_pass = (
                             is_unavailable(error) or isinstance(error, PoolTimeout) or lost_a_race(error)
@@ -117,7 +112,7 @@ class Runner:
                         # The database is away, full or busy: the cursor stands where it stood, so try again.
                         logger.exception("trying again", operation=operation.id, pause_seconds=pause)
                         await self._pause(pause)
-                        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                        pause = min(2 * pause, self.limits.longest_retry_seconds)
             finally:
                 if ahead := self._ahead.pop(operation.number, None):
                     ahead[1].cancel()
@@ -127,7 +122,7 @@ class Runner:
         """Give the operation up to `seconds` to end, whoever runs it, and answer how it stands then."""
         clock = asyncio.get_running_loop()
         deadline = clock.time() + seconds
-        pause = _FIRST_LOOK_SECONDS
+        pause = self.limits.first_look_seconds
         while True:
             async with self.database.read() as connection:
                 found = await repository.find(connection, operation.organization_id, operation.id)
@@ -136,7 +131,11 @@ class Runner:
             if current.is_finished or left <= 0:
                 return current
             await asyncio.sleep(min(pause, left))
-            pause = min(1.5 * pause, _LAST_LOOK_SECONDS)
+            pause = min(1.5 * pause, self.limits.last_look_seconds)
+
+    def turn(self, organization_id: int) -> asyncio.Lock:
+        """Return the lock under which this process runs the operations of an organization, one at a time."""
+        return self._turns[organization_id]
 
     def stop(self) -> None:
         """Let every running chunk end, and begin no other."""
@@ -183,7 +182,7 @@ class Runner:
     ) -> Chunk | None:
         if number < operation.chunks:
             return await repository.get_chunk(connection, operation.id, number)
-        return await self.workers[operation.kind].find_more(connection, operation)
+        return await self.workers[operation.kind].find_more(connection, operation, self.limits.chunk_rows)
 
     async def _read(self, operation: Operation, chunk: Chunk | None) -> Any:
         if chunk is None or not chunk.items:

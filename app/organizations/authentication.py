@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Annotated, Any
 
 import structlog
@@ -14,13 +13,11 @@ from app.organizations.api_keys import ApiKey, Scope, hash_secret, is_well_forme
 from app.organizations.organization import Organization
 from app.platform.clock import Clock
 from app.platform.database import Database
+from app.platform.limits import Limits
 from app.platform.problems import NOT_AUTHENTICATED, NOT_PERMITTED, Problem, illustrate
 from app.platform.rate_limits import RateLimiter
 from app.platform.routes import StrictRoute
-
-# A revoked key must be dead everywhere within 5 s; this leaves room for a slow query.
-_CACHED = timedelta(seconds=2)
-_CACHED_KEYS = 10_000
+from app.platform.state import StateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +49,9 @@ class Principal:
 class Authenticator:
     """Finds the principal of a credential, remembering each for two seconds."""
 
-    def __init__(self, database: Database, clock: Clock, rate_limiter: RateLimiter) -> None:
-        """Keeps a bounded cache; the database stays the truth."""
+    def __init__(self, database: Database, clock: Clock, rate_limiter: RateLimiter, limits: Limits) -> None:
+        """Start with an empty cache of at most `limits.cached_credentials`; the database stays the truth."""
+        self._limits = limits
         self._database = database
         self._clock = clock
         self._rate_limiter = rate_limiter
@@ -89,11 +87,11 @@ class Authenticator:
         secret_hash = hash_secret(credential)
         cached = self._cache.get(secret_hash)
         # Below zero where the machine's clock was set back.
-        if cached is not None and timedelta(0) <= now - cached[0] < _CACHED:
+        if cached is not None and timedelta(0) <= now - cached[0] < self._limits.credential_cached_for:
             return cached[1]
         async with self._database.read() as connection:
             found = await repository.find_key_by_hash(connection, secret_hash)
-        if len(self._cache) >= _CACHED_KEYS:
+        if len(self._cache) >= self._limits.cached_credentials:
             self._cache.clear()
         self._cache[secret_hash] = (now, found)
         return found
@@ -106,8 +104,10 @@ class Authenticator:
         """Write down when keys were last used; called now and then, so that no request pays for it."""
         used_at, self._used_at = self._used_at, {}
         if used_at:
-            await self._database.write(partial(repository.record_use, used_at=used_at))
+            await self._database.write(repository.record_use, used_at)
 
+
+AUTHENTICATOR: StateKey[Authenticator] = StateKey("authenticator")
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="ApiKey", description="An API key: `Authorization: Bearer rollcall_…`."
@@ -157,7 +157,7 @@ class AuthenticatedRoute(StrictRoute):
 
     async def admit(self, request: Request) -> None:
         """Authenticate first: an unknown caller learns nothing from how a body is judged."""
-        request.state.principal = await request.app.state.authenticator.authenticate(request)
+        request.state.principal = await AUTHENTICATOR.of(request.app).authenticate(request)
 
 
 Anyone = Annotated[Principal, Depends(Requires())]

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations import repository, service
 from app.organizations.api_keys import ApiKey
-from app.organizations.authentication import Administrator, Anyone, AuthenticatedRoute
+from app.organizations.authentication import AUTHENTICATOR, Administrator, Anyone, AuthenticatedRoute
 from app.organizations.errors import ApiKeyNotFound
 from app.organizations.organization import Organization
 from app.organizations.schemas import (
@@ -67,7 +67,7 @@ async def patch_organization(
         return await repository.update_organization(connection, principal.organization.id, values)
 
     organization = await database.write(transaction)
-    request.app.state.authenticator.forget()
+    AUTHENTICATOR.of(request.app).forget()
     return present_organization(organization)
 
 
@@ -138,7 +138,7 @@ async def revoke_api_key(
         await service.revoke_key(connection, principal.organization.id, identifier, now)
 
     await database.write(transaction)
-    request.app.state.authenticator.forget()
+    AUTHENTICATOR.of(request.app).forget()
 
 
 def _key_not_found(_error: ApiKeyNotFound) -> Problem:

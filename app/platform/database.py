@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import orjson
@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # One convention for every constraint, so that migrations and tables agree on names.
 metadata = MetaData(
@@ -172,29 +173,40 @@ class Database:
                 raise OperationalError(None, None, error) from error
             yield connection
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """Run `work` in one transaction and commit it before returning.
+    async def write(
+        self,
+        work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+        /,
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
+        """Run `work(connection, *arguments, **options)` in one transaction and commit it before returning.
 
-        Where another transaction got in the way (deadlock, serialization failure, or the same unique
-        key inserted at the same moment) all of it is rolled back and run again: `work` must not have
-        effects elsewhere, and decides anew on what it then finds.
+        If another transaction gets in the way (deadlock, serialization failure, or the same unique key inserted
+        at the same moment), everything is rolled back and run again. So `work` must have no effects elsewhere, and
+        it decides again on what it then finds.
         """
         attempt = 1
         while True:
             try:
-                return await self._write_once(work)
+                return await self._write_once(work, *arguments, **options)
             except DBAPIError as error:
                 if attempt == _ATTEMPTS or not lost_a_race(error):
                     raise
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
             attempt += 1
 
-    async def _write_once(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _write_once(
+        self,
+        work: Callable[Concatenate[AsyncConnection, P], Awaitable[T]],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> T:
         if self._writer is None:
             async with self._transaction() as connection:
-                return await work(connection)
+                return await work(connection, *arguments, **options)
         async with self._writer, self._transaction() as connection:
-            return await work(connection)
+            return await work(connection, *arguments, **options)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,22 +1,27 @@
-"""What routes take from the application: the database and the time."""
+"""The values that routes of every slice take: the database and the current time."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.platform.clock import Clock
 from app.platform.database import Database
+from app.platform.limits import Limits
+from app.platform.state import StateKey
 
-
-async def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
+DATABASE: StateKey[Database] = StateKey("database")
+CLOCK: StateKey[Clock] = StateKey("clock")
+LIMITS: StateKey[Limits] = StateKey("limits")
+# Set when the process is told to stop.
+STOPPING: StateKey[asyncio.Event] = StateKey("stopping")
 
 
 async def _now(request: Request) -> datetime:
-    now: datetime = request.app.state.clock.now()
-    return now
+    return CLOCK.of(request.app).now()
 
 
-Db = Annotated[Database, Depends(_database)]
+Db = Annotated[Database, Depends(DATABASE)]
+CurrentClock = Annotated[Clock, Depends(CLOCK)]
 Now = Annotated[datetime, Depends(_now)]

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -19,10 +18,16 @@ from fastapi.responses import Response
 from sqlalchemy import and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.platform.clock import Clock
-from app.platform.database import Database
+from app.platform.dependencies import CLOCK, DATABASE
 from app.platform.ids import new_id
-from app.platform.problems import INVALID_REQUEST, Problem, define_problem, illustrate, request_id_of
+from app.platform.problems import (
+    INVALID_REQUEST,
+    TRANSLATE,
+    Problem,
+    define_problem,
+    illustrate,
+    request_id_of,
+)
 from app.platform.tables import idempotency_keys
 
 KEPT = timedelta(hours=24)
@@ -123,12 +128,12 @@ async def run_once(
         raise Problem(
             INVALID_REQUEST, detail, errors=[{"pointer": "header:Idempotency-Key", "detail": detail}]
         )
-    database: Database = request.app.state.database
-    clock: Clock = request.app.state.clock
+    database = DATABASE.of(request.app)
     query = urlencode(sorted(request.query_params.multi_items()))
     asked = f"{request.method}\n{request.url.path}\n{query}\n{content_hash}"
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
-    claimed = await database.write(partial(_claim, organization_id, key, request_hash, clock.now()))
+    now = CLOCK.of(request.app).now()
+    claimed = await database.write(_claim, organization_id, key, request_hash, now)
     if isinstance(claimed, Response):
         return claimed
     try:
@@ -136,7 +141,7 @@ async def run_once(
     except ClaimLost:
         raise _in_progress() from None
     except Exception as error:
-        problem: Problem = request.app.state.translate_problem(error)
+        problem = TRANSLATE.of(request.app)(error)
         is_final = problem.type.status < 500  # noqa: PLR2004
         answer = problem.response(request_id_of(request))
 
@@ -149,7 +154,7 @@ async def run_once(
 
 
 async def _claim(
-    organization_id: int, key: str, request_hash: str, now: datetime, connection: AsyncConnection
+    connection: AsyncConnection, organization_id: int, key: str, request_hash: str, now: datetime
 ) -> Claim | Response:
     expired = (
         select(idempotency_keys.c.organization_id, idempotency_keys.c.key)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from app.platform.database import is_unavailable
+from app.platform.state import StateKey
 from app.platform.wording import describe_errors, describe_unreadable_body
 
 MEDIA_TYPE = "application/problem+json"
@@ -212,6 +213,9 @@ _RETRY_SHORTLY = {"Retry-After": "2"}
 # How a slice puts its own exceptions into words: by the exception's exact class.
 Translations = Mapping[type[Exception], Callable[[Any], Problem]]
 
+# Turns any exception into the problem that answers it.
+TRANSLATE: StateKey[Callable[[Exception], Problem]] = StateKey("translate_problem")
+
 
 def request_id_of(request: Request) -> str | None:
     """The id of this request, as it stands in log lines and in the answer's `X-Request-ID`."""
@@ -235,7 +239,7 @@ def install_problem_handlers(app: FastAPI, translations: Translations) -> None:
     async def answer_wrong_method(request: Request, _error: Exception) -> Response:
         return _wrong_method(request).response(request_id_of(request))
 
-    app.state.translate_problem = translate
+    TRANSLATE.put(app, translate)
     app.add_exception_handler(METHOD_NOT_ALLOWED.status, answer_wrong_method)
     database_errors = (PoolTimeout, DBAPIError, ConnectionError, TimeoutError)
     for kind in (Problem, HTTPException, RequestValidationError, *database_errors, *translations):

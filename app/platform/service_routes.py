@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from app.platform.database import Database
+from app.platform.dependencies import Db
 from app.platform.negotiation import JSON, choose_media_type, not_offered
 from app.platform.openapi import answers
 from app.platform.problems import (
@@ -67,9 +67,8 @@ async def check_health() -> Any:
 @router.get(
     "/readyz", summary="Can it serve?", response_model=Health, responses=answers(DATABASE_UNAVAILABLE)
 )
-async def check_readiness(request: Request) -> Any:
+async def check_readiness(database: Db) -> Any:
     """Whether the database is reachable and its schema is this version's. Needs no credential."""
-    database: Database = request.app.state.database
     state = await read_state(database)
     try:
         state.require_current()

@@ -17,24 +17,13 @@ from app.learners import feed
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
+from app.platform.limits import Limits
 from app.platform.logging import get_logger
 from app.webhooks import repository
 from app.webhooks.delivery import Attempt, Delivery, DeliveryState, after, reason_to_disable
 from app.webhooks.messages import event_message, send
-from app.webhooks.sender import TIMEOUT_SECONDS, Sender
+from app.webhooks.sender import Sender
 from app.webhooks.webhook import DisabledReason, Webhook
-
-_LOOK_SECONDS = 1.0
-_TIDY_SECONDS = 300.0
-_ROWS_AT_ONCE = 5000
-# Sent to one webhook at a time.
-_AT_ONCE = 8
-# Whoever has taken a delivery on and says nothing for so long has died.
-_LEASE = timedelta(seconds=2 * TIMEOUT_SECONDS)
-# Positions that are looked through at a time for one organization's events.
-_WINDOW = 5000
-# Deliveries that a webhook has waiting, at the most; the events after them wait in the log.
-_MOST_PENDING = 1000
 
 logger = get_logger("rollcall.webhooks")
 
@@ -42,8 +31,18 @@ logger = get_logger("rollcall.webhooks")
 class Dispatcher:
     """Sends events in this process, along with every other process that has a dispatcher on this database."""
 
-    def __init__(self, database: Database, clock: Clock, sender: Sender, keep: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        sender: Sender,
+        keep: timedelta,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
         """`keep`: for how long deliveries that have ended are kept."""
+        self._limits = limits
+        # A process that has claimed a delivery and says nothing for this long has died.
+        self._lease = timedelta(seconds=2 * limits.webhook_timeout_seconds)
         self._database = database
         self._clock = clock
         self._sender = sender
@@ -56,10 +55,13 @@ class Dispatcher:
 
     def start(self) -> None:
         """Begin to send what there is, and what will come."""
+        limits = self._limits
         self._loops = [
-            asyncio.create_task(self._again_and_again(self.look, _LOOK_SECONDS), name="webhooks"),
             asyncio.create_task(
-                self._again_and_again(self.tidy, _TIDY_SECONDS), name="webhooks' housekeeping"
+                self._again_and_again(self.look, limits.webhook_look_seconds), name="webhooks"
+            ),
+            asyncio.create_task(
+                self._again_and_again(self.tidy, limits.housekeeping_seconds), name="webhooks' housekeeping"
             ),
         ]
 
@@ -88,12 +90,13 @@ class Dispatcher:
 
     async def tidy(self) -> None:
         """Remove deliveries that have had their time, and those of webhooks that are gone."""
+        rows = self._limits.removed_rows
         older_than = new_id(self._clock.now() - self._keep)
         async with self._database.read() as connection:
             removed = await repository.list_removed(connection)
         for delete in (
-            partial(repository.delete_ended_deliveries, older_than=older_than, limit=_ROWS_AT_ONCE),
-            *(partial(repository.delete_remains, webhook_id=each, limit=_ROWS_AT_ONCE) for each in removed),
+            partial(repository.delete_ended_deliveries, older_than=older_than, limit=rows),
+            *(partial(repository.delete_remains, webhook_id=each, limit=rows) for each in removed),
         ):
             while await self._database.write(delete):
                 pass
@@ -126,9 +129,10 @@ class Dispatcher:
         """Make deliveries of what is new, as many as may wait; whether there may be more that is new."""
         if webhook.position >= until:
             return False
-        end = min(until, webhook.position + _WINDOW)
+        end = min(until, webhook.position + self._limits.webhook_window)
         async with self._database.read() as connection:
-            room = _MOST_PENDING - await repository.count_pending(connection, webhook.id, _MOST_PENDING)
+            most = self._limits.webhook_pending
+            room = most - await repository.count_pending(connection, webhook.id, most)
             if room <= 0:
                 return False
             found = await feed.list_after(
@@ -136,7 +140,7 @@ class Dispatcher:
             )
         if len(found) == room:
             end = found[-1].position
-        elif not found and end - webhook.position < _WINDOW:
+        elif not found and end - webhook.position < self._limits.webhook_window:
             return False  # the events of others, which can be passed over together with more of them
         now = self._clock.now()
 
@@ -163,7 +167,7 @@ class Dispatcher:
             if not await repository.is_due(connection, webhook.id, now):
                 return 0  # without a transaction that writes, for which others would have to wait
         claimed = await self._database.write(
-            lambda connection: repository.claim_due(connection, webhook.id, now, now + _LEASE, _AT_ONCE)
+            repository.claim_due, webhook.id, now, now + self._lease, self._limits.webhook_messages_at_once
         )
         if not claimed:
             return 0

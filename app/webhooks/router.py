@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations.authentication import Administrator, AuthenticatedRoute
-from app.platform.dependencies import Db, Now
+from app.platform.dependencies import CurrentClock, Db, Now
 from app.platform.ids import parse_id
 from app.platform.openapi import answers
 from app.platform.paging import (
@@ -20,6 +20,7 @@ from app.platform.paging import (
 from app.platform.problems import NOT_FOUND, Problem
 from app.webhooks import repository, service
 from app.webhooks.delivery import Delivery, DeliveryState
+from app.webhooks.dependencies import CurrentSender
 from app.webhooks.problems import NO_DELIVERY, NO_WEBHOOK, TOO_MANY_WEBHOOKS
 from app.webhooks.schemas import (
     DeliveryDocument,
@@ -30,18 +31,11 @@ from app.webhooks.schemas import (
     present,
     present_delivery,
 )
-from app.webhooks.sender import Sender
 from app.webhooks.webhook import Webhook
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
 
 
-async def _sender(request: Request) -> Sender:
-    sender: Sender = request.app.state.sender
-    return sender
-
-
-CurrentSender = Annotated[Sender, Depends(_sender)]
 WebhookIdPath = Annotated[
     str, Path(description="The webhook's id.", examples=["019a8c61-2222-7333-8444-555566667777"])
 ]
@@ -175,16 +169,16 @@ async def rotate_secret(
     responses=answers(NO_WEBHOOK),
 )
 async def try_webhook(
-    request: Request,
     principal: Administrator,
     database: Db,
+    clock: CurrentClock,
     sender: CurrentSender,
     webhook_id: WebhookIdPath,
 ) -> Any:
     """Sends a message of the type `webhook.test` at once, to a disabled one too, and answers what became of it."""
     async with database.read() as connection:
         webhook = await service.get(connection, principal.organization.id, parse_id(webhook_id))
-    return present_delivery(await service.try_out(database, request.app.state.clock, sender, webhook))
+    return present_delivery(await service.try_out(database, clock, sender, webhook))
 
 
 @router.get(

@@ -15,14 +15,12 @@ from httpcore import AsyncNetworkStream
 from standardwebhooks import Webhook as Signer
 
 from app import __version__
+from app.platform.limits import Limits
 from app.webhooks.delivery import Attempt
 from app.webhooks.webhook import is_public, is_public_address
 
-TIMEOUT_SECONDS = 15.0
 _CONNECTIONS = 64
 _KEPT_SECONDS = 5.0
-# Of each wait for the network; all of them together have TIMEOUT_SECONDS.
-_TIMEOUTS = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_SECONDS)
 # Bytes of an answer, of which nobody needs anything but the status.
 _MOST_READ = 65_536
 _FAULTS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
@@ -35,12 +33,19 @@ class NotSent(Exception):
 class Sender:
     """Sends messages. One for a process: it keeps connections open."""
 
-    def __init__(self, *, to_private_networks: bool, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        to_private_networks: bool,
+        tls: ssl.SSLContext | None = None,
+        timeout_seconds: float = Limits().webhook_timeout_seconds,
+    ) -> None:
         """`to_private_networks`: whether addresses of private networks, and http without TLS, are sent to.
 
         `tls`: whose certificates are trusted; None = those that the system trusts.
         """
         self.to_private_networks = to_private_networks
+        self._timeout_seconds = timeout_seconds
         self._connections = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context() if tls is None else tls,
             max_connections=_CONNECTIONS,
@@ -70,14 +75,14 @@ class Sender:
         began = time.perf_counter()
         status, error = None, None
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._timeout_seconds):
                 status = await self._post(url, headers, content)
             if not 200 <= status <= 299:  # noqa: PLR2004 - RFC 9110 section 15.3
                 error = f"The endpoint answered {status}; only 2xx says that it has the message."
         except NotSent as refusal:
             error = str(refusal)
         except TimeoutError:
-            error = f"The endpoint did not answer within {TIMEOUT_SECONDS:.0f} seconds."
+            error = f"The endpoint did not answer within {self._timeout_seconds:.0f} seconds."
         except _FAULTS as failure:
             error = _sentence(failure)
         return Attempt(status, error, int((time.perf_counter() - began) * 1000))
@@ -85,8 +90,10 @@ class Sender:
     async def _post(self, url: str, headers: Mapping[bytes | str, bytes | str], content: bytes) -> int:
         if not self.to_private_networks and not is_public(url):
             raise NotSent("Webhooks are sent with https, and not into private networks.")
+        # Of each wait for the network; all of them together have the same time.
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_seconds)
         request = self._connections.stream(
-            "POST", url, headers=headers, content=content, extensions={"timeout": _TIMEOUTS}
+            "POST", url, headers=headers, content=content, extensions={"timeout": timeouts}
         )
         async with request as response:
             # To its end, for the connection to be used again; but it cannot make us read for ever.

@@ -2,15 +2,13 @@
 
 import csv
 import io
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.imports import service as import_service
-from app.imports import worker as import_worker
 from app.operations import repository
+from app.operations.runner import Runner
 from tests.conftest import NOON
 from tests.learners.answers import pointers, problem
 from tests.operations.stored import all_learners, another, count_stages, ended, follow, stored_state
@@ -23,16 +21,14 @@ ALL = {"missing": "deactivate", "max_deactivations": "100%"}
 
 
 @pytest.fixture(params=[5000, 3], ids=["at once", "in chunks"])
-def chunk_sizes(request, monkeypatch):
+def chunk_sizes(request, service):
     """A few learners, in one transaction and as a large operation."""
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", request.param)
-    monkeypatch.setattr(import_worker, "CHUNK_MISSING", request.param)
+    service.limit(chunk_rows=request.param)
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 3)
-    monkeypatch.setattr(import_worker, "CHUNK_MISSING", 3)
+def small_chunks(service):
+    service.limit(chunk_rows=3)
 
 
 def counts(**given):
@@ -441,7 +437,7 @@ async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api, row):
 async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api):
     await create_learners(api, 10)
     seen = []
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0", "u1", "new", "u2"), {"Prefer": "respond-async"}, **ALL)
         operation = await stored(api, answer.json())
         runner = own_runner(api)
@@ -479,15 +475,14 @@ async def stored(api, document):
 
 
 def own_runner(api):
-    return type(api.service.app.state.runner)(
-        api.service.database, api.service.clock, api.service.app.state.runner.workers
-    )
+    shared = api.service.runner
+    return Runner(shared.database, shared.clock, shared.workers, shared.limits)
 
 
 @pytest.mark.usefixtures("small_chunks")
 async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_are_then(api):
     await create_learners(api, 12)
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0", "u1", "u2", "file-a", "file-b"), {"Prefer": "wait=0"}, **ALL)
         await api.create(username="before-the-first-pass")
         operation = await stored(api, answer.json())
@@ -517,7 +512,7 @@ async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_ar
 @pytest.mark.usefixtures("small_chunks")
 async def test_a_short_file_that_misses_many_is_done_in_the_background(api):
     await create_learners(api, 20)
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0"), {"Prefer": "respond-async"}, **ALL)
         pending = answer.json()
         assert (answer.status_code, pending["state"]) == (202, "pending")
@@ -594,10 +589,7 @@ async def test_a_dry_run_says_what_the_real_one_does(api, learners, roster, chun
     text = "Username,External ID,Active,Expiration Date\na,,,\n" + "".join(f"{row}\n" for row in roster)
     options = {"missing": missing, "max_deactivations": limit, "create": create}
     before, stored_before = await all_learners(api), await changes(api)
-    with (
-        patch.object(import_service, "CHUNK_ROWS", chunk),
-        patch.object(import_worker, "CHUNK_MISSING", chunk),
-    ):
+    with api.service.limited(chunk_rows=chunk):
         dry = await api.import_csv(text, **options, dry_run=True)
         assert await changes(api) == stored_before
         real = await api.import_csv(text, **options)

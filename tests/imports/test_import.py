@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from app.imports import service as import_service
 from app.organizations.api_keys import Scope
 from tests.conftest import NOON
 from tests.examples.test_roster import PROBLEMS
@@ -36,9 +35,9 @@ CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
+def small_chunks(service):
     """Three rows a chunk, so that a short file is a large operation."""
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 3)
+    service.limit(chunk_rows=3)
 
 
 def counts(**given):
@@ -202,8 +201,8 @@ async def prepare_mixed(api):
 
 
 @pytest.mark.parametrize("chunk_rows", [5000, 3])
-async def test_every_row_has_an_outcome_and_the_counts_add_up(api, monkeypatch, chunk_rows):
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", chunk_rows)
+async def test_every_row_has_an_outcome_and_the_counts_add_up(api, chunk_rows):
+    api.service.limit(chunk_rows=chunk_rows)
     await prepare_mixed(api)
 
     operation = await api.import_csv(MIXED)
@@ -352,18 +351,18 @@ def make_stories(chooser, number):
 
 
 @pytest.mark.parametrize("create", [True, False])
-async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api, monkeypatch, create):
+async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api, create):
     known, rows = make_stories(random.Random(2), 30)
     header = "Username,External ID,Active,Expiration Date\n"
     text = header + "".join(",".join(row) + "\n" for row in rows)
     told = {}
     for chunk_rows, dry_run in ((5000, False), (30, False), (5000, True), (30, True)):
         other = await another(api)
-        monkeypatch.setattr(import_service, "CHUNK_ROWS", 5000)
+        api.service.limit(chunk_rows=5000)
         await other.import_csv(
             "Username,External ID\n" + "".join(f"{name},{an_id}\n" for name, an_id in known)
         )
-        monkeypatch.setattr(import_service, "CHUNK_ROWS", chunk_rows)
+        api.service.limit(chunk_rows=chunk_rows)
         operation = await other.import_csv(text, create=create, dry_run=dry_run)
         told[chunk_rows, dry_run] = (
             operation["counts"],
@@ -408,8 +407,8 @@ async def test_more_rows_than_one_chunk_holds(api):
     assert (statuses["activated"], statuses["deactivated"]) == (4457, 743)
 
 
-async def test_a_chunk_of_very_long_rows_ends_early(api, monkeypatch):
-    monkeypatch.setattr(import_service, "_CHUNK_CHARACTERS", 500)
+async def test_a_chunk_of_very_long_rows_ends_early(api):
+    api.service.limit(chunk_characters=500)
     padding = "x" * 200
 
     operation = await api.import_csv("Username,Note\n" + "".join(f"u{n},{padding}\n" for n in range(10)))
@@ -837,7 +836,7 @@ async def test_an_unreadable_file_is_refused_again_with_the_same_key(api):
 async def test_who_does_not_wait_is_told_where_to_look_again(api, prefer):
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
     # Another operation of the organization runs: this one waits for its turn.
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         answer = await post(api, text, {"Prefer": prefer})
         pending = answer.json()
         seen = (await api.client.get(f"/operations/{pending['id']}")).json()

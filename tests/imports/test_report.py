@@ -7,7 +7,6 @@ import io
 import httpx
 import pytest
 
-from app.imports import service as import_service
 from tests.learners.answers import pointers, problem
 from tests.operations.stored import all_learners, all_outcomes, another, ended
 
@@ -25,9 +24,9 @@ MIXED = (
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
+def small_chunks(service):
     """Two rows a chunk, so that a short file is a large operation."""
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 2)
+    service.limit(chunk_rows=2)
 
 
 async def report_text(api, operation, **params):
@@ -230,7 +229,7 @@ async def test_a_file_without_rows_has_a_report_without_rows(api):
 
 @pytest.mark.usefixtures("small_chunks")
 async def test_the_report_of_a_running_operation_is_as_far_as_it_is(api):
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         answer = await api.client.post(
             "/imports/csv", content=MIXED, headers={"Content-Type": "text/csv", "Prefer": "respond-async"}
         )

@@ -14,6 +14,7 @@ from sqlalchemy import Text, literal, select
 from app.domain.errors import InvalidValue
 from app.domain.profile import clean_name, clean_username
 from app.learners import service
+from app.learners.dependencies import EXPORTS
 from app.learners.export import guarded
 from app.platform.csv_cells import guard_formula
 from tests.conftest import NOON
@@ -248,7 +249,7 @@ class TestNegotiation:
 async def test_one_export_too_many_is_told_to_come_again(api):
     """Each keeps a database connection while it streams: they must not take them all."""
     await api.create(username="a.okafor")
-    exports = api.service.app.state.exports
+    exports = EXPORTS.of(api.service.app)
     async with AsyncExitStack() as running:
         while not exports.locked():
             await running.enter_async_context(exports)

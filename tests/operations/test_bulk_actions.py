@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 
-from app.operations import bulk_actions
 from app.operations.bulk_actions import select_chunks
 from app.operations.schemas import Selection
 from app.organizations.api_keys import Scope
@@ -31,9 +30,9 @@ NOTHING_DONE = {"changed": 0, "unchanged": 0, "refused": 0, "not_found": 0}
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
+def small_chunks(service):
     """Three learners a chunk, so that a short list is a large operation."""
-    monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", 3)
+    service.limit(chunk_rows=3)
 
 
 def counts(**given):
@@ -322,9 +321,8 @@ async def test_who_is_created_after_the_action_began_is_not_in_it(api, kind):
         "usernames": {"usernames": [f"u{number}" for number in range(6)]},
     }[kind]
 
-    async with api.service.app.state.runner._turns[api.organization.id]:  # selected, and not yet begun
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bulk_actions, "CHUNK_LEARNERS", 2)
+    async with api.service.runner.turn(api.organization.id):  # selected, and not yet begun
+        with api.service.limited(chunk_rows=2):
             answer = await post(
                 api, {"action": "deactivate", "selection": selection}, {"Prefer": "respond-async"}
             )
@@ -346,10 +344,9 @@ async def test_who_is_created_after_the_action_began_is_not_in_it(api, kind):
 async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes_to_stage(api):
     for number in range(5):
         await api.create(username=f"u{number}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bulk_actions, "CHUNK_LEARNERS", 2)
+    with api.service.limited(chunk_rows=2):
         chunks = select_chunks(
-            api.service.app.state.runner, api.organization, Selection(filter={}), api.service.clock.now()
+            api.service.runner, api.organization, Selection(filter={}), api.service.clock.now()
         )
         sizes = [(await anext(chunks)).items]
         await api.create(username="late")
@@ -594,7 +591,7 @@ async def test_a_refused_selection_is_refused_again_with_the_same_key(api):
 async def test_who_does_not_wait_gets_the_same_202_again_with_the_same_key(api):
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(8)))
     headers = {"Idempotency-Key": "large", "Prefer": "respond-async"}
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         first = await post(api, VALID, headers)
         again = await post(api, VALID, headers)
 

@@ -6,13 +6,10 @@ from itertools import count
 import pytest
 from sqlalchemy import func, select
 
-from app.imports import service as import_service
 from app.imports.tables import import_keys
 from app.learners.tables import events
-from app.main import WORKERS
 from app.operations import housekeeping
 from app.operations.housekeeping import tidy
-from app.operations.runner import Runner
 from app.operations.tables import operation_chunks, operation_outcomes
 from tests.conftest import run_service
 
@@ -33,9 +30,9 @@ async def service(request, tmp_path):
 
 
 @pytest.fixture
-def runner(api, monkeypatch):
-    monkeypatch.setattr(housekeeping, "_ROWS_AT_ONCE", 7)
-    return Runner(api.service.database, api.service.clock, WORKERS)
+def runner(api):
+    api.service.limit(removed_rows=7)
+    return api.service.runner
 
 
 async def rows(api, operation):
@@ -56,8 +53,8 @@ async def rows(api, operation):
         ]
 
 
-async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(api, runner, monkeypatch):
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 50)
+async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(api, runner):
+    api.service.limit(chunk_rows=50)
     roster = "Username\n" + "".join(f"u{number}\n" for number in range(120))
     operation = await api.import_csv(roster)
     keys, chunks, outcomes, changes = await rows(api, operation)
@@ -107,7 +104,7 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(api, 
 
 async def test_operations_that_have_not_ended_are_left_alone(api, runner):
     organization = api.organization.id
-    async with api.service.app.state.runner._turns[organization]:
+    async with api.service.runner.turn(organization):
         roster = "Username\n" + "".join(f"u{number}\n" for number in range(5_001))
         answer = await api.client.post(
             "/imports/csv", content=roster, headers={"Content-Type": "text/csv", "Prefer": "respond-async"}

@@ -6,8 +6,6 @@ from itertools import count
 
 import pytest
 
-from app.imports import service as import_service
-from app.operations import bulk_actions, reverts
 from tests.conftest import run_service
 from tests.operations.stored import another, comparable, ended, follow, stored_state, timeless
 from tests.relay import Relay
@@ -25,12 +23,10 @@ def relay(postgres):
 
 
 @pytest.fixture
-async def service(relay, monkeypatch):
+async def service(relay):
     """A service whose connections to its database can be cut."""
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", CHUNK)
-    monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", CHUNK)
-    monkeypatch.setattr(reverts, "CHUNK_LEARNERS", CHUNK)
     async with run_service(relay.url) as running:
+        running.limit(chunk_rows=CHUNK)
         yield running
 
 
@@ -93,7 +89,7 @@ async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_an
         """How it is answered at first, whether an answer to it was lost, and what is stored in the end."""
         other = await another(api)
         done = await prepare(other)
-        async with api.service.app.state.runner._turns[other.organization.id]:  # nothing else commits
+        async with api.service.runner.turn(other.organization.id):  # nothing else commits
             relay.lose_answer(passing)
             first, answer = await until_answered(other, lambda: REQUESTS[name](other, done))
             has_lost = relay.has_lost
@@ -101,7 +97,7 @@ async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_an
             assert answer.status_code in (200, 202), answer.text
             latest, *_ = await follow(other.client, "/operations")
             assert latest["id"] == answer.json()["id"]
-        api.service.app.state.runner.submitted.set()  # as the next look of a durable engine would
+        api.service.runner.submitted.set()  # as the next look of a durable engine would
         await ended(other, latest)
         state = await state_of(other)
         await other.client.aclose()
@@ -122,7 +118,7 @@ async def test_a_request_that_waits_for_its_operation_is_answered_though_the_dat
         headers = {"Content-Type": "text/csv", "Idempotency-Key": "key", "Prefer": "wait=30"}
         return await api.client.post("/imports/csv", content=roster(3 * CHUNK), headers=headers)
 
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         sending = asyncio.create_task(send())
         while not (stored := await follow(api.client, "/operations")):
             assert not sending.done()

@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.imports import service as import_service
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
 from tests.conftest import NOON
@@ -92,10 +91,10 @@ async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api):
     ]
 
 
-async def test_operations_can_be_filtered(api, monkeypatch):
+async def test_operations_can_be_filtered(api):
     made = await make_some(api)
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 1)
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    api.service.limit(chunk_rows=1)
+    async with api.service.runner.turn(api.organization.id):
         answer = await api.client.post(
             "/imports/csv", content=IMPORT, headers={"Content-Type": "text/csv", "Prefer": "wait=0"}
         )

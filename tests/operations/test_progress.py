@@ -33,8 +33,8 @@ KEEP_ALIVE = ": keep-alive"
 
 
 @pytest.fixture(autouse=True)
-def looks_often(monkeypatch):
-    monkeypatch.setattr(progress, "_LOOK_SECONDS", 0.001)
+def looks_often(service):
+    service.limit(progress_look_seconds=0.001)
 
 
 @pytest.fixture
@@ -73,7 +73,9 @@ async def always():
 @asynccontextmanager
 async def following(api, operation, stopping=None, is_admitted=always):
     """The stream of an operation, and a function that gives its next event."""
-    stream = stream_progress(api.service.database, operation, stopping or asyncio.Event(), is_admitted)
+    stream = stream_progress(
+        api.service.database, operation, api.service.limits, stopping or asyncio.Event(), is_admitted
+    )
 
     async def next_event():
         (event,) = read(await anext(stream))
@@ -147,8 +149,8 @@ async def test_a_cancellation_ends_it(api):
     assert (await stored(api, operation.id)).state is State.CANCELLED
 
 
-async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api, monkeypatch):
-    monkeypatch.setattr(progress, "_KEEP_ALIVE_SECONDS", 0.0)
+async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api):
+    api.service.limit(keep_alive_seconds=0.0)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         async with following(api, operation) as (_, next_event):

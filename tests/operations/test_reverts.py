@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
-from app.imports import service as import_service
 from app.main import WORKERS
-from app.operations import bulk_actions, repository, reverts
+from app.operations import repository
 from app.operations.operation import Kind, State
 from app.operations.runner import Runner
 from app.organizations.api_keys import Scope
@@ -58,11 +57,9 @@ RESPOND_ASYNC = {"Prefer": "respond-async"}
 
 
 @pytest.fixture
-def small_chunks(monkeypatch):
+def small_chunks(service):
     """Two learners or rows a chunk, so that a short list is a large operation."""
-    monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", 2)
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(reverts, "CHUNK_LEARNERS", 2)
+    service.limit(chunk_rows=2)
 
 
 def counts(changed=0, unchanged=0, kept=0):
@@ -457,7 +454,7 @@ async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(a
             headers=RESPOND_ASYNC,
         )
         operation = await stored(api, answer.json()["id"])
-        here = Runner(api.service.database, api.service.clock, WORKERS)
+        here = Runner(api.service.database, api.service.clock, WORKERS, api.service.limits)
         for _ in range(2):
             refused = problem(await post_revert(api, answer.json()), 409, "operation-not-revertible")
             assert "not ended" in refused["detail"]
@@ -509,7 +506,9 @@ async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_
         begun = (await post_revert(api, operation, headers=RESPOND_ASYNC)).json()
         problem(await post_revert(api, operation), 409, "operation-not-revertible")
         running = await stored(api, begun["id"])
-        await Runner(api.service.database, api.service.clock, WORKERS).run_next_chunk(running)
+        await Runner(api.service.database, api.service.clock, WORKERS, api.service.limits).run_next_chunk(
+            running
+        )
         await api.client.post(f"/operations/{begun['id']}/cancel")
 
     document = await revert(api, operation)
@@ -590,8 +589,8 @@ async def test_the_outcomes_are_a_report_too(api):
 
 
 @pytest.mark.parametrize("chunk", [2, 5000])
-async def test_the_same_request_twice_is_carried_out_once(api, chunk, monkeypatch):
-    monkeypatch.setattr(reverts, "CHUNK_LEARNERS", chunk)
+async def test_the_same_request_twice_is_carried_out_once(api, chunk):
+    api.service.limit(chunk_rows=chunk)
     for _ in range(5):
         await api.create()
     operation = await bulk(api, "deactivate")
@@ -722,7 +721,7 @@ async def run_with_changes_between(api, what, between):
             )
         assert answer.status_code in (200, 202), answer.text
         operation = await stored(api, answer.json()["id"])
-        here = Runner(api.service.database, api.service.clock, WORKERS)
+        here = Runner(api.service.database, api.service.clock, WORKERS, api.service.limits)
         changes = iter(between)
         while not operation.is_finished:
             operation = await here.run_next_chunk(operation)
@@ -778,10 +777,7 @@ async def check_against_history(api, original, document, before):
 async def test_a_dry_run_foretells_what_a_revert_does(api, roster, what, between, since, size):
     own = await another(api)
     own.service.clock.instant = NOON
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bulk_actions, "CHUNK_LEARNERS", 2)
-        patched.setattr(import_service, "CHUNK_ROWS", 2)
-        patched.setattr(reverts, "CHUNK_LEARNERS", size)
+    with own.service.limited(chunk_rows=size):
         await run_with_changes_between(own, roster, [])
         await own.create(username="somebody")
         own.service.clock.advance(minutes=1)
@@ -830,15 +826,14 @@ async def submit_revert(api, *, dry_run=False):
     assert (operation["counts"]["changed"], operation["counts"]["created"]) == (2 * CHUNK, CHUNK)
     for number in (12, 23, 34):
         await patch(api, learners[f"u{number}"])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(reverts, "CHUNK_LEARNERS", CHUNK)
+    with api.service.limited(chunk_rows=CHUNK):
         answer = await post_revert(api, operation, {"dry_run": dry_run, "reason": "oops"}, RESPOND_ASYNC)
     assert answer.status_code == 202, answer.text
     return await stored(api, answer.json()["id"])
 
 
 def make_runner(api, database=None):
-    return Runner(database or api.service.database, api.service.clock, WORKERS)
+    return Runner(database or api.service.database, api.service.clock, WORKERS, api.service.limits)
 
 
 async def state_of(api):
@@ -923,11 +918,11 @@ async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api):
 # How much there is does not matter
 
 
-async def test_each_chunk_takes_the_same_few_statements(api, monkeypatch):
-    monkeypatch.setattr(reverts, "CHUNK_LEARNERS", 200)
+async def test_each_chunk_takes_the_same_few_statements(api):
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(400)))
     api.service.clock.advance(seconds=timedelta(hours=1).seconds)
     operation = await bulk(api, "deactivate")
+    api.service.limit(chunk_rows=200)
     async with own_turn(api):
         begun = await post_revert(api, operation, headers=RESPOND_ASYNC)
         running = await stored(api, begun.json()["id"])

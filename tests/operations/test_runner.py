@@ -13,11 +13,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
-from app.imports import service as import_service
-from app.imports import worker as import_worker
 from app.imports.worker import CsvImportWorker
 from app.main import WORKERS
-from app.operations import bulk_actions, repository, runner
+from app.operations import repository
 from app.operations.bulk_actions import BulkActionWorker
 from app.operations.housekeeping import tidy
 from app.operations.operation import Chunk, Kind, Operation, State, Worker
@@ -68,8 +66,8 @@ class Disturbed:
         await self.after(connection, chunk)
         return counted
 
-    async def find_more(self, connection, operation):
-        return await self.real.find_more(connection, operation)
+    async def find_more(self, connection, operation, limit):
+        return await self.real.find_more(connection, operation, limit)
 
     async def judge(self, connection, operation, organization):
         return await self.real.judge(connection, operation, organization)
@@ -84,7 +82,7 @@ def make_runner(api, database=None, **disturbances):
         Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
         Kind.REVERT: Disturbed(RevertWorker(), **disturbances),
     }
-    return Runner(database or api.service.database, api.service.clock, workers)
+    return Runner(database or api.service.database, api.service.clock, workers, api.service.limits)
 
 
 @pytest.fixture
@@ -103,24 +101,21 @@ def logged():
 
 
 @pytest.fixture
-def chunk_sizes(monkeypatch):
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", CHUNK)
-    monkeypatch.setattr(import_worker, "CHUNK_MISSING", CHUNK)
-    monkeypatch.setattr(bulk_actions, "CHUNK_LEARNERS", CHUNK)
+def chunk_sizes(service):
+    service.limit(chunk_rows=CHUNK)
 
 
 @asynccontextmanager
 async def own_turn(api):
     """The service itself runs nothing of the organization meanwhile: the test does."""
-    async with api.service.app.state.runner._turns[api.organization.id]:
+    async with api.service.runner.turn(api.organization.id):
         yield
 
 
 async def submit(api, kind, chunks=3, **guards) -> Operation:
     """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
     known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_service, "CHUNK_ROWS", 5000)
+    with api.service.limited(chunk_rows=5000):
         await api.import_csv(
             "Username,Active,Expiration Date\n"
             + "".join(
@@ -172,8 +167,7 @@ async def state_of(api):
 
 async def submit_guarded(api, guards) -> Operation:
     """A large import, stored and not begun, that misses more than one chunk of learners."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_service, "CHUNK_ROWS", 5000)
+    with api.service.limited(chunk_rows=5000):
         await api.import_csv("Username\n" + "".join(f"missed{number}\n" for number in range(CHUNK + 25)))
     return await submit(api, Kind.CSV_IMPORT, 2, **guards)
 
@@ -360,10 +354,8 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
-    api, second_database, kind, monkeypatch, logged
-):
-    monkeypatch.setattr(runner, "_FIRST_PAUSE_SECONDS", 0.001)
+async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(api, second_database, kind, logged):
+    api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
     faults = iter([False, True, True, False])
 
@@ -394,7 +386,7 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
 async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(api, kind, monkeypatch, logged):
-    monkeypatch.setattr(runner, "_FIRST_PAUSE_SECONDS", 0.001)
+    api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
     read = repository.get_chunk
     faults = iter([False, True, False])
@@ -521,7 +513,7 @@ async def test_operations_of_one_organization_take_turns_and_those_of_others_go_
     async with own_turn(api), own_turn(other):
         first, second = await submit(api, Kind.CSV_IMPORT), await submit(api, Kind.BULK_ACTION)
         theirs = await submit(other, Kind.CSV_IMPORT)
-        here = Observed(api.service.database, api.service.clock, WORKERS)
+        here = Observed(api.service.database, api.service.clock, WORKERS, api.service.limits)
         running = [asyncio.create_task(here.run(operation)) for operation in (first, second, theirs)]
         await begun.wait()
         assert (await here.wait(theirs, 60)).state is State.SUCCEEDED
@@ -742,7 +734,7 @@ async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api)
 
 
 async def test_an_upload_whose_client_goes_away_leaves_nothing_staged(api, monkeypatch):
-    monkeypatch.setattr(import_service, "CHUNK_ROWS", 1)
+    api.service.limit(chunk_rows=1)
     staged, goes_on = asyncio.Event(), asyncio.Event()
     insert_chunk = repository.insert_chunk
 

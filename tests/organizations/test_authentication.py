@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.organizations.api_keys import Scope, new_secret
-from app.organizations.authentication import Actor, Principal
+from app.organizations.authentication import AUTHENTICATOR, Actor, Principal
 from tests.conftest import NOON, Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
@@ -273,7 +273,7 @@ async def test_what_is_remembered_spares_the_database_a_question_for_a_while(api
 
 
 async def test_when_a_key_was_last_used_is_written_down(api: Api):
-    authenticator = api.service.app.state.authenticator
+    authenticator = AUTHENTICATOR.of(api.service.app)
     issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     assert issued["last_used_at"] is None
     unused = (await api.client.post("/api-keys", json={"name": "unused", "scopes": ["admin"]})).json()
@@ -299,7 +299,7 @@ async def test_a_refused_key_is_not_noted_as_used(api: Api):
     await api.client.delete(f"/api-keys/{issued['id']}")
     async with api.service.client(issued["secret"]) as client:
         await client.get("/learners")
-    await api.service.app.state.authenticator.flush_use()
+    await AUTHENTICATOR.of(api.service.app).flush_use()
     listed = (await api.client.get("/api-keys")).json()["items"]
     assert next(key for key in listed if key["id"] == issued["id"])["last_used_at"] is None
 

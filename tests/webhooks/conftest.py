@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.platform.limits import Limits
+from app.webhooks.dependencies import SENDER
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
 from tests.conftest import Api
@@ -56,14 +58,21 @@ class Webhooks:
 
 
 @pytest.fixture
-async def webhooks(api: Api) -> AsyncIterator[Webhooks]:
-    sender: Sender = api.service.app.state.sender
+def limits() -> Limits:
+    """The dispatcher's limits; a test that needs others overrides this fixture."""
+    return Limits()
+
+
+@pytest.fixture
+async def webhooks(api: Api, limits: Limits) -> AsyncIterator[Webhooks]:
+    sender = SENDER.of(api.service.app)
     sender.to_private_networks = True
     dispatcher = Dispatcher(
         api.service.database,
         api.service.clock,
         Sender(to_private_networks=True),
         timedelta(days=30),
+        limits,
     )
     async with receiving() as receiver:
         yield Webhooks(api, dispatcher, receiver)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook as Verifier
 
-from app.webhooks import dispatcher as module
+from app.platform.limits import Limits
 from app.webhooks import repository
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
@@ -70,11 +70,8 @@ async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Web
     assert webhooks.receiver.received == []
 
 
-async def test_many_events_of_an_import_are_each_sent_once(
-    api: Api, webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(module, "_MOST_PENDING", 20)
-    monkeypatch.setattr(module, "_WINDOW", 30)
+@pytest.mark.parametrize("limits", [Limits(webhook_pending=20, webhook_window=30)], ids=["few at a time"])
+async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: Webhooks):
     first, second = await webhooks.create(), await webhooks.create(event_types=["learner.created"])
     await api.import_csv("Username\n" + "".join(f"many{number}\n" for number in range(75)))
     await webhooks.send()

@@ -9,6 +9,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from app.organizations.api_keys import Scope
+from app.webhooks.dependencies import SENDER
 from app.webhooks.webhook import MAX_WEBHOOKS
 from tests.conftest import Api
 from tests.webhooks.conftest import Webhooks
@@ -97,7 +98,7 @@ async def test_wrong_members_are_pointed_to(api: Api, body: dict[str, Any], poin
 )
 async def test_private_networks_and_http_are_refused_unless_allowed(api: Api, webhooks: Webhooks, url: str):
     created = await webhooks.create(url=url)
-    api.service.app.state.sender.to_private_networks = False
+    SENDER.of(api.service.app).to_private_networks = False
     assert pointers(await api.client.post("/webhooks", json={"url": url})) == {"/url"}
     refused = await api.client.patch(f"/webhooks/{created['id']}", json={"url": url})
     assert pointers(refused) == {"/url"}
