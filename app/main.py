@@ -17,6 +17,7 @@ import app.learners.problems
 import app.learners.router
 import app.operations.problems
 import app.operations.router
+import app.organizations.problems
 import app.organizations.router
 import app.platform.metrics
 import app.platform.service_routes
@@ -30,7 +31,8 @@ from app.operations.dependencies import RUNNER
 from app.operations.operation import Kind, Worker
 from app.operations.reverts import RevertWorker
 from app.operations.runner import Engine, Runner
-from app.organizations.authentication import AUTHENTICATOR, Authenticator
+from app.organizations.authentication import Authenticator
+from app.organizations.dependencies import AUTHENTICATOR, RATE_LIMITER
 from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
 from app.platform.dependencies import CLOCK, DATABASE, LIMITS, STOPPING
@@ -58,7 +60,7 @@ WORKERS: dict[Kind, Worker] = {
 }
 _TRANSLATIONS = {
     **app.learners.problems.TRANSLATIONS,
-    **app.organizations.router.TRANSLATIONS,
+    **app.organizations.problems.TRANSLATIONS,
     **app.operations.problems.TRANSLATIONS,
     **app.imports.problems.TRANSLATIONS,
     **app.webhooks.problems.TRANSLATIONS,
@@ -82,8 +84,8 @@ def create_app(
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         database = DATABASE.put(api, Database(settings.database_url, pool_size=settings.database_pool_size))
         EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
-        rate_limiter = RateLimiter(settings.rate_limit_per_minute)
-        authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, rate_limiter, limits))
+        RATE_LIMITER.put(api, RateLimiter(settings.rate_limit_per_minute))
+        authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, limits))
         runner = RUNNER.put(api, Runner(database, clock, WORKERS, limits))
         engine = None
         if settings.runs_operations:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import commands
 from app.main import create_app
-from app.organizations.authentication import AuthenticatedRoute, Requires
+from app.organizations.dependencies import AuthenticatedRoute, Requires
 from app.platform.problems import CATALOGUE
 from app.platform.routes import StrictRoute
 from app.settings import Settings

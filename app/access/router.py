@@ -18,7 +18,7 @@ from app.learners.filters import UsernameText
 from app.learners.learner import Learner
 from app.learners.problems import learner_not_found
 from app.learners.schemas import SessionStartedAt
-from app.organizations.authentication import AccessChecker, AuthenticatedRoute
+from app.organizations.dependencies import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now
 from app.platform.metrics import ACCESS_CHECKS
 from app.platform.openapi import answers

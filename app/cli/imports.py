@@ -27,8 +27,8 @@ from app.operations import repository as operations
 from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName, WantedOutcomes
 from app.operations.report import stream_report
 from app.operations.runner import Runner
-from app.organizations.authentication import Actor
 from app.organizations.organization import DEFAULT_SLUG, clean_max_deactivations
+from app.organizations.principal import Actor
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.fields import PlainText, Reason, cleaned_by

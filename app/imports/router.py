@@ -17,8 +17,9 @@ from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument
 from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader, submit_and_wait
-from app.organizations.authentication import AuthenticatedRoute, BulkWriter, Principal
+from app.organizations.dependencies import AuthenticatedRoute, BulkWriter
 from app.organizations.organization import clean_max_deactivations
+from app.organizations.principal import Principal
 from app.platform.dependencies import Now
 from app.platform.fields import PlainText, Reason, cleaned_by
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once

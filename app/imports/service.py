@@ -16,8 +16,8 @@ from app.operations import service
 from app.operations.operation import Chunk, Kind, Operation
 from app.operations.runner import Runner
 from app.operations.service import OnStored
-from app.organizations.authentication import Actor
 from app.organizations.organization import Organization
+from app.organizations.principal import Actor
 from app.platform.ids import new_id
 from app.platform.limits import Limits
 

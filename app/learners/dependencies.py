@@ -8,7 +8,7 @@ from fastapi import Path
 
 from app.learners import problems
 from app.learners.learner import Cause
-from app.organizations.authentication import Principal
+from app.organizations.principal import Principal
 from app.platform.ids import parse_id
 from app.platform.state import StateKey
 

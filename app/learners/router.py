@@ -27,7 +27,8 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
-from app.organizations.authentication import AuthenticatedRoute, HistoryReader, Principal, Reader, Writer
+from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
+from app.organizations.principal import Principal
 from app.platform.csv_stream import put_before
 from app.platform.database import instant_text
 from app.platform.dependencies import DATABASE, LIMITS, Db, Now

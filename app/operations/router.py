@@ -29,13 +29,14 @@ from app.operations.schemas import (
 )
 from app.operations.service import OnStored
 from app.operations.waiting import PreferHeader
-from app.organizations.authentication import (
+from app.organizations.dependencies import (
     AUTHENTICATOR,
     AuthenticatedRoute,
     BulkWriter,
     OperationReader,
-    Principal,
+    authorization_of,
 )
+from app.organizations.principal import Principal
 from app.platform.dependencies import LIMITS, STOPPING, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.ids import new_id, parse_id
@@ -225,7 +226,7 @@ async def follow_operation(
         operation,
         LIMITS.of(request.app),
         STOPPING.of(request.app),
-        lambda: AUTHENTICATOR.of(request.app).still_admits(request),
+        lambda: AUTHENTICATOR.of(request.app).still_admits(authorization_of(request)),
     )
     # Without the second, some proxies would hold events back until there are many.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -1,4 +1,6 @@
-"""What can stand in the way of a change of an organization or a key, as facts."""
+"""What can go wrong with organizations, keys and credentials, as facts."""
+
+from app.organizations.api_keys import Scope
 
 
 class SlugTaken(Exception):
@@ -11,3 +13,20 @@ class SlugTaken(Exception):
 
 class ApiKeyNotFound(Exception):
     """The organization has no such key."""
+
+
+class MissingCredential(Exception):
+    """The request has no bearer credential."""
+
+
+class InvalidCredential(Exception):
+    """The credential is not an API key, or its key is unknown, expired or revoked."""
+
+
+class MissingScope(Exception):
+    """The API key `key_name` has none of `scopes`. The first is the one to ask for."""
+
+    def __init__(self, key_name: str, scopes: tuple[Scope, ...]) -> None:
+        super().__init__(key_name, scopes)
+        self.key_name = key_name
+        self.scopes = scopes

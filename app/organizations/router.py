@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations import repository, service
 from app.organizations.api_keys import ApiKey
-from app.organizations.authentication import AUTHENTICATOR, Administrator, Anyone, AuthenticatedRoute
+from app.organizations.dependencies import AUTHENTICATOR, Administrator, Anyone, AuthenticatedRoute
 from app.organizations.errors import ApiKeyNotFound
 from app.organizations.organization import Organization
+from app.organizations.problems import NO_KEY
 from app.organizations.schemas import (
     ApiKeyDocument,
     IssuedApiKey,
@@ -31,9 +32,7 @@ from app.platform.paging import (
     decode_id,
     page_by_id,
 )
-from app.platform.problems import INVALID_REQUEST, NOT_FOUND, Problem, Translations
-
-_NO_KEY = Problem(NOT_FOUND, "There is no such API key in your organization.")
+from app.platform.problems import INVALID_REQUEST, Problem
 
 router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
 
@@ -119,7 +118,7 @@ async def create_api_key(
     return present_key(key) | {"secret": secret}
 
 
-@router.delete("/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(_NO_KEY))
+@router.delete("/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(NO_KEY))
 async def revoke_api_key(
     request: Request,
     principal: Administrator,
@@ -139,10 +138,3 @@ async def revoke_api_key(
 
     await database.write(transaction)
     AUTHENTICATOR.of(request.app).forget()
-
-
-def _key_not_found(_error: ApiKeyNotFound) -> Problem:
-    return Problem(NOT_FOUND, _NO_KEY.detail)
-
-
-TRANSLATIONS: Translations = {ApiKeyNotFound: _key_not_found}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.organizations.authentication import Administrator, AuthenticatedRoute
+from app.organizations.dependencies import Administrator, AuthenticatedRoute
 from app.platform.dependencies import CurrentClock, Db, Now
 from app.platform.ids import parse_id
 from app.platform.openapi import answers

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from app.organizations.api_keys import Scope, new_secret
-from app.organizations.authentication import AUTHENTICATOR, Actor, Principal
+from app.organizations.dependencies import AUTHENTICATOR
+from app.organizations.principal import Actor, Principal
 from tests.conftest import NOON, Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +90,7 @@ def test_every_operation_says_which_scopes_it_needs(service_app):
                 continue
             assert sorted(operation["x-required-scopes"]) == sorted(needed), (method, path)
             named = " or ".join(f"`{scope}`" for scope in operation["x-required-scopes"])
-            sentence = f"Needs the scope {named}." if needed else "Any valid credential will do"
+            sentence = f"Needs the scope {named}." if needed else "Works with any valid API key"
             assert operation["description"].count(sentence) == 1, (method, path)
 
 
@@ -133,7 +134,7 @@ async def test_admin_holds_every_scope(api: Api):
 
 
 def test_admin_holds_scopes_that_it_does_not_name(any_organization):
-    principal = Principal(any_organization, Actor("api-key", None, "x"), ADMINISTRATION)
+    principal = Principal(any_organization, Actor("api-key", None, "x"), ADMINISTRATION, "x")
     assert all(principal.holds(scope) for scope in Scope)
     assert not replace(principal, scopes=frozenset()).holds(Scope.LEARNERS_READ)
 

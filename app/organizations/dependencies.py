@@ -1,0 +1,80 @@
+"""How routes authenticate: their principal, the scopes that they need, and the route class that asks first."""
+
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from app.organizations.api_keys import Scope
+from app.organizations.authentication import Authenticator
+from app.organizations.errors import MissingScope
+from app.organizations.principal import Principal
+from app.platform.rate_limits import RateLimiter
+from app.platform.routes import StrictRoute
+from app.platform.state import StateKey
+
+AUTHENTICATOR: StateKey[Authenticator] = StateKey("authenticator")
+RATE_LIMITER: StateKey[RateLimiter] = StateKey("rate_limiter")
+
+_bearer = HTTPBearer(
+    auto_error=False, scheme_name="ApiKey", description="An API key: `Authorization: Bearer rollcall_…`."
+)
+
+
+def authorization_of(request: Request) -> str:
+    """Return the request's `Authorization` header, empty if there is none."""
+    return request.headers.get("authorization", "")
+
+
+class Requires:
+    """A dependency that returns the principal if it has one of `scopes`. Without scopes, any principal will do."""
+
+    def __init__(self, *scopes: Scope) -> None:
+        """Accept a principal that has any one of `scopes`. The first is the one to ask for."""
+        self.scopes = scopes
+
+    async def __call__(self, request: Request, _credential: Annotated[Any, Depends(_bearer)]) -> Principal:
+        """Return the principal of this request. Raises MissingScope."""
+        principal: Principal = request.state.principal
+        if self.scopes and not any(map(principal.holds, self.scopes)):
+            raise MissingScope(principal.actor.name, self.scopes)
+        return principal
+
+    def describe(self) -> str:
+        """Return the sentence about scopes for the description of an operation."""
+        if not self.scopes:
+            return "Works with any valid API key, whatever its scopes."
+        return f"Needs the scope {' or '.join(f'`{scope}`' for scope in self.scopes)}."
+
+
+class AuthenticatedRoute(StrictRoute):
+    """A route that authenticates a request before it reads anything else of it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Create a route that takes the principal, and document the scope that it needs."""
+        super().__init__(*arguments, **options)
+        calls = (each.call for each in self.dependant.dependencies)
+        (required,) = (call for call in calls if isinstance(call, Requires))
+        self.description = f"{self.description}\n\n{required.describe()}"
+        scopes = [scope.value for scope in required.scopes]
+        self.openapi_extra = {**(self.openapi_extra or {}), "x-required-scopes": scopes}
+
+    async def admit(self, request: Request) -> None:
+        """Authenticate and count the request. An unknown caller learns nothing from how a body is judged."""
+        principal = await AUTHENTICATOR.of(request.app).authenticate(authorization_of(request))
+        structlog.contextvars.bind_contextvars(
+            organization=principal.organization.slug, api_key=principal.credential_id
+        )
+        await RATE_LIMITER.of(request.app).count(request, principal.credential_id)
+        request.state.principal = principal
+
+
+Anyone = Annotated[Principal, Depends(Requires())]
+Reader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ))]
+Writer = Annotated[Principal, Depends(Requires(Scope.LEARNERS_WRITE))]
+BulkWriter = Annotated[Principal, Depends(Requires(Scope.LEARNERS_BULK))]
+HistoryReader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ, Scope.EVENTS_READ))]
+OperationReader = Annotated[Principal, Depends(Requires(Scope.LEARNERS_READ, Scope.LEARNERS_BULK))]
+AccessChecker = Annotated[Principal, Depends(Requires(Scope.ACCESS_CHECK))]
+Administrator = Annotated[Principal, Depends(Requires(Scope.ADMIN))]
