@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.platform.database import driver_url
+from app.platform.database_urls import driver_url
 
 
 class Settings(BaseSettings):

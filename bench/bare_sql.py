@@ -21,8 +21,8 @@ from app.domain.status import Account
 from app.learners.learner import Cause, Change, Learner, creation_of, event_documents, search_text
 from app.learners.recording import STORED_COLUMNS, stored_row
 from app.platform.clock import SystemClock
-from app.platform.database import instant_text
 from app.platform.ids import new_id
+from app.platform.instants import instant_text
 from bench.databases import opened
 from bench.rosters import roster_row
 

@@ -13,7 +13,7 @@ import orjson
 
 from app.organizations.service import ensure_default_organization
 from app.platform.clock import SystemClock
-from app.platform.database import instant_text
+from app.platform.instants import instant_text
 from app.platform.limits import Limits
 from bench.databases import Databases, opened
 from bench.population import gather_statistics, populate

@@ -11,7 +11,8 @@ import app.operations.tables
 import app.organizations.tables
 import app.platform.tables
 import app.webhooks.tables  # noqa: F401 - each declares its tables
-from app.platform.database import Database, metadata
+from app.platform.database import Database
+from app.platform.metadata import metadata
 from app.settings import Settings
 
 

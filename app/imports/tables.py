@@ -2,7 +2,8 @@
 
 from sqlalchemy import Boolean, Column, Integer, PrimaryKeyConstraint, Table
 
-from app.platform.database import Id, metadata
+from app.platform.column_types import Id
+from app.platform.metadata import metadata
 
 import_keys = Table(
     "import_keys",

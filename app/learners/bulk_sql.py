@@ -25,8 +25,9 @@ from app.learners import status_sql
 from app.learners.learner import Cause
 from app.learners.tables import events, learners
 from app.platform.bulk_rows import is_one_of
-from app.platform.database import instant_as_text, instant_text
+from app.platform.column_types import instant_as_text
 from app.platform.ids import new_ids
+from app.platform.instants import instant_text
 
 
 class Action(StrEnum):

@@ -9,8 +9,8 @@ from app.domain.events import EventType, classify_change
 from app.domain.profile import fold, sort_form
 from app.domain.status import Account, resolve_status
 from app.domain.transitions import deactivate
-from app.platform.database import instant_text
 from app.platform.ids import instant_of
+from app.platform.instants import instant_text
 
 
 class Learner(NamedTuple):

@@ -30,9 +30,9 @@ from app.learners.schemas import (
 from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
 from app.organizations.principal import Principal
 from app.platform.csv_stream import put_before
-from app.platform.database import instant_text
 from app.platform.dependencies import DATABASE, LIMITS, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
+from app.platform.instants import instant_text
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.openapi import CSV_CONTENT, answers, header_fields
 from app.platform.paging import (

@@ -10,7 +10,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.operations import repository
 from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument, present
-from app.platform.database import Database, is_unavailable
+from app.platform.database import Database
+from app.platform.database_errors import is_unavailable
 from app.platform.limits import Limits
 
 MEDIA_TYPE = "text/event-stream"

@@ -20,7 +20,8 @@ from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.bulk_rows import expect_many_rows
 from app.platform.clock import Clock
-from app.platform.database import Database, is_unavailable, lost_a_race
+from app.platform.database import Database
+from app.platform.database_errors import is_unavailable, lost_a_race
 from app.platform.limits import Limits
 from app.platform.logging import get_logger
 from app.platform.metrics import OPERATIONS, ROWS

@@ -17,7 +17,8 @@ from sqlalchemy import (
     text,
 )
 
-from app.platform.database import BinaryText, Id, Instant, metadata
+from app.platform.column_types import BinaryText, Id, Instant
+from app.platform.metadata import metadata
 
 operations = Table(
     "operations",

@@ -14,7 +14,7 @@ from app.operations.operation import Operation
 from app.operations.runner import Runner
 from app.operations.schemas import OperationDocument, present
 from app.operations.service import OnStored
-from app.platform.database import is_unavailable
+from app.platform.database_errors import is_unavailable
 from app.platform.idempotency import Claim
 
 _DEFAULT_WAIT_SECONDS = 10.0

@@ -2,7 +2,8 @@
 
 from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text
 
-from app.platform.database import BinaryText, Id, Instant, metadata
+from app.platform.column_types import BinaryText, Id, Instant
+from app.platform.metadata import metadata
 
 # The integer key keeps the eight indexes that begin with it small; the world sees only public_id and slug.
 organizations = Table(

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from app.platform.database import is_unavailable
+from app.platform.database_errors import is_unavailable
 from app.platform.state import StateKey
 from app.platform.wording import describe_errors, describe_unreadable_body
 

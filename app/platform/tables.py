@@ -2,7 +2,8 @@
 
 from sqlalchemy import JSON, Column, Index, Integer, Table, Text
 
-from app.platform.database import BinaryText, Id, Instant, metadata
+from app.platform.column_types import BinaryText, Id, Instant
+from app.platform.metadata import metadata
 
 idempotency_keys = Table(
     "idempotency_keys",

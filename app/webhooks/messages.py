@@ -6,7 +6,7 @@ from typing import Any
 
 from app.learners.schemas import EventDocument
 from app.platform.clock import Clock
-from app.platform.database import instant_text
+from app.platform.instants import instant_text
 from app.platform.metrics import WEBHOOK_ATTEMPTS
 from app.webhooks.delivery import Attempt
 from app.webhooks.sender import Sender

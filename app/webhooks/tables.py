@@ -2,7 +2,8 @@
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, text
 
-from app.platform.database import BinaryText, Id, Instant, metadata
+from app.platform.column_types import BinaryText, Id, Instant
+from app.platform.metadata import metadata
 
 webhooks = Table(
     "webhooks",

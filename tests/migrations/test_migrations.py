@@ -12,8 +12,9 @@ from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, func, insert, 
 
 import migrations
 from app.platform import schema
-from app.platform.database import Id, Instant, metadata
+from app.platform.column_types import Id, Instant
 from app.platform.ids import new_id
+from app.platform.metadata import metadata
 from tests.conftest import NOON
 from tests.migrations.databases import ask, migrate, new_url, opened, reflected
 

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from app.imports.tables import import_keys
 from app.learners.tables import events, learner_search, learners
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
-from app.platform.database import Database, instant_text
+from app.platform.database import Database
+from app.platform.instants import instant_text
 from tests.conftest import Api
 
 State = dict[str, list[dict[str, Any]]]

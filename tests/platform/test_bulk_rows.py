@@ -24,8 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
-from app.platform.database import BinaryText, Database, Id, Instant, metadata
+from app.platform.column_types import BinaryText, Id, Instant
+from app.platform.database import Database
 from app.platform.ids import new_id
+from app.platform.metadata import metadata
 from tests.conftest import NOON, Service
 
 pytestmark = pytest.mark.anyio

@@ -16,16 +16,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Stateme
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform.bulk_rows import insert_rows
-from app.platform.database import (
-    Database,
-    Id,
-    Instant,
-    driver_url,
-    instant_as_text,
-    instant_text,
-    is_unavailable,
-)
+from app.platform.column_types import Id, Instant, instant_as_text
+from app.platform.database import Database
+from app.platform.database_errors import is_unavailable
+from app.platform.database_urls import driver_url
 from app.platform.ids import new_id
+from app.platform.instants import instant_text
 from tests.conftest import NOON, Service
 from tests.postgres import PostgresServer
 from tests.relay import Relay
