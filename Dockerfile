@@ -1,4 +1,4 @@
-# The second stage gets what runs and nothing else: no build tools, no tests, no lock files.
+# The second stage holds only what runs: no build tools, no tests, no lock files.
 FROM python:3.13-slim AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -6,7 +6,7 @@ RUN python -m venv --without-pip /opt/rollcall
 COPY requirements-build.txt requirements.txt ./
 RUN pip install --require-hashes -r requirements-build.txt \
     && pip --python /opt/rollcall/bin/python install --require-hashes -r requirements.txt
-COPY pyproject.toml ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY migrations migrations
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \

