@@ -13,8 +13,8 @@ from app.organizations.api_keys import Scope
 from app.platform.clock import SystemClock
 from bench.databases import Databases, new_organization, opened
 from bench.population import FREQUENT, gather_statistics, populate
-from tests.chromium import ARGUMENTS, find_chromium
-from tests.processes import Server
+from tests.support.chromium import ARGUMENTS, find_chromium
+from tests.support.processes import Server
 
 _RUNS = 11
 # Milliseconds since the page was asked for, once the rows have been drawn. By a script of the page, since a

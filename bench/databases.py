@@ -12,7 +12,7 @@ from app.organizations.service import create_organization
 from app.platform import schema
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 KINDS = ("sqlite", "postgresql")
 # What a small server is given; statistics and vacuum come when a benchmark asks, not in the middle of one.

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.disks import NoMount, SmallDisk, limit_files
-from tests.postgres import PostgresServer
-from tests.processes import Server, Workers, ended, find_free_port, query, until
-from tests.relay import Relay
+from tests.support.disks import NoMount, SmallDisk, limit_files
+from tests.support.postgres import PostgresServer
+from tests.support.processes import Server, Workers, ended, find_free_port, query, until
+from tests.support.relay import Relay
 
 _DATABASE = "kills"
 # Frequent checkpoints, so that to recover from a crash takes seconds.

@@ -28,8 +28,8 @@ from app.operations.runner import Runner
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from bench.deployments import Deployment, deployed
-from tests.operations.stored import comparable, count_stages, stored_state, timeless
-from tests.processes import Sender
+from tests.support.processes import Sender
+from tests.support.stored import comparable, count_stages, stored_state, timeless
 
 # The organization that every database begins with.
 _ORGANIZATION = 1

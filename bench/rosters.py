@@ -13,7 +13,7 @@ import httpx
 
 from app.learners.learner import Learner
 from bench.databases import Databases
-from tests.processes import Server
+from tests.support.processes import Server
 
 _HEADER = ("Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date")
 _PATIENCE_SECONDS = 600

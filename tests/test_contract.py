@@ -22,7 +22,7 @@ from app.platform.problems import CATALOGUE
 from app.settings import Settings
 from app.webhooks.dispatcher import new_delivery
 from app.webhooks.repository import insert_deliveries
-from tests.conftest import Api
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.disks import limit_files
-from tests.endpoint import endpoint_of_webhooks
-from tests.postgres import PostgresServer
-from tests.processes import Sender, Server, Workers, query, rollcall, server, until, workers
+from tests.support.disks import limit_files
+from tests.support.endpoint import endpoint_of_webhooks
+from tests.support.postgres import PostgresServer
+from tests.support.processes import Sender, Server, Workers, query, rollcall, server, until, workers
 from tests.test_serve import CSV, roster
 
 _names = count(1)

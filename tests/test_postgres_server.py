@@ -12,8 +12,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests import postgres
-from tests.postgres import Installation, PostgresFailed, PostgresMissing, PostgresServer, find_installations
+from tests.support import postgres
+from tests.support.postgres import (
+    Installation,
+    PostgresFailed,
+    PostgresMissing,
+    PostgresServer,
+    find_installations,
+)
 
 
 def installed(source: str) -> Installation:
@@ -102,7 +108,7 @@ def test_nothing_is_left_after_stop() -> None:
 
 def test_nothing_is_left_when_the_tests_are_killed() -> None:
     program = (
-        "from tests.postgres import PostgresServer\n"
+        "from tests.support.postgres import PostgresServer\n"
         "server = PostgresServer().start()\n"
         "print(server.directory, server.url(), flush=True)\n"
         "input()"

@@ -22,8 +22,8 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.organizations.api_keys import is_well_formed
-from tests.postgres import PostgresServer
-from tests.processes import (
+from tests.support.postgres import PostgresServer
+from tests.support.processes import (
     ROOT,
     Server,
     ended,

@@ -7,9 +7,9 @@ import pytest
 from anyio import to_thread
 
 from app.organizations.api_keys import is_well_formed
-from tests.cli.calls import run, terminal
-from tests.conftest import Api
-from tests.processes import Finished, ended, environment, fork, rollcall
+from tests.support.command_line import run, terminal
+from tests.support.processes import Finished, ended, environment, fork, rollcall
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

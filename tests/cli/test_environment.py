@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from tests.cli.calls import ROSTER
-from tests.conftest import Api
-from tests.postgres import PostgresServer
-from tests.processes import find_free_port, rollcall
+from tests.support.command_line import ROSTER
+from tests.support.postgres import PostgresServer
+from tests.support.processes import find_free_port, rollcall
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from tests.cli.calls import ROSTER, counts, large_roster, run
-from tests.conftest import Api
-from tests.processes import Finished, ended, environment, fork
+from tests.support.command_line import ROSTER, counts, large_roster, run
+from tests.support.processes import Finished, ended, environment, fork
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

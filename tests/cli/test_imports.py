@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import ROSTER, counts, large_roster, run, terminal
-from tests.conftest import Api
-from tests.processes import Finished, ended, environment, fork, rollcall
+from tests.support.command_line import ROSTER, counts, large_roster, run, terminal
+from tests.support.processes import Finished, ended, environment, fork, rollcall
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

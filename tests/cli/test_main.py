@@ -10,7 +10,7 @@ import typer.main
 
 from app import __version__
 from app.cli import main
-from tests.processes import ROOT, Finished, rollcall
+from tests.support.processes import ROOT, Finished, rollcall
 
 
 def commands() -> dict[tuple[str, ...], Any]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.processes import ended, environment, fork, rollcall
+from tests.support.processes import ended, environment, fork, rollcall
 
 
 def test_migrate_brings_an_empty_database_to_the_schema_and_is_safe_to_repeat(empty_database: str) -> None:

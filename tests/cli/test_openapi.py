@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from tests.processes import find_free_port, rollcall
+from tests.support.processes import find_free_port, rollcall
 
 
 def test_the_document_is_the_same_in_both_forms_and_needs_no_database() -> None:

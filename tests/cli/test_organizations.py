@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.processes import rollcall
+from tests.support.processes import rollcall
 
 
 def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> None:

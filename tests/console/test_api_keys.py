@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.console.conftest import Console, Portal, SignIn
+from tests.support.console import Console, Portal, SignIn
 
 PLACE = "#/api-keys"
 NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).date()

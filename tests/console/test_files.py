@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Service
+from tests.support.service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "app" / "console" / "static"

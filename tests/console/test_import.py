@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Download, FilePayload, Page, expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.support.console import Portal, SignIn
 
 HEADER = "Username,First Name,Last Name,Active,Expiration Date\n"
 MIXED = (

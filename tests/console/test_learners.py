@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.console.conftest import Console, Portal, SignIn
+from tests.support.console import Console, Portal, SignIn
 
 NAMES = ["Chiara Bianchi", "Ada Lovelace", "Đạt Nguyễn", "Björn Sørensen"]  # by last name
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.console.conftest import Console, Portal, SignIn
+from tests.support.console import Console, Portal, SignIn
 
 BULK = "**/learners/bulk-actions"
 

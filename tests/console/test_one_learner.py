@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, expect
 
-from tests.console.conftest import Console, Portal, SignIn
+from tests.support.console import Console, Portal, SignIn
 
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 

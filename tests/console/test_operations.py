@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.support.console import Portal, SignIn
 
 
 def rows(page: Page) -> Locator:

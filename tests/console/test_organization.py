@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.support.console import Portal, SignIn
 
 PLACE = "#/organization"
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.console.conftest import Console, Portal, SignIn
+from tests.support.console import Console, Portal, SignIn
 
 REFUSED = "This API key is unknown, expired or revoked."
 

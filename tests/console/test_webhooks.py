@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from standardwebhooks import Webhook as Verifier
 
-from tests.console.conftest import Console, Portal, SignIn
-from tests.endpoint import Endpoint, endpoint_of_webhooks
+from tests.support.console import Console, Portal, SignIn
+from tests.support.endpoint import Endpoint, endpoint_of_webhooks
 
 PLACE = "#/webhooks"
 

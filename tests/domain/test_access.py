@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.domain.access import Access, DenialReason, decide_access
 from app.domain.status import Account, Status, resolve_status
 from app.domain.transitions import Changed, activate, deactivate
-from tests.domain.accounts import (
+from tests.support.accounts import (
     ACCOUNTS,
     DEACTIVATED_AT,
     NOW,

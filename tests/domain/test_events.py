@@ -7,7 +7,7 @@ from hypothesis import given
 
 from app.domain.events import EventType, classify_change
 from app.domain.status import Account
-from tests.domain.accounts import (
+from tests.support.accounts import (
     ACCESSED_AT,
     ACCOUNTS,
     DATES,

@@ -17,7 +17,7 @@ from app.domain.status import (
     restores_to,
     status_unless_expired,
 )
-from tests.domain.accounts import (
+from tests.support.accounts import (
     ACCOUNTS,
     DEACTIVATED_AT,
     TODAY,

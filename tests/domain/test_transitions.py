@@ -20,7 +20,7 @@ from app.domain.transitions import (
     deactivate,
     record_access,
 )
-from tests.domain.accounts import (
+from tests.support.accounts import (
     ACCOUNTS,
     DATES,
     NOW,

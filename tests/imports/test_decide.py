@@ -11,7 +11,7 @@ from app.imports.rows import RosterRow, RowProblem
 from app.learners.learner import Cause, Change, Learner
 from app.learners.unique_keys import split_where_keys_move
 from app.platform.ids import new_id
-from tests.domain.accounts import (
+from tests.support.accounts import (
     ACCOUNTS,
     DATES,
     DEACTIVATED_AT,

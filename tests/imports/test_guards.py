@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from app.operations import repository
 from app.operations.runner import Runner
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import all_learners, another, count_stages, ended, follow, stored_state
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
+from tests.support.stored import all_learners, another, count_stages, ended, follow, stored_state
 
 pytestmark = pytest.mark.anyio
 

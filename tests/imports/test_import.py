@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.organizations.api_keys import Scope
-from tests.conftest import NOON
 from tests.examples.test_roster import PROBLEMS
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import (
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
+from tests.support.stored import (
     all_learners,
     all_outcomes,
     another,

@@ -7,8 +7,8 @@ import io
 import httpx
 import pytest
 
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import all_learners, all_outcomes, another, ended
+from tests.support.answers import pointers, problem
+from tests.support.stored import all_learners, all_outcomes, another, ended
 
 pytestmark = pytest.mark.anyio
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.conftest import run_service
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import all_learners, count_stages, follow
+from tests.support.answers import pointers, problem
+from tests.support.service import run_service
+from tests.support.stored import all_learners, count_stages, follow
 
 pytestmark = pytest.mark.anyio
 

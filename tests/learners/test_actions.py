@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.conftest import NOON
-from tests.domain.accounts import cells
-from tests.learners.answers import pointers, problem
+from tests.support.accounts import cells
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

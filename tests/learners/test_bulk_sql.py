@@ -11,8 +11,8 @@ from app.domain.status import Account
 from app.learners import bulk_sql, service
 from app.learners.bulk_sql import Action
 from app.platform.ids import instant_of
-from tests.conftest import NOON
-from tests.learners.stored import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
+from tests.support.learner_rows import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from tests.learners.answers import problem
-from tests.learners.rosters import walk
+from tests.support.answers import problem
+from tests.support.rosters import walk
 
 pytestmark = pytest.mark.anyio
 

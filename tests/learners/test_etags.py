@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

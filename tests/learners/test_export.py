@@ -17,10 +17,10 @@ from app.learners import service
 from app.learners.dependencies import EXPORTS
 from app.learners.export import guarded
 from app.platform.csv_cells import guard_formula
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.learners.rosters import walk
-from tests.learners.stored import CAUSE
+from tests.support.answers import pointers, problem
+from tests.support.learner_rows import CAUSE
+from tests.support.rosters import walk
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

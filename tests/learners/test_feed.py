@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.learners import feed, recording
 from app.learners.repository import last_event_position
 from app.platform.database import Database
-from tests.conftest import Api, run_service
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
+from tests.support.service import Api, run_service
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.organizations.api_keys import Scope
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.learners.stored import all_events
+from tests.support.answers import pointers, problem
+from tests.support.learner_rows import all_events
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from app.domain.status import Status
 from app.learners import filters_sql
 from app.organizations.api_keys import Scope
-from tests.conftest import NOON, Api
-from tests.learners.answers import pointers, problem
-from tests.learners.rosters import SORTS, Roster, in_order, walk
+from tests.support.answers import pointers, problem
+from tests.support.rosters import SORTS, Roster, in_order, walk
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 

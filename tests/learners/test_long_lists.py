@@ -8,8 +8,8 @@ from itertools import cycle
 import pytest
 
 from app.domain.status import Status
-from tests.conftest import NOON, Api
-from tests.learners.rosters import SORTS, Roster, in_order, walk
+from tests.support.rosters import SORTS, Roster, in_order, walk
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 

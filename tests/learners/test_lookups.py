@@ -6,7 +6,7 @@ from sqlalchemy import event, select
 from app.learners.repository import find_ids_by_external_id, find_ids_by_username, lock_by_keys
 from app.learners.tables import learners
 from app.platform.bulk_rows import looked_up
-from tests.conftest import Api
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

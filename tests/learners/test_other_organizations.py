@@ -5,9 +5,9 @@ import re
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from tests.conftest import NOON, Api
-from tests.learners.answers import problem
-from tests.learners.rosters import walk
+from tests.support.answers import problem
+from tests.support.rosters import walk
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 

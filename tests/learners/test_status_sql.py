@@ -11,8 +11,8 @@ from app.domain.status import Status, has_expired, resolve_status, status_unless
 from app.domain.transitions import Refused, activate, deactivate
 from app.learners import status_sql
 from app.learners.tables import learners
-from tests.conftest import NOON
-from tests.learners.stored import TODAY, accounts, insert_accounts, undone
+from tests.support.learner_rows import TODAY, accounts, insert_accounts, undone
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from app.platform import schema
 from app.platform.column_types import Id, Instant
 from app.platform.ids import new_id
 from app.platform.metadata import metadata
-from tests.conftest import NOON
-from tests.migrations.databases import ask, migrate, new_url, opened, reflected
+from tests.support.schemas import ask, migrate, new_url, opened, reflected
+from tests.support.service import NOON
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from app.platform import schema
 from app.platform.schema import SchemaMismatch
-from tests.migrations.databases import ask, new_url, opened, reflected
+from tests.support.schemas import ask, new_url, opened, reflected
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ from app.operations.bulk_actions import select_chunks
 from app.operations.schemas import Selection
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import (
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
+from tests.support.stored import (
     all_learners,
     all_outcomes,
     another,

@@ -11,9 +11,6 @@ from app.operations import repository
 from app.operations.operation import Kind, State
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
-from tests.conftest import NOON
-from tests.learners.answers import problem
-from tests.operations.stored import another, ended, follow
 from tests.operations.test_runner import (
     CHUNK,
     chunk_sizes,  # noqa: F401 - a fixture
@@ -26,6 +23,9 @@ from tests.operations.test_runner import (
     stored,
     submit,
 )
+from tests.support.answers import problem
+from tests.support.service import NOON
+from tests.support.stored import another, ended, follow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
 

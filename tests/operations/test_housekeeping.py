@@ -11,7 +11,7 @@ from app.learners.tables import events
 from app.operations import housekeeping
 from app.operations.housekeeping import tidy
 from app.operations.tables import operation_chunks, operation_outcomes
-from tests.conftest import run_service
+from tests.support.service import run_service
 
 pytestmark = pytest.mark.anyio
 

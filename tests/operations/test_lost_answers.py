@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from tests.conftest import run_service
-from tests.operations.stored import another, comparable, ended, follow, stored_state, timeless
-from tests.relay import Relay
+from tests.support.relay import Relay
+from tests.support.service import run_service
+from tests.support.stored import another, comparable, ended, follow, stored_state, timeless
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ import pytest
 
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import another, ended, follow
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
+from tests.support.stored import another, ended, follow
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from app.operations.operation import Kind, Operation, State
 from app.operations.problems import OperationNotRevertible
 from app.operations.reverts import Reversal, require_revertible
 from app.platform.ids import new_id
-from tests.domain.accounts import ACCESSED_AT, ACCOUNTS, DEACTIVATED_AT, NOW, TODAY, TOMORROW, accounts
+from tests.support.accounts import ACCESSED_AT, ACCOUNTS, DEACTIVATED_AT, NOW, TODAY, TOMORROW, accounts
 
 CAUSE = Cause({"kind": "api-key", "id": None, "name": "admin"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)

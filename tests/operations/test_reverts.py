@@ -18,18 +18,6 @@ from app.operations.operation import Kind, State
 from app.operations.runner import Runner
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
-from tests.conftest import NOON
-from tests.learners.answers import pointers, problem
-from tests.operations.stored import (
-    all_learners,
-    all_outcomes,
-    another,
-    comparable,
-    count_stages,
-    ended,
-    follow,
-    stored_state,
-)
 from tests.operations.test_runner import (
     Crash,
     crash_everywhere,
@@ -39,6 +27,18 @@ from tests.operations.test_runner import (
     own_turn,
     second_database,  # noqa: F401 - a fixture
     stored,
+)
+from tests.support.answers import pointers, problem
+from tests.support.service import NOON
+from tests.support.stored import (
+    all_learners,
+    all_outcomes,
+    another,
+    comparable,
+    count_stages,
+    ended,
+    follow,
+    stored_state,
 )
 
 pytestmark = pytest.mark.anyio

@@ -23,8 +23,8 @@ from app.operations.reverts import RevertWorker
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.conftest import NOON, run_service
-from tests.operations.stored import (
+from tests.support.service import NOON, run_service
+from tests.support.stored import (
     all_learners,
     another,
     comparable,

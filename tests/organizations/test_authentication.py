@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.organizations.api_keys import Scope, new_secret
 from app.organizations.dependencies import AUTHENTICATOR
 from app.organizations.principal import Actor, Principal
-from tests.conftest import NOON, Api, Service, run_service
+from tests.support.service import NOON, Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.organizations.api_keys import Scope, hash_secret, is_well_formed
-from tests.conftest import Api, run_service
+from tests.support.service import Api, run_service
 
 pytestmark = pytest.mark.anyio
 

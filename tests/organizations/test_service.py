@@ -10,7 +10,7 @@ from app.organizations import service as organization_service
 from app.organizations.errors import SlugTaken
 from app.platform import schema
 from app.platform.database import Database
-from tests.conftest import NOON, Service
+from tests.support.service import NOON, Service
 
 pytestmark = pytest.mark.anyio
 

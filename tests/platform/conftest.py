@@ -2,17 +2,15 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr
 from io import StringIO
-from typing import Any
 
 import pytest
 import structlog
 
 from app.platform.logging import configure_logging
-
-Lines = Callable[[], list[dict[str, Any]]]
+from tests.support.logs import Lines
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.database import Database
 from app.platform.ids import new_id
 from app.platform.metadata import metadata
-from tests.conftest import NOON, Service
+from tests.support.service import NOON, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -22,9 +22,9 @@ from app.platform.database_errors import is_unavailable
 from app.platform.database_urls import driver_url
 from app.platform.ids import new_id
 from app.platform.instants import instant_text
-from tests.conftest import NOON, Service
-from tests.postgres import PostgresServer
-from tests.relay import Relay
+from tests.support.postgres import PostgresServer
+from tests.support.relay import Relay
+from tests.support.service import NOON, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.organizations.api_keys import Scope
 from app.platform.idempotency import Claim, ClaimLost
-from tests.conftest import Api, run_service
+from tests.support.service import Api, run_service
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import literal, select, union_all
 
 from app.platform.ids import instant_of, new_id, new_ids, parse_id
-from tests.conftest import NOON, Service
+from tests.support.service import NOON, Service
 
 instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from app.platform.logging import configure_logging, get_logger
-from tests.conftest import Api
-from tests.platform.conftest import Lines
+from tests.support.logs import Lines
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import Api, Service
+from tests.support.service import Api, Service
 
 pytestmark = pytest.mark.anyio
 

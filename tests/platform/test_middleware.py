@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from app.platform.ids import instant_of
 from app.platform.middleware import HeadAsGet
-from tests.conftest import NOON, Api, Service, run_service
-from tests.platform.conftest import Lines
+from tests.support.logs import Lines
+from tests.support.service import NOON, Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.problems import Problem
-from tests.conftest import Api
+from tests.support.service import Api
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 

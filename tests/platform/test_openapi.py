@@ -8,7 +8,7 @@ import pytest
 
 from app.organizations.api_keys import Scope, new_secret
 from app.platform.problems import CATALOGUE
-from tests.conftest import Api, run_service
+from tests.support.service import Api, run_service
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 from app.platform import presence
 from app.platform.database import Database
 from app.platform.presence import AdvisoryLocks
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from sqlalchemy import text
 
 from app.organizations.api_keys import Scope, new_secret
 from app.platform.problems import CATALOGUE, define_problem
-from tests.conftest import Api, Service, run_service
-from tests.platform.conftest import Lines
-from tests.postgres import PostgresServer
+from tests.support.logs import Lines
+from tests.support.postgres import PostgresServer
+from tests.support.service import Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
 

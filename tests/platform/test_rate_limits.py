@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.organizations.api_keys import Scope, new_secret
-from tests.conftest import Api, Service, run_service
+from tests.support.service import Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
 

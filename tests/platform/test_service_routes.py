@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.platform.problems import CATALOGUE
 from app.platform.service_routes import to_yaml
-from tests.conftest import Service, run_service
+from tests.support.service import Service, run_service
 from tests.test_structure import OPEN
 
 pytestmark = pytest.mark.anyio

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import Api
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 

@@ -11,50 +11,9 @@ from app.platform.limits import Limits
 from app.webhooks.dependencies import SENDER
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
-from tests.conftest import Api
-from tests.webhooks.receiver import Receiver, receiving
-
-
-class Webhooks:
-    """The webhooks of an organization, and what sends to them."""
-
-    def __init__(self, api: Api, dispatcher: Dispatcher, receiver: Receiver) -> None:
-        self.api = api
-        self.dispatcher = dispatcher
-        self.receiver = receiver
-
-    async def create(self, **members: Any) -> dict[str, Any]:
-        """A new webhook, to the receiver unless `url` says otherwise; with its secret."""
-        answer = await self.api.client.post("/webhooks", json={"url": self.receiver.url, **members})
-        assert answer.status_code == 201, answer.text
-        document: dict[str, Any] = answer.json()
-        return document
-
-    async def change(self, webhook: dict[str, Any], **members: Any) -> dict[str, Any]:
-        answer = await self.api.client.patch(f"/webhooks/{webhook['id']}", json=members)
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
-        return document
-
-    async def get(self, webhook: dict[str, Any]) -> dict[str, Any]:
-        answer = await self.api.client.get(f"/webhooks/{webhook['id']}")
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
-        return document
-
-    async def deliveries(self, webhook: dict[str, Any], **params: Any) -> list[dict[str, Any]]:
-        """Newest first."""
-        answer = await self.api.client.get(
-            f"/webhooks/{webhook['id']}/deliveries", params={"limit": 1000, **params}
-        )
-        assert answer.status_code == 200, answer.text
-        items: list[dict[str, Any]] = answer.json()["items"]
-        return items
-
-    async def send(self) -> None:
-        """Send everything that is due now."""
-        await self.dispatcher.look()
-        await self.dispatcher.finish()
+from tests.support.receiver import receiving
+from tests.support.service import Api
+from tests.support.webhooks import Webhooks
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from app.platform.limits import Limits
 from app.webhooks import repository
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
-from tests.conftest import Api
-from tests.webhooks.conftest import Webhooks
-from tests.webhooks.receiver import receiving
+from tests.support.receiver import receiving
+from tests.support.service import Api
+from tests.support.webhooks import Webhooks
 
 pytestmark = pytest.mark.anyio
 

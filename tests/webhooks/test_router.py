@@ -11,8 +11,8 @@ from standardwebhooks import Webhook as Verifier
 from app.organizations.api_keys import Scope
 from app.webhooks.dependencies import SENDER
 from app.webhooks.webhook import MAX_WEBHOOKS
-from tests.conftest import Api
-from tests.webhooks.conftest import Webhooks
+from tests.support.service import Api
+from tests.support.webhooks import Webhooks
 
 pytestmark = pytest.mark.anyio
 

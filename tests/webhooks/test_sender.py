@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from app.webhooks import sender as module
 from app.webhooks.sender import Sender
 from app.webhooks.webhook import new_signing_secret
-from tests.webhooks.receiver import Receiver, receiving
+from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.anyio
 

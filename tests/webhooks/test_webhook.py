@@ -22,7 +22,7 @@ from app.webhooks.webhook import (
     is_public_address,
     new_signing_secret,
 )
-from tests.conftest import NOON
+from tests.support.service import NOON
 
 RECEIVED = Attempt(204, None, 5)
 FAILED = Attempt(500, "It failed.", 5)

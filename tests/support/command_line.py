@@ -11,8 +11,8 @@ from typing import Any
 
 from anyio import to_thread
 
-from tests.conftest import Api
-from tests.processes import Finished, rollcall
+from tests.support.processes import Finished, rollcall
+from tests.support.service import Api
 
 ROSTER = (
     "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\n"

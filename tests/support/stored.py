@@ -10,7 +10,7 @@ from app.learners.tables import events, learner_search, learners
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.database import Database
 from app.platform.instants import instant_text
-from tests.conftest import Api
+from tests.support.service import Api
 
 State = dict[str, list[dict[str, Any]]]
 

@@ -14,7 +14,7 @@ from app.learners.learner import Cause
 from app.learners.tables import events, learners
 from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.conftest import NOON
+from tests.support.service import NOON
 
 TODAY = date(2026, 11, 2)
 CAUSE = Cause(

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from app.domain.profile import fold, sort_form
-from tests.conftest import Api
+from tests.support.service import Api
 
 Document = dict[str, Any]
 

@@ -27,7 +27,7 @@ from sqlalchemy import text
 from app.cli.main import COMMANDS, main
 from app.platform.database import Database
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # Seconds, for a busy machine: what takes this long hangs.
 PATIENCE = 120.0
 
@@ -35,7 +35,7 @@ _context = multiprocessing.get_context("forkserver")
 # The second is what runs the tests, which Python imports again in every such process; the others what a command
 # would import when it is called.
 _context.set_forkserver_preload(
-    ["tests.processes", "pytest", "app.main", *(module for module, _ in COMMANDS.values())]
+    ["tests.support.processes", "pytest", "app.main", *(module for module, _ in COMMANDS.values())]
 )
 
 
