@@ -24,8 +24,10 @@ import app.platform.service_routes
 import app.webhooks.problems
 import app.webhooks.router
 from app import __version__
+from app.description import INTRODUCTION
 from app.imports.worker import CsvImportWorker
 from app.learners.dependencies import EXPORTS
+from app.limits import LIMITS, Limits
 from app.operations.bulk_actions import BulkActionWorker
 from app.operations.dependencies import RUNNER
 from app.operations.operation import Kind, Worker
@@ -35,8 +37,7 @@ from app.organizations.authentication import Authenticator
 from app.organizations.dependencies import AUTHENTICATOR, RATE_LIMITER
 from app.platform.clock import Clock, SystemClock
 from app.platform.database import Database
-from app.platform.dependencies import CLOCK, DATABASE, LIMITS, STOPPING
-from app.platform.limits import Limits
+from app.platform.dependencies import CLOCK, DATABASE, STOPPING
 from app.platform.logging import configure_logging, get_logger
 from app.platform.middleware import BodyLimit, HeadAsGet, RequestContext
 from app.platform.openapi import describe, document
@@ -65,6 +66,15 @@ _TRANSLATIONS = {
     **app.imports.problems.TRANSLATIONS,
     **app.webhooks.problems.TRANSLATIONS,
 }
+
+TAGS = (
+    app.learners.router.TAG,
+    app.access.router.TAG,
+    app.operations.router.TAG,
+    app.webhooks.router.TAG,
+    app.organizations.router.TAG,
+    app.platform.service_routes.TAG,
+)
 
 
 def create_app(
@@ -117,7 +127,7 @@ def create_app(
         docs_url="/docs",
         redoc_url=None,
         static_url="/docs/assets",
-        **describe(),
+        **describe(INTRODUCTION, TAGS),
     )
     CLOCK.put(api, clock)
     LIMITS.put(api, limits)

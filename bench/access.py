@@ -9,8 +9,8 @@ from threading import Event
 
 import httpx
 
+from app.limits import Limits
 from app.platform.clock import SystemClock
-from app.platform.limits import Limits
 from bench.databases import Databases
 from bench.population import draw_learners
 from bench.rosters import Service, chunk_seconds, served, write_roster

@@ -7,8 +7,8 @@ clock starts. So the ratio holds everything that is not the database: HTTP, CSV,
 from pathlib import Path
 from statistics import mean
 
+from app.limits import Limits
 from app.platform.clock import SystemClock
-from app.platform.limits import Limits
 from bench.bare_sql import BareSql
 from bench.databases import Databases
 from bench.population import draw_learners

@@ -11,10 +11,10 @@ from typing import Any
 import asyncpg
 import orjson
 
+from app.limits import Limits
 from app.organizations.service import ensure_default_organization
 from app.platform.clock import SystemClock
 from app.platform.instants import instant_text
-from app.platform.limits import Limits
 from bench.databases import Databases, opened
 from bench.population import gather_statistics, populate
 from bench.rosters import Service, served

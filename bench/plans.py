@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner, username_key
 from app.learners.repository import Sort
+from app.limits import Limits
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from app.platform.limits import Limits
 from bench.population import gather_statistics
 from bench.queries import Roll, filters, roll_of, sort_name, sorts
 

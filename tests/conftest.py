@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from app.platform.limits import Limits
+from app.limits import Limits
 from tests.support.missing import missing, say_missing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.service import NOON, Api, Service, run_service

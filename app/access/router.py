@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.access.metrics import ACCESS_CHECKS
 from app.domain.access import Access, DenialReason, decide_access
 from app.domain.status import Status, resolve_status
 from app.learners import repository, service
@@ -20,8 +21,7 @@ from app.learners.problems import learner_not_found
 from app.learners.schemas import SessionStartedAt
 from app.organizations.dependencies import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now
-from app.platform.metrics import ACCESS_CHECKS
-from app.platform.openapi import answers
+from app.platform.openapi import Tag, answers
 from app.platform.problems import Problem, define_problem, illustrate
 
 
@@ -48,6 +48,7 @@ ACCESS_DENIED = define_problem(
 
 _NOBODY = learner_not_found()
 
+TAG = Tag(name="access", description="The portal asks: may this learner log in?")
 router = APIRouter(tags=["access"], route_class=AuthenticatedRoute)
 
 

@@ -12,6 +12,7 @@ from app.imports.guards import Missing
 from app.imports.reader import IncompleteFeed, Roster, Row, UnreadableCsv, open_roster
 from app.imports.rows import DateFormat
 from app.learners.repository import last_event_position
+from app.limits import Limits
 from app.operations import service
 from app.operations.operation import Chunk, Kind, Operation
 from app.operations.runner import Runner
@@ -19,7 +20,6 @@ from app.operations.service import OnStored
 from app.organizations.organization import Organization
 from app.organizations.principal import Actor
 from app.platform.ids import new_id
-from app.platform.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)

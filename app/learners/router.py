@@ -27,14 +27,15 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
+from app.limits import LIMITS
 from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
 from app.organizations.principal import Principal
 from app.platform.csv_stream import put_before
-from app.platform.dependencies import DATABASE, LIMITS, Db, Now
+from app.platform.dependencies import DATABASE, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.instants import instant_text
 from app.platform.negotiation import CSV, JSON, choose_media_type
-from app.platform.openapi import CSV_CONTENT, answers, header_fields
+from app.platform.openapi import Tag, answers, header_fields
 from app.platform.paging import (
     INVALID_CURSOR,
     CursorText,
@@ -50,6 +51,15 @@ from app.platform.problems import NOT_ACCEPTABLE, OVERLOADED, Problem
 _NOBODY = problems.learner_not_found()
 _PROFILE = ("username", "email", "first_name", "last_name", "external_id")
 
+_CSV_CONTENT: dict[str, Any] = {
+    "text/csv": {
+        "schema": {"type": "string"},
+        "example": "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\r\n"
+        "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,Yes,\r\n",
+    }
+}
+
+TAG = Tag(name="learners", description="One learner, and lists, counts and exports of many.")
 router = APIRouter(prefix="/learners", tags=["learners"], route_class=AuthenticatedRoute)
 
 
@@ -58,7 +68,7 @@ router = APIRouter(prefix="/learners", tags=["learners"], route_class=Authentica
     summary="List or export learners",
     response_model=LearnerPage,
     response_model_exclude_unset=True,
-    responses=answers(INVALID_CURSOR, NOT_ACCEPTABLE, ok=CSV_CONTENT),
+    responses=answers(INVALID_CURSOR, NOT_ACCEPTABLE, ok=_CSV_CONTENT),
 )
 async def list_learners(
     request: Request,

@@ -7,12 +7,12 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.limits import Limits
 from app.operations import repository
 from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument, present
 from app.platform.database import Database
 from app.platform.database_errors import is_unavailable
-from app.platform.limits import Limits
 
 MEDIA_TYPE = "text/event-stream"
 # A comment, which clients pass over and proxies take for a sign of life.

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.limits import LIMITS
 from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
 from app.operations.dependencies import ACCEPTED, CurrentRunner
 from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied, WantedOutcomes
@@ -37,11 +38,11 @@ from app.organizations.dependencies import (
     authorization_of,
 )
 from app.organizations.principal import Principal
-from app.platform.dependencies import LIMITS, STOPPING, Db, Now
+from app.platform.dependencies import STOPPING, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.ids import new_id, parse_id
 from app.platform.negotiation import CSV, JSON, choose_media_type
-from app.platform.openapi import answers
+from app.platform.openapi import Tag, answers
 from app.platform.paging import (
     INVALID_CURSOR,
     CursorText,
@@ -55,6 +56,7 @@ from app.platform.paging import (
 )
 from app.platform.problems import NOT_ACCEPTABLE, NOT_FOUND, Problem
 
+TAG = Tag(name="operations", description="Work on many learners: bulk actions, CSV imports and reverts.")
 router = APIRouter(route_class=AuthenticatedRoute)
 
 

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.limits import Limits
 from app.operations import repository
+from app.operations.metrics import OPERATIONS, ROWS
 from app.operations.operation import DEACTIVATED, Chunk, Kind, Operation, Position, State, Worker
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
@@ -22,9 +24,7 @@ from app.platform.bulk_rows import expect_many_rows
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.database_errors import is_unavailable, lost_a_race
-from app.platform.limits import Limits
 from app.platform.logging import get_logger
-from app.platform.metrics import OPERATIONS, ROWS
 from app.platform.problems import INTERNAL_ERROR, Problem
 from app.platform.threads import compute
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from app.limits import Limits
 from app.organizations import repository
 from app.organizations.api_keys import ApiKey, hash_secret, is_well_formed
 from app.organizations.errors import InvalidCredential, MissingCredential
@@ -9,7 +10,6 @@ from app.organizations.organization import Organization
 from app.organizations.principal import Actor, Principal
 from app.platform.clock import Clock
 from app.platform.database import Database
-from app.platform.limits import Limits
 
 
 class Authenticator:

@@ -18,7 +18,10 @@ AUTHENTICATOR: StateKey[Authenticator] = StateKey("authenticator")
 RATE_LIMITER: StateKey[RateLimiter] = StateKey("rate_limiter")
 
 _bearer = HTTPBearer(
-    auto_error=False, scheme_name="ApiKey", description="An API key: `Authorization: Bearer rollcall_…`."
+    auto_error=False,
+    scheme_name="ApiKey",
+    bearerFormat="rollcall_…",
+    description="An API key: `Authorization: Bearer rollcall_…`.",
 )
 
 

@@ -23,7 +23,7 @@ from app.organizations.schemas import (
 )
 from app.platform.dependencies import Db, Now
 from app.platform.ids import parse_id
-from app.platform.openapi import answers
+from app.platform.openapi import Tag, answers
 from app.platform.paging import (
     INVALID_CURSOR,
     CursorText,
@@ -34,6 +34,7 @@ from app.platform.paging import (
 )
 from app.platform.problems import INVALID_REQUEST, Problem
 
+TAG = Tag(name="administration", description="The organization and its API keys.")
 router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
 
 

@@ -8,12 +8,10 @@ from fastapi import Depends, Request
 
 from app.platform.clock import Clock
 from app.platform.database import Database
-from app.platform.limits import Limits
 from app.platform.state import StateKey
 
 DATABASE: StateKey[Database] = StateKey("database")
 CLOCK: StateKey[Clock] = StateKey("clock")
-LIMITS: StateKey[Limits] = StateKey("limits")
 # Set when the process is told to stop.
 STOPPING: StateKey[asyncio.Event] = StateKey("stopping")
 

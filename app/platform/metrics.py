@@ -21,10 +21,6 @@ DURATION = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 IN_FLIGHT = Gauge("rollcall_http_requests_in_flight", "Requests being handled.", multiprocess_mode="livesum")
-ROWS = Counter("rollcall_operation_rows", "Learners or rows handled by operations.", ["kind", "outcome"])
-OPERATIONS = Counter("rollcall_operations_finished", "Operations that have ended.", ["kind", "state"])
-WEBHOOK_ATTEMPTS = Counter("rollcall_webhook_attempts", "Messages sent to webhooks.", ["result"])
-ACCESS_CHECKS = Counter("rollcall_access_checks", "Access checks answered.", ["allowed", "reason"])
 
 router = APIRouter(tags=["service"])
 

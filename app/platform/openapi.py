@@ -1,12 +1,12 @@
 """How routes document their answers: every problem that they can give, with an example of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypedDict
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
 from app.platform.problems import (
@@ -30,13 +30,12 @@ from app.platform.routes import unknown_parameters
 
 Responses = dict[int | str, dict[str, Any]]
 
-CSV_CONTENT: dict[str, Any] = {
-    "text/csv": {
-        "schema": {"type": "string"},
-        "example": "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\r\n"
-        "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,Yes,\r\n",
-    }
-}
+
+class Tag(TypedDict):
+    """A group of operations in the document."""
+
+    name: str
+    description: str
 
 
 def answers(
@@ -84,56 +83,39 @@ def _example(problem: Problem) -> dict[str, Any]:
     }
 
 
-_DESCRIPTION = """\
-Rollcall decides who may log in to a learning portal, and lets training administrators, HR systems and
-scripts change that: for one learner, for a selection, or by CSV.
+# What holds for every address, in the description of the document as a whole.
+_CONVENTIONS = """\
+**Errors** are `application/problem+json` (RFC 9457), without exception. `type` is the address of a page that
+explains the problem. In `errors`, `pointer` says where: a JSON Pointer into the body, `?name` for a query parameter
+(also for one that is repeated), or `header:Name` for a header.
 
-**Statuses** are resolved at each read, never stored: `active`, `activated` (has access, has not used it yet),
-`deactivated`, `expired`. An expired account comes back only by a new expiration date, and then to the status
-that `restores_to` names. Deactivating takes access away with the answer and deletes nothing.
+**Paging** uses cursors: follow `next_cursor`, or the `Link` header, until it is null.
 
-**Errors** are `application/problem+json` (RFC 9457), every one of them; `type` is a page that explains it. In
-`errors`, `pointer` is a JSON Pointer into the body, `?name` for a query parameter (for all values of one that is
-repeated), `header:Name` for a header.
+**Unknown** members and query parameters are rejected, so a mistyped filter never selects everyone. The same holds
+for a single-valued parameter that is sent twice, and for a body where none is expected.
 
-**Paging** is by cursor: follow `next_cursor`, or the `Link` header, until it is null.
+**Methods**: HEAD works wherever GET does, with the same headers. Any other method returns status 405 with `Allow`
+(`#/components/responses/method-not-allowed`).
 
-**Unknown** members and query parameters are refused, so that a mistyped filter never selects everyone. So are
-a parameter sent twice that takes one value, and a body where none is taken.
+**Request ids**: send `X-Request-ID` (up to 128 letters, digits and `._~:+/=-`), or the service makes one. Every
+answer, problem and log line carries it.
 
-**Methods**: HEAD works wherever GET does, and answers the same header fields. Any other method that an address does
-not have gets `#/components/responses/method-not-allowed`, status 405, with `Allow`.
-
-**Scopes**: each operation says which it needs, and names them in `x-required-scopes`: any one of those suffices,
-and `admin` holds them all.
-
-**Request ids**: send `X-Request-ID` (up to 128 letters, digits and `._~:+/=-`) or get one; it is in every answer,
-problem and log line.
-
-**Rate limits** stand in the `RateLimit` and `RateLimit-Policy` header fields of every authenticated answer.
+**Rate limits** are in the `RateLimit` and `RateLimit-Policy` headers of every authenticated answer.
 """
-_TAGS = [
-    {"name": "learners", "description": "One learner, and lists, counts and exports of many."},
-    {"name": "access", "description": "The portal's question: may this learner enter?"},
-    {"name": "operations", "description": "Work over many learners: bulk actions, CSV imports and reverts."},
-    {"name": "webhooks", "description": "Events, sent to where an organization wants to have them."},
-    {"name": "administration", "description": "The organization and its API keys."},
-    {"name": "service", "description": "Health, metrics and this description. No credential needed."},
-]
 _HEADERS = {
-    "Accept": "The media types that would have been taken.",
-    "Allow": "The methods that the address answers to.",
-    "Cache-Control": "`no-store`: the answer holds a secret, or is of this moment only.",
-    "Content-Disposition": "With `text/csv`: the name of the file.",
-    "ETag": "The entity tag of the learner as answered, for `If-Match` and `If-None-Match`.",
-    "Idempotent-Replayed": "`true` where this is the first answer to this `Idempotency-Key`, given again.",
-    "Link": '`<…>; rel="next"` (RFC 8288): the next page. Absent on the last one.',
-    "Location": "The address of what was made.",
-    "RateLimit": "What is left: requests `r`, for the next `t` seconds. Absent where there is no limit.",
-    "RateLimit-Policy": "The limit: `q` requests in `w` seconds. Absent where there is no limit.",
-    "Retry-After": "Seconds to wait.",
-    "WWW-Authenticate": "The challenge (RFC 6750).",
-    "X-Accel-Buffering": "`no`: a proxy is to pass events on as they come.",
+    "Accept": "The media types that this address accepts.",
+    "Allow": "The methods that this address supports.",
+    "Cache-Control": "`no-store`: do not keep the answer. It contains a secret, or is valid only now.",
+    "Content-Disposition": "The file name. Sent with `text/csv`.",
+    "ETag": "The entity tag of this answer. Send it as `If-Match` or `If-None-Match`.",
+    "Idempotent-Replayed": "`true` if this repeats the first answer to this `Idempotency-Key`.",
+    "Link": '`<…>; rel="next"` (RFC 8288): the next page. Absent on the last page.',
+    "Location": "The address of the new resource.",
+    "RateLimit": "The remaining requests `r` for the next `t` seconds. Absent if there is no limit.",
+    "RateLimit-Policy": "The limit: `q` requests in `w` seconds. Absent if there is no limit.",
+    "Retry-After": "How many seconds to wait before the next request.",
+    "WWW-Authenticate": "How to authenticate (RFC 6750).",
+    "X-Accel-Buffering": "`no`: tells a proxy to pass events on at once.",
     "X-Request-ID": "The id of the request.",
 }
 _HEADERS_OF_STATUS = {
@@ -145,14 +127,18 @@ _HEADERS_OF_STATUS = {
 }
 
 
-def describe() -> dict[str, Any]:
-    """What the document says of the service as a whole."""
+def describe(introduction: str, tags: Sequence[Tag]) -> dict[str, Any]:
+    """Return the application's arguments that describe it: the introduction, the conventions and the tags."""
     return {
-        "description": _DESCRIPTION,
-        "openapi_tags": _TAGS,
-        # Generated clients name their methods by it.
-        "generate_unique_id_function": lambda route: route.name,
+        "description": f"{introduction}\n{_CONVENTIONS}",
+        "openapi_tags": list(tags),
+        "generate_unique_id_function": _name_operation,
     }
+
+
+def _name_operation(route: APIRoute) -> str:
+    # Generated clients name their methods by it.
+    return route.name
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -177,7 +163,6 @@ def document(app: FastAPI) -> dict[str, Any]:
         for path in described["paths"].values():
             for method, operation in path.items():
                 _complete(method, operation)
-        components["securitySchemes"]["ApiKey"]["bearerFormat"] = "rollcall_…"
         app.openapi_schema = described
     return app.openapi_schema
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.platform.dependencies import Db
 from app.platform.negotiation import JSON, choose_media_type, not_offered
-from app.platform.openapi import answers
+from app.platform.openapi import Tag, answers
 from app.platform.problems import (
     CATALOGUE,
     DATABASE_UNAVAILABLE,
@@ -37,6 +37,7 @@ _NO_KIND = Problem(NOT_FOUND, "There is no such kind of problem; GET /problems l
 _NO_SUCH_FORM = not_offered((_HTML, JSON), "image/png")
 
 # Probes and browsers add parameters of their own, such as a cache-buster; nothing here selects anyone.
+TAG = Tag(name="service", description="Health, metrics and this description. No credential needed.")
 router = APIRouter(tags=["service"])
 
 
@@ -146,7 +147,7 @@ async def list_problems(request: Request) -> Response:
 )
 async def explain_problem(
     request: Request,
-    code: Annotated[str, Path(description="A problem's `code`.", examples=["learner-expired"])],
+    code: Annotated[str, Path(description="A problem's `code`.", examples=["not-found"])],
 ) -> Response:
     """The page to which a problem's `type` points. Needs no credential."""
     kind = CATALOGUE.get(code)

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import feed
+from app.limits import Limits
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
-from app.platform.limits import Limits
 from app.platform.logging import get_logger
 from app.webhooks import repository
 from app.webhooks.delivery import Attempt, Delivery, DeliveryState, after, reason_to_disable

@@ -7,8 +7,8 @@ from typing import Any
 from app.learners.schemas import EventDocument
 from app.platform.clock import Clock
 from app.platform.instants import instant_text
-from app.platform.metrics import WEBHOOK_ATTEMPTS
 from app.webhooks.delivery import Attempt
+from app.webhooks.metrics import WEBHOOK_ATTEMPTS
 from app.webhooks.sender import Sender
 from app.webhooks.webhook import Webhook
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.organizations.dependencies import Administrator, AuthenticatedRoute
 from app.platform.dependencies import CurrentClock, Db, Now
 from app.platform.ids import parse_id
-from app.platform.openapi import answers
+from app.platform.openapi import Tag, answers
 from app.platform.paging import (
     INVALID_CURSOR,
     CursorText,
@@ -33,6 +33,7 @@ from app.webhooks.schemas import (
 )
 from app.webhooks.webhook import Webhook
 
+TAG = Tag(name="webhooks", description="Events, sent to the addresses that an organization chooses.")
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
 
 

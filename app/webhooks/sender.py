@@ -15,7 +15,7 @@ from httpcore import AsyncNetworkStream
 from standardwebhooks import Webhook as Signer
 
 from app import __version__
-from app.platform.limits import Limits
+from app.limits import Limits
 from app.webhooks.delivery import Attempt
 from app.webhooks.webhook import is_public, is_public_address
 

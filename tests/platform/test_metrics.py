@@ -85,8 +85,11 @@ async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_on
 
 
 def test_with_several_processes_the_numbers_of_all_are_shown(tmp_path: Path):
-    count = "from app.platform.metrics import ROWS, read_metrics; ROWS.labels('csv-import', 'created').inc(5)"
-    show = "import asyncio; print(asyncio.run(read_metrics()).body.decode())"
+    count = "from app.operations.metrics import ROWS; ROWS.labels('csv-import', 'created').inc(5)"
+    show = (
+        "import asyncio; from app.platform.metrics import read_metrics; "
+        "print(asyncio.run(read_metrics()).body.decode())"
+    )
     environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for program in (count, f"{count}; {show}"):
         shown = subprocess.run(

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from app.limits import LIMITS, Limits
 from app.main import create_app
 from app.operations.dependencies import RUNNER
 from app.operations.runner import Runner
@@ -18,8 +19,7 @@ from app.organizations.api_keys import Scope
 from app.organizations.organization import Organization
 from app.platform import schema
 from app.platform.database import Database
-from app.platform.dependencies import DATABASE, LIMITS
-from app.platform.limits import Limits
+from app.platform.dependencies import DATABASE
 from app.settings import Settings
 from tests.support.engines import TaskEngine
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.platform.limits import Limits
+from app.limits import Limits
 from app.webhooks.dependencies import SENDER
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender

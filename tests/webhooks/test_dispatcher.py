@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook as Verifier
 
-from app.platform.limits import Limits
+from app.limits import Limits
 from app.webhooks import repository
 from app.webhooks.dispatcher import Dispatcher
 from app.webhooks.sender import Sender
