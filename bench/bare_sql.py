@@ -19,7 +19,7 @@ import orjson
 from app.domain.events import EventType
 from app.domain.status import Account
 from app.learners.learner import Cause, Change, Learner, creation_of, event_documents, search_text
-from app.learners.recording import STORED_COLUMNS, stored_row
+from app.learners.recording import STORED_COLUMNS, make_row
 from app.platform.clock import SystemClock
 from app.platform.ids import new_id
 from app.platform.instants import instant_text
@@ -247,7 +247,7 @@ class BareSql:
             ],
         }
         if all_new:
-            tables["learners"] = [stored_row(_ORGANIZATION, learner) for learner in learners]
+            tables["learners"] = [make_row(_ORGANIZATION, learner) for learner in learners]
             tables["learner_search"] = [
                 (_ORGANIZATION, learner.id, search_text(learner)) for learner in learners
             ]

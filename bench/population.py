@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Account
 from app.learners.learner import Learner, search_text
-from app.learners.recording import STORED_COLUMNS, stored_row
+from app.learners.recording import STORED_COLUMNS, make_row
 from app.learners.tables import learner_search, learners
 from app.platform.bulk_rows import insert_rows
 from app.platform.clock import SystemClock
@@ -99,7 +99,7 @@ async def populate(database: Database, organization_id: int, number: int) -> Non
     async def fill(connection: AsyncConnection) -> None:
         async with _without_indexes(connection):
             while batch := list(islice(drawn, _AT_ONCE)):
-                rows = [stored_row(organization_id, learner) for learner in batch]
+                rows = [make_row(organization_id, learner) for learner in batch]
                 await insert_rows(connection, learners, STORED_COLUMNS, rows)
                 texts = [(organization_id, learner.id, search_text(learner)) for learner in batch]
                 await insert_rows(

@@ -1,18 +1,29 @@
-"""What the rules can refuse, as facts. No HTTP here: the doors put these into their own words."""
+"""What the rules can refuse, as facts. No HTTP here: each door puts them into its own words."""
 
+from dataclasses import dataclass
 from datetime import date
 
 from app.domain.status import Status
 
 
-class LearnerExpired(Exception):
-    """The account has expired: it comes back only by a new expiration date."""
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """Why an account cannot be activated: its last day of access, `expires_on`, has passed.
 
-    def __init__(self, expires_on: date, restores_to: Status) -> None:
-        super().__init__(f"expired after {expires_on}, would return to {restores_to}")
-        self.expires_on = expires_on
-        self.restores_to = restores_to
+    `restores_to` is the status that a new expiration date brings back.
+    """
+
+    expires_on: date
+    restores_to: Status
+
+
+class LearnerExpired(Exception):
+    """The learner cannot be activated: the account has expired."""
+
+    def __init__(self, reason: Expired) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class InvalidValue(ValueError):
-    """A value that a field does not take; the message is a sentence that a person can act on."""
+    """A value that a field does not accept. The message is a sentence that a person can act on."""

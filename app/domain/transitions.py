@@ -6,7 +6,7 @@ Each answers Changed, Unchanged or Refused and leaves it to the caller to store 
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from app.domain.errors import LearnerExpired
+from app.domain.errors import Expired
 from app.domain.status import Account, has_expired, status_unless_expired
 
 
@@ -26,9 +26,9 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The rules say no; the stored facts stay as they were."""
+    """The rules say no. The stored facts do not change."""
 
-    reason: LearnerExpired
+    reason: Expired
 
 
 def deactivate(account: Account, now: datetime) -> Changed | Unchanged:
@@ -44,7 +44,7 @@ def deactivate(account: Account, now: datetime) -> Changed | Unchanged:
 def activate(account: Account, today: date) -> Changed | Unchanged | Refused:
     """Give access back, to the status that the facts then resolve to. Refused for an expired account."""
     if account.expires_on is not None and has_expired(account, today):
-        return Refused(LearnerExpired(account.expires_on, status_unless_expired(account)))
+        return Refused(Expired(account.expires_on, status_unless_expired(account)))
     if account.deactivated_at is None:
         return Unchanged(account)
     return Changed(account._replace(deactivated_at=None))

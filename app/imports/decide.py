@@ -8,20 +8,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from app.domain.errors import LearnerExpired
+from app.domain.errors import Expired
 from app.domain.status import Account
-from app.domain.transitions import Refused, activate, change_expiration, deactivate
+from app.domain.transitions import Refused
 from app.imports import problems
-from app.imports.rows import RosterRow, RowProblem
-from app.learners.learner import Cause, Change, Learner, change_of, creation_of, username_key
+from app.imports.rows import RowProblem
+from app.learners.decide import Unchanged, decide_change, decide_creation
+from app.learners.learner import Cause, Change, Learner, username_key
 from app.learners.problems import expired_problem
 from app.learners.unique_keys import unique_keys
+from app.learners.wish import Wish
 from app.operations.operation import OutcomeName
 from app.platform.ids import new_id
 from app.platform.problems import CATALOGUE, NOT_FOUND, Problem
 
-_PROFILE = ("username", "external_id", "email", "first_name", "last_name")
-_NEW_ACCOUNT = Account()
 _NOT_FOUND = Problem(NOT_FOUND, "There is no such learner, and the import creates none.").document()
 
 
@@ -36,20 +36,20 @@ class Decision(NamedTuple):
     problem: Mapping[str, Any] | None = None
 
 
-def name_keys(row: RosterRow | RowProblem) -> Iterator[str]:
+def name_keys(row: Wish | RowProblem) -> Iterator[str]:
     """Keys, in the form of ids, that stand for the username and the external id of a row."""
     for kind, value in _names(row):
         yield _name_key(kind, value)
 
 
-def moved_name_keys(row: RosterRow | RowProblem) -> Iterator[str]:
+def moved_name_keys(row: Wish | RowProblem) -> Iterator[str]:
     """Keys that stand for names of a row that a dry run, in earlier chunks, would have taken or given up."""
     for kind, value in _names(row):
         yield _name_key(f"{kind} taken", value)
         yield _name_key(f"{kind} given up", value)
 
 
-def _names(row: RosterRow | RowProblem) -> Iterator[tuple[str, str]]:
+def _names(row: Wish | RowProblem) -> Iterator[tuple[str, str]]:
     if row.username is not None:
         yield "username", username_key(row.username)
     if row.external_id is not None:
@@ -93,7 +93,7 @@ class Roll:
                     if _name_key(f"{kind} given up", value) in self.name_lines:
                         del holders[value]
 
-    def decide(self, line: int, row: RosterRow | RowProblem) -> Decision:
+    def decide(self, line: int, row: Wish | RowProblem) -> Decision:
         """Decide one row; the roll then shows what it did."""
         named = titled = None
         if row.external_id is not None:
@@ -132,14 +132,14 @@ class Roll:
         self.learner_lines[taker.id] = line
         return taker
 
-    def _first_line(self, learner: Learner | None, row: RosterRow | RowProblem) -> int | None:
+    def _first_line(self, learner: Learner | None, row: Wish | RowProblem) -> int | None:
         if learner is not None:
             return self.learner_lines.get(learner.id)
         if not self.name_lines:
             return None
         return next((self.name_lines[key] for key in name_keys(row) if key in self.name_lines), None)
 
-    def _remember(self, line: int, row: RosterRow | RowProblem, decision: Decision) -> None:
+    def _remember(self, line: int, row: Wish | RowProblem, decision: Decision) -> None:
         learner_id = decision.learner_id
         if learner_id is not None:
             self.learner_lines[learner_id] = self.new_learner_lines[learner_id] = line
@@ -165,62 +165,40 @@ class Roll:
         if after.external_id is not None:
             self.by_external_id[after.external_id] = after
 
-    def _decide(self, line: int, row: RosterRow | RowProblem, learner: Learner | None) -> Decision:
+    def _decide(self, line: int, row: Wish | RowProblem, learner: Learner | None) -> Decision:
         if isinstance(row, RowProblem):
             members = {} if row.column is None else {"column": row.column}
             return self._refuse(line, row, learner, Problem(CATALOGUE[row.code], row.detail, members=members))
         if learner is None:
             return self._create(line, row)
-        if row.active and learner.id in self.protected and learner.account.deactivated_at is not None:
+        if row.is_active and learner.id in self.protected and learner.account.deactivated_at is not None:
             detail = "A person deactivated this learner, and the import protects that."
             problem = Problem(problems.DEACTIVATED_BY_HAND, detail, members={"column": "Active"})
             return self._refuse(line, row, learner, problem, OutcomeName.REFUSED)
-        account = self._account(row, learner.account)
-        if isinstance(account, LearnerExpired):
-            return self._refuse(line, row, learner, _expired(account, "expired"), OutcomeName.REFUSED)
-        profile = {name: value for name in _PROFILE if (value := getattr(row, name)) is not None}
-        change = change_of(learner, self.cause, account, profile)
-        outcome = OutcomeName.UNCHANGED if change is None else OutcomeName.CHANGED
-        username = learner.username if change is None else change.after.username
-        return Decision(line, outcome, username, learner.id, change)
+        decided = decide_change(learner, row, self.cause)
+        if isinstance(decided, Refused):
+            problem = _expired(decided.reason, "expired")
+            return self._refuse(line, row, learner, problem, OutcomeName.REFUSED)
+        if isinstance(decided, Unchanged):
+            return Decision(line, OutcomeName.UNCHANGED, learner.username, learner.id)
+        return Decision(line, OutcomeName.CHANGED, decided.after.username, learner.id, decided)
 
-    def _create(self, line: int, row: RosterRow) -> Decision:
+    def _create(self, line: int, row: Wish) -> Decision:
         if not self.creates:
             return Decision(line, OutcomeName.NOT_FOUND, row.username, problem=_NOT_FOUND)
         if row.username is None:
             detail = f"No learner has the External ID {row.external_id!r}, and a new one needs a Username."
             return self._refuse(line, row, None, Problem(problems.MISSING_USERNAME, detail))
-        account = self._account(row, _NEW_ACCOUNT)
-        if isinstance(account, LearnerExpired):
-            problem = _expired(account, "would have expired")
+        decided = decide_creation(new_id(self.cause.at), row, self.cause)
+        if isinstance(decided, Refused):
+            problem = _expired(decided.reason, "would have expired")
             return self._refuse(line, row, None, problem, OutcomeName.REFUSED)
-        learner = Learner(
-            id=new_id(self.cause.at),
-            username=row.username,
-            account=account,
-            updated_at=self.cause.at,
-            email=row.email,
-            first_name=row.first_name,
-            last_name=row.last_name,
-            external_id=row.external_id,
-        )
-        return Decision(line, OutcomeName.CREATED, row.username, learner.id, creation_of(learner))
-
-    def _account(self, row: RosterRow, account: Account) -> Account | LearnerExpired:
-        """The date first, then Active."""
-        if row.clears_expiration or row.expires_on is not None:
-            account = change_expiration(account, row.expires_on).account
-        if row.active is None:
-            return account
-        if not row.active:
-            return deactivate(account, self.cause.at).account
-        decision = activate(account, self.cause.today)
-        return decision.reason if isinstance(decision, Refused) else decision.account
+        return Decision(line, OutcomeName.CREATED, row.username, decided.after.id, decided)
 
     def _refuse(
         self,
         line: int,
-        row: RosterRow | RowProblem,
+        row: Wish | RowProblem,
         learner: Learner | None,
         problem: Problem,
         outcome: OutcomeName = OutcomeName.INVALID,
@@ -231,11 +209,11 @@ class Roll:
         return Decision(line, outcome, username, learner_id, problem=problem.document())
 
 
-def _expired(error: LearnerExpired, what: str) -> Problem:
+def _expired(reason: Expired, what: str) -> Problem:
     # In the words of a file, which has no `expires_on`.
     detail = (
-        f"The account {what} after {error.expires_on.isoformat()}. To activate it, put today or a later day, or the "
+        f"The account {what} after {reason.expires_on.isoformat()}. To activate it, put today or a later day, or the "
         "word never, into Expiration Date."
     )
-    problem = expired_problem(error)
+    problem = expired_problem(reason)
     return replace(problem, detail=detail, members={**problem.members, "column": "Active"})

@@ -11,12 +11,12 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from app.domain.errors import InvalidValue
+from app.learners.fields import ROSTER_COLUMNS
 from app.platform.csv_cells import unguard_formula
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -29,20 +29,7 @@ _MOST_NAMES = 20
 _LONGEST_NAME = 40
 
 
-class Column(StrEnum):
-    """The columns that a roster may have."""
-
-    USERNAME = "username"
-    EXTERNAL_ID = "external_id"
-    EMAIL = "email"
-    FIRST_NAME = "first_name"
-    LAST_NAME = "last_name"
-    ACTIVE = "active"
-    EXPIRATION_DATE = "expiration_date"
-
-
-_TITLES = {column: column.replace("_", " ").title().replace(" Id", " ID") for column in Column}
-_COLUMNS = {column.replace("_", ""): column for column in Column}
+_TITLES = {column.name: column.title for column in ROSTER_COLUMNS}
 # What the report of an import adds: a report that was mended and sent back is a roster.
 _PROBLEM_COLUMN = "problem"
 _REPORT_COLUMNS = {"line", "outcome", _PROBLEM_COLUMN}
@@ -194,7 +181,7 @@ class Roster:
 
     header: tuple[str, ...]
     header_line: int
-    columns: Mapping[Column, int]
+    columns: Mapping[str, int]
     encoding: str
     delimiter: str
     warnings: tuple[RosterWarning, ...]
@@ -383,7 +370,7 @@ def _find_header(text: _Text, before: int, delimiters: Sequence[str]) -> tuple[s
     return max(readings, key=lambda reading: (count_known(reading), len(reading[1].cells)))
 
 
-def _recognize(name: str) -> Column | None:
+def _recognize(name: str) -> str | None:
     return _COLUMNS.get(_simplify(name))
 
 
@@ -401,8 +388,14 @@ def _simplify(name: str) -> str:
     return "".join(unguard_formula(name).split()).replace("_", "").replace("-", "").lower()
 
 
-def _find_columns(header: Sequence[str], line: int) -> dict[Column, int]:
-    columns: dict[Column, int] = {}
+# The names of the known columns by their simplified titles.
+_COLUMNS = {
+    _simplify(title): column.name for column in ROSTER_COLUMNS for title in (column.title, *column.synonyms)
+}
+
+
+def _find_columns(header: Sequence[str], line: int) -> dict[str, int]:
+    columns: dict[str, int] = {}
     for index, name in enumerate(header):
         column = _recognize(name)
         if column is None:
@@ -414,7 +407,7 @@ def _find_columns(header: Sequence[str], line: int) -> dict[Column, int]:
                 line,
             )
         columns[column] = index
-    if not columns.keys() & {Column.USERNAME, Column.EXTERNAL_ID}:
+    if not columns.keys() & {"username", "external_id"}:
         raise UnreadableCsv(
             f"The header on line {line} has neither a column Username nor a column External ID. It has: "
             f"{_list(header)}.",

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.domain.errors import InvalidValue
-from app.domain.profile import clean_email, clean_external_id, clean_name, clean_username
-from app.imports.reader import Column, is_problem_column
+from app.domain.profile import clean_external_id
+from app.imports.reader import is_problem_column
+from app.learners.fields import ACTIVE, EXPIRATION_DATE, PROFILE, ROSTER_COLUMNS
+from app.learners.wish import NO_CHANGE, Wish
 from app.platform.csv_cells import unguard_formula
 
 _LONGEST_QUOTE = 40
@@ -28,22 +30,6 @@ class DateFormat(StrEnum):
     ISO = "iso"
     MDY = "mdy"
     DMY = "dmy"
-
-
-class RosterRow(NamedTuple):
-    """What a row asks for. None leaves the field as it is: its cell was empty, or there was no such column.
-
-    A username or an external id is there. `expires_on` is None where `clears_expiration` is true.
-    """
-
-    username: str | None
-    external_id: str | None
-    email: str | None
-    first_name: str | None
-    last_name: str | None
-    active: bool | None
-    expires_on: date | None
-    clears_expiration: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +48,7 @@ class RowProblem:
     external_id: str | None = None
 
 
-_CODES = {
-    Column.USERNAME: "invalid-username",
-    Column.EXTERNAL_ID: "invalid-external-id",
-    Column.EMAIL: "invalid-email",
-    Column.FIRST_NAME: "invalid-name",
-    Column.LAST_NAME: "invalid-name",
-    Column.ACTIVE: "invalid-active",
-    Column.EXPIRATION_DATE: "invalid-date",
-}
+_CODES = {column.name: column.problem for column in ROSTER_COLUMNS}
 _DUPLICATE = "duplicate-row"
 _WRONG_NUMBER = "wrong-number-of-cells"
 _ANSWERS = {"yes": True, "no": False}
@@ -79,37 +57,29 @@ _DATES = {
     DateFormat.MDY: (r"(?P<month>\d\d?)([/.-])(?P<day>\d\d?)\2(?P<year>\d{4})", "MM/DD/YYYY"),
     DateFormat.DMY: (r"(?P<day>\d\d?)([/.-])(?P<month>\d\d?)\2(?P<year>\d{4})", "DD/MM/YYYY"),
 }
-# Stands for the word `never` until the row is put together.
-_NEVER = object()
 
 
 def compile_parser(
-    header: Sequence[str], columns: Mapping[Column, int], date_format: DateFormat
-) -> Callable[[list[str]], RosterRow | RowProblem]:
+    header: Sequence[str], columns: Mapping[str, int], date_format: DateFormat
+) -> Callable[[list[str]], Wish | RowProblem]:
     """Make the function that parses rows under `header`, in which the known columns have these indexes.
 
-    Of several problems in a row it reports the first: the number of cells, the cells in the order of
-    RosterRow, the missing key.
+    An empty cell, like a missing column, leaves the field as it is. Of several problems in a row it reports the
+    first: the number of cells, the cells in the order of ROSTER_COLUMNS, the missing key.
     """
-    cleaners: dict[Column, Callable[[str], object]] = {
-        Column.USERNAME: clean_username,
-        Column.EXTERNAL_ID: clean_external_id,
-        Column.EMAIL: clean_email,
-        Column.FIRST_NAME: clean_name,
-        Column.LAST_NAME: clean_name,
-        Column.ACTIVE: _parse_active,
-        Column.EXPIRATION_DATE: _compile_date_parser(date_format),
+    cleaners: dict[str, Callable[[str], Any]] = {
+        **{field.name: field.clean for field in PROFILE},
+        ACTIVE.name: _parse_active,
+        EXPIRATION_DATE.name: _compile_date_parser(date_format),
     }
     width = len(header)
-    # The columns stand in the order of RosterRow's fields.
     plan = [
-        (position, columns[column], cleaners[column])
-        for position, column in enumerate(Column)
-        if column in columns
+        (column.name, columns[column.name], cleaners[column.name])
+        for column in ROSTER_COLUMNS
+        if column.name in columns
     ]
-    nothing: list[Any] = [None] * len(Column) + [False]
 
-    def parse(cells: list[str]) -> RosterRow | RowProblem:
+    def parse(cells: list[str]) -> Wish | RowProblem:
         if len(cells) != width and (len(cells) < width or any(map(str.strip, cells[width:]))):
             return RowProblem(
                 _WRONG_NUMBER,
@@ -117,30 +87,33 @@ def compile_parser(
                 "delimiter needs quotes around it.",
                 column=None,
             )
-        values = nothing[:]
-        position = index = 0
+        values: dict[str, Any] = {}
+        name = ""
         try:
-            for position, index, clean in plan:
+            for name, index, clean in plan:
                 cell = cells[index].strip()
                 if cell:
-                    values[position] = clean(unguard_formula(cell) if cell[0] == "'" else cell)
+                    values[name] = clean(unguard_formula(cell) if cell[0] == "'" else cell)
         except InvalidValue as error:
-            external_id = values[1] or _read_external_id(cells, columns)
             return RowProblem(
-                _CODES[tuple(Column)[position]], str(error), header[index], values[0], external_id
+                _CODES[name],
+                str(error),
+                header[columns[name]],
+                values.get("username"),
+                values.get("external_id") or _read_external_id(cells, columns),
             )
-        if values[0] is None and values[1] is None:
+        if "username" not in values and "external_id" not in values:
             return RowProblem("missing-key", "The row has neither a username nor an external ID.", None)
-        if values[6] is _NEVER:
-            values[6:] = None, True
-        return RosterRow._make(values)
+        is_active = values.pop(ACTIVE.name, None)
+        expires_on = values.pop(EXPIRATION_DATE.name, NO_CHANGE)
+        return Wish(values, expires_on, is_active)
 
     return _heed_report(header, parse)
 
 
 def _heed_report(
-    header: Sequence[str], parse: Callable[[list[str]], RosterRow | RowProblem]
-) -> Callable[[list[str]], RosterRow | RowProblem]:
+    header: Sequence[str], parse: Callable[[list[str]], Wish | RowProblem]
+) -> Callable[[list[str]], Wish | RowProblem]:
     """The same parser, but two kinds of rows of an earlier report stay out until its cell Problem is emptied.
 
     A duplicate, alone in a file of rejects, would win over the row that counted. A row with a wrong number of cells
@@ -150,7 +123,7 @@ def _heed_report(
     if not places:
         return parse
 
-    def parse_reported(cells: list[str]) -> RosterRow | RowProblem:
+    def parse_reported(cells: list[str]) -> Wish | RowProblem:
         row = parse(cells)
         for place in places:
             told = cells[place].lstrip() if place < len(cells) else ""
@@ -175,11 +148,11 @@ def _heed_report(
     return parse_reported
 
 
-def _read_external_id(cells: list[str], columns: Mapping[Column, int]) -> str | None:
+def _read_external_id(cells: list[str], columns: Mapping[str, int]) -> str | None:
     """The external id of a row that broke before it came to that, or at it."""
-    if Column.EXTERNAL_ID not in columns:
+    if "external_id" not in columns:
         return None
-    cell = cells[columns[Column.EXTERNAL_ID]].strip()
+    cell = cells[columns["external_id"]].strip()
     with suppress(InvalidValue):
         return clean_external_id(unguard_formula(cell)) if cell else None
     return None
@@ -192,14 +165,14 @@ def _parse_active(cell: str) -> bool:
     return answer
 
 
-def _compile_date_parser(date_format: DateFormat) -> Callable[[str], object]:
+def _compile_date_parser(date_format: DateFormat) -> Callable[[str], date | None]:
     pattern, title = _DATES[date_format]
     match = re.compile(pattern, re.ASCII).fullmatch
 
     @lru_cache(_DATES_REMEMBERED)
-    def parse_date(cell: str) -> object:
+    def parse_date(cell: str) -> date | None:
         if cell.lower() == "never":
-            return _NEVER
+            return None
         found = match(cell)
         if found is None:
             raise InvalidValue(f"{_quote(cell)} is no date of the form {title}, nor the word never.")

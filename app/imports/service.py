@@ -91,7 +91,7 @@ async def _submit(
         warnings=[asdict(warning) for warning in roster.warnings],
         parameters={
             "header": roster.header,
-            "columns": {column.value: index for column, index in roster.columns.items()},
+            "columns": dict(roster.columns),
             "delimiter": roster.delimiter,
             "encoding": roster.encoding,
             "has_mark": roster.has_mark,

@@ -11,15 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports import guards, repository
 from app.imports.decide import Decision, Roll, moved_name_keys, name_keys
-from app.imports.reader import Column, is_report_column
+from app.imports.reader import is_report_column
 from app.imports.repository import KeyKind
-from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
+from app.imports.rows import DateFormat, RowProblem, compile_parser
 from app.learners import bulk_sql
 from app.learners import repository as learners
 from app.learners.bulk_sql import Action
 from app.learners.learner import Cause, Change, Learner, username_key
 from app.learners.recording import record
 from app.learners.unique_keys import split_where_keys_move
+from app.learners.wish import Wish
 from app.operations import repository as operations
 from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, count_outcomes
 from app.organizations.organization import Organization
@@ -30,7 +31,7 @@ from app.platform.threads import compute
 class ParsedRows(NamedTuple):
     """A chunk of rows, understood, each with its line; and the folded usernames and external ids in them."""
 
-    rows: list[tuple[int, RosterRow | RowProblem]]
+    rows: list[tuple[int, Wish | RowProblem]]
     usernames: set[str]
     external_ids: set[str]
 
@@ -56,8 +57,9 @@ class CsvImportWorker:
         if isinstance(staged, dict):
             return MissingLearners(**staged)
         parameters = operation.parameters
-        columns = {Column(name): index for name, index in parameters["columns"].items()}
-        parse = compile_parser(parameters["header"], columns, DateFormat(parameters["date_format"]))
+        parse = compile_parser(
+            parameters["header"], parameters["columns"], DateFormat(parameters["date_format"])
+        )
         rows = [(line, parse(cells)) for line, cells in staged]
         return ParsedRows(
             rows,
@@ -232,7 +234,7 @@ def _missing_cells(
     reported: list[Sequence[str]] = []
     for outcome in outcomes:
         external_id = missing.external_ids[outcome.item - chunk.first_item]
-        keys = {columns.get(Column.USERNAME): outcome.username, columns.get(Column.EXTERNAL_ID): external_id}
+        keys = {columns.get("username"): outcome.username, columns.get("external_id"): external_id}
         reported.append([keys.get(place) or "" for place in kept])
     return reported
 

@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Status, can_log_in
 from app.learners import repository, status_sql
+from app.learners.fields import ACTIVE, EXPIRATION_DATE, PROFILE_NAMES, ROSTER_COLUMNS
 from app.learners.filters import LearnerFilter
 from app.learners.repository import Sort
 from app.learners.tables import learners
 from app.platform.csv_cells import FORMULA_CHARACTERS
 from app.platform.csv_stream import open_lines
 
-HEADER = ("Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date")
+HEADER = tuple(column.title for column in ROSTER_COLUMNS)
 # None for the expired, which no import could activate.
 _ACTIVE = {
     status.value: "Yes" if can_log_in(status) else "No" for status in Status if status is not Status.EXPIRED
@@ -31,24 +32,24 @@ async def open_export(
     connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date, sort: Sort
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Every learner that the filter matches, in order, some thousands of lines at a time. See open_lines."""
-    columns = cells(today, connection.dialect.name)
+    columns = make_cells(today, connection.dialect.name)
     query = await repository.select_all(connection, columns, organization_id, wanted, today, sort)
     # What is stored of a learner has no line breaks: app.domain.profile refuses them.
     async with open_lines(connection, HEADER, query) as parts:
         yield parts
 
 
-def cells(today: date, dialect: str) -> list[ColumnElement[Any]]:
+def make_cells(today: date, dialect: str) -> list[ColumnElement[Any]]:
     """What a row consists of, in the order of HEADER."""
     expires_on: ColumnElement[Any] = type_coerce(learners.c.expires_on, Text)
     if dialect == "postgresql":
         expires_on = func.to_char(learners.c.expires_on, "YYYY-MM-DD")
-    texts = ("username", "external_id", "email", "first_name", "last_name")
-    return [
-        *(guarded(learners.c[name]) for name in texts),
-        case(_ACTIVE, value=status_sql.resolve_status(today)),
-        expires_on,
-    ]
+    cells: dict[str, ColumnElement[Any]] = {
+        **{name: guarded(learners.c[name]) for name in PROFILE_NAMES},
+        ACTIVE.name: case(_ACTIVE, value=status_sql.resolve_status(today)),
+        EXPIRATION_DATE.name: expires_on,
+    }
+    return [cells[column.name] for column in ROSTER_COLUMNS]
 
 
 def guarded(column: ColumnElement[str]) -> ColumnElement[str]:

@@ -1,22 +1,24 @@
-"""One learner as stored, one change of a learner, and what is written of it into the history."""
+"""One learner as stored, one change of a learner, and what the history records of a change."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from app.domain.events import EventType, classify_change
 from app.domain.profile import fold, sort_form
 from app.domain.status import Account, resolve_status
 from app.domain.transitions import deactivate
+from app.learners.fields import ACCOUNT, EVENT_FACTS, PROFILE, PROFILE_NAMES, SearchPart
 from app.platform.ids import instant_of
 from app.platform.instants import instant_text
 
 
 class Learner(NamedTuple):
-    """The profile and the account of one learner; `version` counts the changes, from 1.
+    """The profile and the account of one learner. `version` counts the changes, from 1.
 
-    A tuple, as Change and what imports make of rows are: a million of them cost a third of as many dataclasses.
+    A tuple, like Change: a million of them cost a third of as many dataclasses.
     """
 
     id: str
@@ -24,16 +26,26 @@ class Learner(NamedTuple):
     account: Account
     updated_at: datetime
     version: int = 1
+    external_id: str | None = None
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    external_id: str | None = None
     last_accessed_at: datetime | None = None
 
     @property
     def created_at(self) -> datetime:
         """The instant, to the millisecond, that the id carries."""
         return instant_of(self.id)
+
+    @property
+    def username_key(self) -> str:
+        """See `username_key`."""
+        return username_key(self.username)
+
+    @property
+    def last_name_key(self) -> str:
+        """The form by which last names are sorted. A missing one comes first."""
+        return sort_form(self.last_name) if self.last_name else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Cause:
 
 
 class Change(NamedTuple):
-    """One learner before (None = created) and after; becomes one event."""
+    """One learner before (None = created) and after. It becomes one event."""
 
     before: Learner | None
     after: Learner
@@ -56,52 +68,46 @@ class Change(NamedTuple):
 
     @property
     def deactivates(self) -> bool:
-        """Whether it takes access away from a learner who was there already and not deactivated."""
+        """Whether it takes access away from a learner who existed and was not deactivated."""
         return self.type is EventType.DEACTIVATED
 
 
-PROFILE_FIELDS = ("username", "email", "first_name", "last_name", "external_id")
-# Between the parts of a searched text: neither a field nor a search can hold it, so that none spans two parts.
+# Between the parts of a searched text. No field and no search can contain it, so no match spans two parts.
 PART_BREAK = "\x1f"
 
 
 def creation_of(learner: Learner) -> Change:
-    """The change that creates this learner."""
+    """Make the change that creates this learner."""
     return Change(None, learner, EventType.CREATED)
 
 
-def change_of(before: Learner, cause: Cause, account: Account, profile: Mapping[str, Any]) -> Change | None:
-    """The change from `before` to these facts, or None where nothing differs.
+def change_of(
+    before: Learner, cause: Cause, account: Account, profile: Mapping[str, str | None]
+) -> Change | None:
+    """Make the change from `before` to these facts, or None if nothing differs.
 
-    `profile` holds the fields of PROFILE_FIELDS that are to be set, cleaned.
+    `profile` holds the cleaned fields of `fields.PROFILE` that are to be set.
     """
     if account == before.account and all(getattr(before, name) == value for name, value in profile.items()):
         return None
-    after = before._replace(account=account, updated_at=cause.at, version=before.version + 1, **profile)
+    after = before._replace(account=account, updated_at=cause.at, version=before.version + 1, **profile)  # type: ignore[arg-type]
     return Change(before, after, classify_change(before.account, account, cause.today))
 
 
-# How the facts of an account are read from an event's documents.
-_ACCOUNT_FACTS: dict[str, Callable[[str], date]] = {
-    "expires_on": date.fromisoformat,
-    "deactivated_at": datetime.fromisoformat,
-    "first_accessed_at": datetime.fromisoformat,
-}
-
-
 def change_back(learner: Learner, before: Mapping[str, Any], cause: Cause) -> Change | None:
-    """The change that takes the learner's last one back, or None where there is nothing to take back.
+    """Make the change that undoes the learner's last one, or None if there is nothing to undo.
 
-    `before` is what the event of that last change tells, and empty where it created the learner, who is then
-    deactivated, never removed. Going back to deactivated takes access away now, whenever it was before.
+    `before` is what the event of that last change recorded. It is empty if that change created the learner, who is
+    then deactivated and never removed. A learner who returns to deactivated loses access now, whenever the earlier
+    deactivation was.
     """
     if not before:
         return change_of(learner, cause, deactivate(learner.account, cause.at).account, {})
-    profile = {name: before[name] for name in PROFILE_FIELDS if name in before}
+    profile = {name: before[name] for name in PROFILE_NAMES if name in before}
     facts = {
-        name: None if before[name] is None else parse(before[name])
-        for name, parse in _ACCOUNT_FACTS.items()
-        if name in before
+        fact.name: None if before[fact.name] is None else fact.parse(before[fact.name])
+        for fact in ACCOUNT
+        if fact.name in before
     }
     account = learner.account._replace(**facts)  # type: ignore[arg-type]
     if account.deactivated_at is not None and learner.account.deactivated_at is None:
@@ -109,42 +115,27 @@ def change_back(learner: Learner, before: Mapping[str, Any], cause: Cause) -> Ch
     return change_of(learner, cause, account, profile)
 
 
-# The facts that events tell, apart from the status.
-_FACTS = (*PROFILE_FIELDS, "expires_on", "deactivated_at", "first_accessed_at")
+_read_facts = attrgetter(*EVENT_FACTS.values())
 _NOTHING: dict[str, Any] = {}
 
 
 def event_documents(change: Change, today: date) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The facts that changed, as they were and as they are, each with the status on `today`."""
+    """Make the `before` and `after` of an event: the facts that changed, each with the status on `today`."""
     before, after, _ = change
     new: dict[str, Any] = {}
     if before is None:
-        for name, value in zip(_FACTS, _facts(after), strict=True):
+        for name, value in zip(EVENT_FACTS, _read_facts(after), strict=True):
             if value is not None:
                 new[name] = _json(value)
         new["status"] = resolve_status(after.account, today).value
         return _NOTHING, new
     old: dict[str, Any] = {}
-    for name, was, becomes in zip(_FACTS, _facts(before), _facts(after), strict=True):
+    for name, was, becomes in zip(EVENT_FACTS, _read_facts(before), _read_facts(after), strict=True):
         if was != becomes:
             old[name], new[name] = _json(was), _json(becomes)
     old["status"] = resolve_status(before.account, today).value
     new["status"] = resolve_status(after.account, today).value
     return old, new
-
-
-def _facts(learner: Learner) -> tuple[str | date | None, ...]:
-    account = learner.account
-    return (
-        learner.username,
-        learner.email,
-        learner.first_name,
-        learner.last_name,
-        learner.external_id,
-        account.expires_on,
-        account.deactivated_at,
-        account.first_accessed_at,
-    )
 
 
 def _json(value: str | date | None) -> str | None:
@@ -153,17 +144,19 @@ def _json(value: str | date | None) -> str | None:
     return instant_text(value) if isinstance(value, datetime) else value.isoformat()
 
 
+_names, _own_parts, _emails = (
+    tuple(field.name for field in PROFILE if field.search_part is part) for part in SearchPart
+)
+
+
 def search_text(learner: Learner) -> str:
-    """The text that `q` looks into, folded; the email stands last, so that its end marks an exact one."""
-    name = " ".join(part for part in (learner.first_name, learner.last_name) if part)
-    return fold(PART_BREAK.join((name, learner.username, learner.email or "")))
+    """Join the text that `q` searches, folded. The email stands last, so that its end marks an exact one."""
+    name = " ".join([value for each in _names if (value := getattr(learner, each))])
+    own = [value for each in _own_parts if (value := getattr(learner, each))]
+    (email,) = [getattr(learner, each) or "" for each in _emails]
+    return fold(PART_BREAK.join((name, *own, email)))
 
 
 def username_key(username: str) -> str:
-    """The form in which usernames are unique: without regard to case."""
+    """Fold a username into the form in which it is unique: without regard to case."""
     return fold(username)
-
-
-def last_name_key(last_name: str | None) -> str:
-    """The form by which last names are sorted; a missing one comes first."""
-    return sort_form(last_name) if last_name else ""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.domain.errors import LearnerExpired
+from app.domain.errors import Expired, LearnerExpired
 from app.domain.status import Status
 from app.learners.errors import ExternalIdTaken, LearnerNotFound, UsernameTaken, VersionMismatch
 from app.platform.problems import NOT_FOUND, Problem, Translations, define_problem, illustrate
@@ -56,20 +56,24 @@ VERSION_MISMATCH = define_problem(
 )
 
 
-def expired_problem(error: LearnerExpired) -> Problem:
-    """What to tell whoever tried to activate an expired learner."""
-    day = error.expires_on.isoformat()
+def expired_problem(reason: Expired) -> Problem:
+    """Make the problem that answers an activation of an expired learner."""
+    day = reason.expires_on.isoformat()
     return Problem(
         LEARNER_EXPIRED,
         f"The account expired after {day}. To bring it back, set expires_on to today or later, or to null: "
-        f"it then returns to {error.restores_to.value}.",
-        members={"expires_on": day, "restores_to": error.restores_to.value},
+        f"it then returns to {reason.restores_to.value}.",
+        members={"expires_on": day, "restores_to": reason.restores_to.value},
     )
 
 
 def learner_not_found(_error: LearnerNotFound | None = None) -> Problem:
     """What to tell whoever names a learner that the organization does not have."""
     return Problem(NOT_FOUND, "There is no such learner in your organization.")
+
+
+def _learner_expired(error: LearnerExpired) -> Problem:
+    return expired_problem(error.reason)
 
 
 def _username_taken(error: UsernameTaken) -> Problem:
@@ -99,13 +103,13 @@ def _version_mismatch(error: VersionMismatch) -> Problem:
 
 TRANSLATIONS: Translations = {
     LearnerNotFound: learner_not_found,
-    LearnerExpired: expired_problem,
+    LearnerExpired: _learner_expired,
     UsernameTaken: _username_taken,
     ExternalIdTaken: _external_id_taken,
     VersionMismatch: _version_mismatch,
 }
 
-illustrate(expired_problem(LearnerExpired(date(2026, 10, 31), Status.ACTIVATED)))
+illustrate(expired_problem(Expired(date(2026, 10, 31), Status.ACTIVATED)))
 illustrate(_username_taken(UsernameTaken("a.okafor")))
 illustrate(_external_id_taken(ExternalIdTaken("HR-1003")))
 illustrate(_version_mismatch(VersionMismatch(8)))

@@ -1,52 +1,29 @@
-"""Storing changes of learners: the facts, the searched texts and the events, in one transaction.
+"""Stores changes of learners: the facts, the searched texts and the events, in one transaction.
 
-Apart from the repository's questions, because this is the one place through which every change goes.
+Every change is stored here, with two exceptions: `bulk_sql.apply_action` makes the same rows with SQL, and
+`repository.record_access_time` notes an access, which is no change of the account.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners.learner import (
-    Cause,
-    Change,
-    Learner,
-    event_documents,
-    last_name_key,
-    search_text,
-    username_key,
-)
+from app.learners.fields import COLUMNS, SEARCHED_NAMES
+from app.learners.learner import Cause, Change, Learner, event_documents, search_text
 from app.learners.search_index import add_texts, change_texts
 from app.learners.tables import EVENT_FIELDS, events, learners
 from app.platform.bulk_rows import insert_rows, update_rows
 from app.platform.ids import new_id
 from app.platform.threads import compute
 
-# What stored_row gives, in its order.
-STORED_COLUMNS = (
-    "organization_id",
-    "id",
-    "username",
-    "username_key",
-    "external_id",
-    "email",
-    "first_name",
-    "last_name",
-    "last_name_key",
-    "deactivated_at",
-    "first_accessed_at",
-    "expires_on",
-    "sessions_valid_from",
-    "last_accessed_at",
-    "updated_at",
-    "version",
-)
-_KEYS = STORED_COLUMNS[:2]
-# The columns that search_text is made of.
-_SEARCHED = frozenset({"username", "email", "first_name", "last_name"})
+# The names of the values that make_row answers.
+STORED_COLUMNS = ("organization_id", *COLUMNS)
+_KEYS = ("organization_id", "id")
+_read_columns = attrgetter(*COLUMNS.values())
 # What _event gives, in its order.
 _EVENT_COLUMNS = ("organization_id", *EVENT_FIELDS)
 
@@ -69,60 +46,41 @@ async def record(
 
 
 class _LearnerRows:
-    """What is to be stored of these changes, apart from the events."""
+    """What these changes store, apart from the events."""
 
     def __init__(self, organization_id: int, changes: Sequence[Change]) -> None:
-        self.created: list[tuple[Any, ...]] = []
         self.new_texts: list[tuple[str, str]] = []
         # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
         self.updated: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         self.changed_texts: list[tuple[str, str]] = []
         # In the order of ids and keys, so that two transactions that meet do so in the same order.
-        for before, after, _ in sorted(changes, key=_id):
-            becomes = stored_row(organization_id, after)
+        created: list[Learner] = []
+        for before, after, _ in sorted(changes, key=_get_id):
             if before is None:
-                self.created.append(becomes)
+                created.append(after)
                 self.new_texts.append((after.id, search_text(after)))
                 continue
-            was = stored_row(organization_id, before)
-            differing = [place for place, value in enumerate(becomes) if value != was[place]]
-            names = tuple(STORED_COLUMNS[place] for place in differing)
-            self.updated[names].append((organization_id, after.id, *(becomes[place] for place in differing)))
-            if not _SEARCHED.isdisjoint(names):
+            differing = {
+                name: becomes
+                for name, was, becomes in zip(
+                    COLUMNS, _read_columns(before), _read_columns(after), strict=True
+                )
+                if was != becomes
+            }
+            self.updated[tuple(differing)].append((organization_id, after.id, *differing.values()))
+            if not SEARCHED_NAMES.isdisjoint(differing):
                 self.changed_texts.append((after.id, search_text(after)))
-        self.created.sort(key=_username_key)
+        created.sort(key=_get_username_key)
+        self.created = [make_row(organization_id, learner) for learner in created]
 
 
-def _id(change: Change) -> str:
-    return change.after.id
+def make_row(organization_id: int, learner: Learner) -> tuple[Any, ...]:
+    """Make the values of STORED_COLUMNS."""
+    return (organization_id, *_read_columns(learner))
 
 
-def stored_row(organization_id: int, learner: Learner) -> tuple[Any, ...]:
-    """The values of STORED_COLUMNS."""
-    account = learner.account
-    return (
-        organization_id,
-        learner.id,
-        learner.username,
-        username_key(learner.username),
-        learner.external_id,
-        learner.email,
-        learner.first_name,
-        learner.last_name,
-        last_name_key(learner.last_name),
-        account.deactivated_at,
-        account.first_accessed_at,
-        account.expires_on,
-        account.sessions_valid_from,
-        learner.last_accessed_at,
-        learner.updated_at,
-        learner.version,
-    )
-
-
-def _username_key(stored: tuple[Any, ...]) -> str:
-    key: str = stored[3]
-    return key
+_get_id = attrgetter("after.id")
+_get_username_key = attrgetter("username_key")
 
 
 def _event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:

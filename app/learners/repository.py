@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Executable,
+    Row,
     Select,
     String,
     func,
@@ -35,24 +36,15 @@ from app.learners.tables import EVENT_FIELDS, events, learners
 from app.platform.bulk_rows import is_one_of, looked_up
 from app.platform.threads import compute
 
-_COLUMNS = [
-    learners.c[name]
-    for name in (
-        "id",
-        "username",
-        "deactivated_at",
-        "first_accessed_at",
-        "expires_on",
-        "sessions_valid_from",
-        "updated_at",
-        "version",
-        "email",
-        "first_name",
-        "last_name",
-        "external_id",
-        "last_accessed_at",
-    )
-]
+# The columns of a learner: the fields of Learner, with those of Account in place of `account`.
+_BEFORE_ACCOUNT = Learner._fields.index("account")
+_AFTER_ACCOUNT = _BEFORE_ACCOUNT + len(Account._fields)
+_NAMES = (
+    *Learner._fields[:_BEFORE_ACCOUNT],
+    *Account._fields,
+    *Learner._fields[_BEFORE_ACCOUNT + 1 :],
+)
+_COLUMNS = [learners.c[name] for name in _NAMES]
 _EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
 _WALKED_AT_ONCE = 20_000
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
@@ -90,8 +82,13 @@ class Sort:
         return here < there if self.descending else here > there
 
 
-def _learner(row: Sequence[Any]) -> Learner:
-    return Learner(row[0], row[1], Account(*row[2:6]), *row[6 : len(_COLUMNS)])
+def _make_learner(row: Row[Any]) -> Learner:
+    """Make a learner of a row that begins with _COLUMNS.
+
+    In slices, because a read by name takes six times as long, and imports read every learner of the file.
+    """
+    account = Account._make(row[_BEFORE_ACCOUNT:_AFTER_ACCOUNT])
+    return Learner._make((*row[:_BEFORE_ACCOUNT], account, *row[_AFTER_ACCOUNT : len(_COLUMNS)]))
 
 
 async def find(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
@@ -125,7 +122,7 @@ async def _find(
     if locked:
         statement = statement.with_for_update()
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else _learner(row)
+    return None if row is None else _make_learner(row)
 
 
 async def lock_by_keys(
@@ -156,7 +153,7 @@ async def lock_by_keys(
         locked = select(*_COLUMNS).where(own, learners.c.id == ordered.c.id).with_for_update().lateral()
         statement = select(*locked.c).select_from(ordered).join(locked, true())
     rows = (await connection.execute(statement)).all()
-    return await compute(len(rows), lambda: list(map(_learner, rows)))
+    return await compute(len(rows), lambda: list(map(_make_learner, rows)))
 
 
 async def find_ids_by_username(
@@ -228,7 +225,7 @@ async def page(
         statement = statement.where(sort.beyond(order, after))
     statement = statement.order_by(*sort.ordering(order)).limit(limit)
     rows = (await connection.execute(statement)).all()
-    return [(_learner(row), list(row[len(_COLUMNS) :])) for row in rows]
+    return [(_make_learner(row), list(row[len(_COLUMNS) :])) for row in rows]
 
 
 async def count(connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date) -> int:
@@ -416,7 +413,7 @@ async def find_with_last_change(
         learner_ids,
         connection.dialect.name,
     )
-    return [(_learner(row), row[len(_COLUMNS)]) for row in await connection.execute(statement)]
+    return [(_make_learner(row), row[len(_COLUMNS)]) for row in await connection.execute(statement)]
 
 
 async def last_deactivations(

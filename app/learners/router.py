@@ -1,9 +1,8 @@
 """`/learners`: the JSON door to one learner, and the lists and exports of many."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import date, datetime
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -27,6 +26,7 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
+from app.learners.wish import Wish
 from app.limits import LIMITS
 from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
 from app.organizations.principal import Principal
@@ -49,7 +49,6 @@ from app.platform.paging import (
 from app.platform.problems import NOT_ACCEPTABLE, OVERLOADED, Problem
 
 _NOBODY = problems.learner_not_found()
-_PROFILE = ("username", "email", "first_name", "last_name", "external_id")
 
 _CSV_CONTENT: dict[str, Any] = {
     "text/csv": {
@@ -195,24 +194,28 @@ async def create_learner(
     """A new learner is activated: has access, and has not used it yet."""
     organization = principal.organization
     cause = cause_of(principal, now)
-    profile = {name: getattr(body, name) for name in _PROFILE}
+    wish, root = body.wish(), request.scope.get("root_path", "")
 
-    async def work(claim: Claim) -> Response:
-        async def transaction(connection: AsyncConnection) -> Response:
-            learner = await service.create_learner(
-                connection, organization.id, profile, body.expires_on, cause
-            )
-            response = _answer(learner, cause.today, status_code=201)
-            response.headers["Location"] = f"{request.scope.get('root_path', '')}/learners/{learner.id}"
-            await claim.complete(connection, response)
-            return response
+    async def create(claim: Claim) -> Response:
+        return await database.write(_create, organization.id, wish, cause, root, claim)
 
-        return await database.write(transaction)
-
-    content_hash = hashlib.sha256(await request.body()).hexdigest()
     return await run_once(
-        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+        request,
+        organization_id=organization.id,
+        key=idempotency_key,
+        content_hash=hashlib.sha256(await request.body()).hexdigest(),
+        work=create,
     )
+
+
+async def _create(
+    connection: AsyncConnection, organization_id: int, wish: Wish, cause: Cause, root: str, claim: Claim
+) -> Response:
+    learner = await service.create_learner(connection, organization_id, wish, cause)
+    response = _answer(learner, cause.today, status_code=201)
+    response.headers["Location"] = f"{root}/learners/{learner.id}"
+    await claim.complete(connection, response)
+    return response
 
 
 def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
@@ -268,13 +271,7 @@ async def patch_learner(
     request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
 ) -> Response:
     """A merge patch. A past `expires_on` expires at once; today or later, or null, restores."""
-    sent = body.model_fields_set
-    change = partial(
-        service.update_learner,
-        profile={name: getattr(body, name) for name in _PROFILE if name in sent},
-        expires_on=body.expires_on if "expires_on" in sent else service.NO_CHANGE,
-    )
-    return await _change(request, principal, database, learner_id, cause_of(principal, now), change)
+    return await _change(request, principal, database, learner_id, cause_of(principal, now), body.wish())
 
 
 _ACTION_ANSWERS = (_NOBODY, problems.VERSION_MISMATCH)
@@ -297,7 +294,7 @@ async def activate_learner(
 ) -> Response:
     """Give access back. An expired learner is refused: move `expires_on` instead."""
     cause = cause_of(principal, now, body.reason if body else None)
-    return await _change(request, principal, database, learner_id, cause, service.activate_learner)
+    return await _change(request, principal, database, learner_id, cause, Wish(is_active=True))
 
 
 @router.post(
@@ -317,7 +314,7 @@ async def deactivate_learner(
 ) -> Response:
     """Take access away with this answer. Safe to repeat; deletes nothing."""
     cause = cause_of(principal, now, body.reason if body else None)
-    return await _change(request, principal, database, learner_id, cause, service.deactivate_learner)
+    return await _change(request, principal, database, learner_id, cause, Wish(is_active=False))
 
 
 async def _change(
@@ -326,14 +323,17 @@ async def _change(
     database: Db,
     learner_id: str,
     cause: Cause,
-    change: Callable[..., Awaitable[Learner]],
+    wish: Wish,
 ) -> Response:
-    identifier, expected = learner_id_of(learner_id), expected_versions(request)
-
-    async def transaction(connection: AsyncConnection) -> Learner:
-        return await change(connection, principal.organization.id, identifier, expected=expected, cause=cause)
-
-    return _answer(await database.write(transaction), cause.today)
+    learner = await database.write(
+        service.change_learner,
+        principal.organization.id,
+        learner_id_of(learner_id),
+        wish,
+        expected=expected_versions(request),
+        cause=cause,
+    )
+    return _answer(learner, cause.today)
 
 
 @router.get(

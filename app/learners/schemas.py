@@ -3,52 +3,34 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.events import EventType
-from app.domain.profile import (
-    MAX_EMAIL_LENGTH,
-    MAX_LENGTH,
-    clean_email,
-    clean_external_id,
-    clean_name,
-    clean_username,
-)
 from app.domain.status import Status, can_log_in, resolve_status, restores_to
+from app.learners.fields import PROFILE, PROFILE_NAMES, ProfileField
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
+from app.learners.wish import NO_CHANGE, Wish
 from app.platform.fields import Day, Instant, PlainText, Reason, cleaned_by, refused_with, shown_length
 from app.platform.paging import CursorText, Limit, Page
 
-Username = Annotated[
-    PlainText,
-    Field(
-        json_schema_extra=shown_length(MAX_LENGTH),
-        description="Unique in the organization, in any case.",
-        examples=["a.okafor"],
-    ),
-    cleaned_by(clean_username),
-]
-Email = Annotated[
-    PlainText,
-    Field(json_schema_extra=shown_length(MAX_EMAIL_LENGTH), examples=["a.okafor@example.org"]),
-    cleaned_by(clean_email),
-]
-Name = Annotated[
-    PlainText,
-    Field(json_schema_extra=shown_length(MAX_LENGTH), examples=["Adaeze"]),
-    cleaned_by(clean_name),
-]
-ExternalId = Annotated[
-    PlainText,
-    Field(
-        json_schema_extra=shown_length(MAX_LENGTH),
-        description="The HR system's id; unique where set.",
-        examples=["HR-1003"],
-    ),
-    cleaned_by(clean_external_id),
-]
+
+def _text_type(field: ProfileField) -> Any:
+    return Annotated[
+        PlainText,
+        Field(
+            json_schema_extra=shown_length(field.max_length),
+            description=field.description,
+            examples=[field.example],
+        ),
+        cleaned_by(field.clean),
+    ]
+
+
+_TEXT_TYPES = {field.name: _text_type(field) for field in PROFILE}
+# Values for the examples of documents.
+_EXAMPLE_PROFILE: dict[str, JsonValue] = {field.name: field.example for field in PROFILE}
 ExpiresOn = Annotated[
     Day, Field(description="The last day of access, in the organization's time zone; null = never expires.")
 ]
@@ -63,7 +45,15 @@ RefusedStatus = SkipJsonSchema[
 ]
 
 
-class LearnerDocument(BaseModel):
+class _IdentifiedDocument(BaseModel):
+    id: str
+
+
+_SHOWN: dict[str, Any] = {field.name: (str if field.is_required else str | None, ...) for field in PROFILE}
+_ProfileDocument = create_model("_ProfileDocument", __base__=_IdentifiedDocument, **_SHOWN)
+
+
+class LearnerDocument(_ProfileDocument):
     """One learner. `status`, `can_log_in` and `restores_to` are resolved at the moment of the answer."""
 
     model_config = ConfigDict(
@@ -72,11 +62,7 @@ class LearnerDocument(BaseModel):
             "examples": [
                 {
                     "id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
-                    "username": "a.okafor",
-                    "email": "a.okafor@example.org",
-                    "first_name": "Adaeze",
-                    "last_name": "Okafor",
-                    "external_id": "HR-1003",
+                    **_EXAMPLE_PROFILE,
                     "status": "expired",
                     "can_log_in": False,
                     "restores_to": "active",
@@ -93,12 +79,6 @@ class LearnerDocument(BaseModel):
         },
     )
 
-    id: str
-    username: str
-    email: str | None
-    first_name: str | None
-    last_name: str | None
-    external_id: str | None
     status: Status
     can_log_in: bool
     restores_to: Annotated[
@@ -172,7 +152,16 @@ class StatusCounts(BaseModel):
     total: int
 
 
-class NewLearner(BaseModel):
+_OPTIONAL: dict[str, Any] = {
+    field.name: (_TEXT_TYPES[field.name] | None, None) for field in PROFILE if not field.is_required
+}
+_REQUIRED: dict[str, Any] = {
+    field.name: (_TEXT_TYPES[field.name], ...) for field in PROFILE if field.is_required
+}
+_NewProfile = create_model("_NewProfile", **_REQUIRED, **_OPTIONAL)
+
+
+class NewLearner(_NewProfile):
     """A learner to create: activated, unless the expiration date has passed."""
 
     model_config = ConfigDict(
@@ -180,39 +169,41 @@ class NewLearner(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "username": "a.okafor",
-                    "email": "a.okafor@example.org",
-                    "first_name": "Adaeze",
-                    "last_name": "Okafor",
-                    "external_id": "HR-1003",
+                    **_EXAMPLE_PROFILE,
                     "expires_on": "2027-12-31",
                 }
             ]
         },
     )
 
-    username: Username
-    email: Email | None = None
-    first_name: Name | None = None
-    last_name: Name | None = None
-    external_id: ExternalId | None = None
     expires_on: ExpiresOn | None = None
     status: RefusedStatus = None
 
+    def wish(self) -> Wish:
+        """What the new learner is to have."""
+        return Wish({name: getattr(self, name) for name in PROFILE_NAMES}, self.expires_on)
 
-class LearnerPatch(BaseModel):
+
+# A required field may be absent, but not null. It has no default that a client could mistake for a value.
+_PATCHED: dict[str, Any] = {name: (kind, Field(default_factory=str)) for name, (kind, _) in _REQUIRED.items()}
+_PatchedProfile = create_model("_PatchedProfile", **_PATCHED, **_OPTIONAL)
+
+
+class LearnerPatch(_PatchedProfile):
     """A merge patch (RFC 7396): what is absent stays, null clears."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"expires_on": "2027-12-31"}]})
 
-    # No default that a client could mistake for a value: absent is absent, and null is refused.
-    username: Annotated[Username, Field(default_factory=str)]
-    email: Email | None = None
-    first_name: Name | None = None
-    last_name: Name | None = None
-    external_id: ExternalId | None = None
     expires_on: ExpiresOn | None = None
     status: RefusedStatus = None
+
+    def wish(self) -> Wish:
+        """What was sent: an absent member changes nothing."""
+        sent = self.model_fields_set
+        return Wish(
+            {name: getattr(self, name) for name in PROFILE_NAMES if name in sent},
+            self.expires_on if "expires_on" in sent else NO_CHANGE,
+        )
 
 
 class ActionBody(BaseModel):
@@ -276,11 +267,7 @@ def present(learner: Learner, today: date) -> dict[str, Any]:
     status = resolve_status(account, today)
     return {
         "id": learner.id,
-        "username": learner.username,
-        "email": learner.email,
-        "first_name": learner.first_name,
-        "last_name": learner.last_name,
-        "external_id": learner.external_id,
+        **{name: getattr(learner, name) for name in PROFILE_NAMES},
         "status": status,
         "can_log_in": can_log_in(status),
         "restores_to": restores_to(account, today),

@@ -1,47 +1,36 @@
 """What is decided about one learner: lock, decide by the rules, record. The caller owns the transaction."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.access import Access, decide_access
+from app.domain.errors import LearnerExpired
 from app.domain.profile import fold
-from app.domain.status import Account
-from app.domain.transitions import Refused, activate, change_expiration, deactivate, record_access
+from app.domain.transitions import Refused, record_access
 from app.learners import repository
+from app.learners.decide import Unchanged, decide_change, decide_creation
 from app.learners.errors import ExternalIdTaken, LearnerNotFound, UsernameTaken, VersionMismatch
-from app.learners.learner import Cause, Change, Learner, change_of, creation_of
+from app.learners.learner import Cause, Learner, change_of
 from app.learners.recording import record
+from app.learners.wish import Wish
 from app.platform.ids import new_id
 
 Expected = Collection[int] | None
 
 
-@dataclass(frozen=True, slots=True)
-class NoChange:
-    """Stands for "leave the expiration date as it is", since None means "never expires"."""
-
-
-NO_CHANGE = NoChange()
-
-
 async def create_learner(
-    connection: AsyncConnection,
-    organization_id: int,
-    profile: Mapping[str, Any],
-    expires_on: date | None,
-    cause: Cause,
+    connection: AsyncConnection, organization_id: int, wish: Wish, cause: Cause
 ) -> Learner:
-    """A new learner, activated. Raises UsernameTaken and ExternalIdTaken."""
-    await _require_free(connection, organization_id, profile)
-    learner = Learner(
-        id=new_id(cause.at), account=Account(expires_on=expires_on), updated_at=cause.at, **profile
-    )
-    await record(connection, organization_id, [creation_of(learner)], cause)
-    return learner
+    """Create a learner. Raises UsernameTaken, ExternalIdTaken and LearnerExpired."""
+    await _require_free(connection, organization_id, wish.profile)
+    decision = decide_creation(new_id(cause.at), wish, cause)
+    if isinstance(decision, Refused):
+        raise LearnerExpired(decision.reason)
+    await record(connection, organization_id, [decision], cause)
+    return decision.after
 
 
 async def get_learner(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner:
@@ -52,48 +41,33 @@ async def get_learner(connection: AsyncConnection, organization_id: int, learner
     return learner
 
 
-async def update_learner(
+async def change_learner(
     connection: AsyncConnection,
     organization_id: int,
     learner_id: str,
+    wish: Wish,
     *,
-    profile: Mapping[str, Any],
-    expires_on: date | NoChange | None,
     expected: Expected,
     cause: Cause,
 ) -> Learner:
-    """Set some fields. Raises LearnerNotFound, VersionMismatch, UsernameTaken and ExternalIdTaken."""
+    """Do what the wish asks for: all of it, or nothing.
+
+    Raises LearnerNotFound, VersionMismatch, UsernameTaken, ExternalIdTaken and LearnerExpired.
+    """
     learner = await _lock(connection, organization_id, learner_id, expected)
     renamed = {
         name: value
-        for name, value in profile.items()
+        for name, value in wish.profile.items()
         if name in ("username", "external_id") and value != getattr(learner, name)
     }
     await _require_free(connection, organization_id, renamed, besides=learner)
-    account = learner.account
-    if not isinstance(expires_on, NoChange):
-        account = change_expiration(account, expires_on).account
-    return await _store(connection, organization_id, learner, account, profile, cause)
-
-
-async def activate_learner(
-    connection: AsyncConnection, organization_id: int, learner_id: str, expected: Expected, cause: Cause
-) -> Learner:
-    """Give access back. Raises LearnerNotFound, VersionMismatch, and LearnerExpired, which changes nothing."""
-    learner = await _lock(connection, organization_id, learner_id, expected)
-    decision = activate(learner.account, cause.today)
+    decision = decide_change(learner, wish, cause)
     if isinstance(decision, Refused):
-        raise decision.reason
-    return await _store(connection, organization_id, learner, decision.account, {}, cause)
-
-
-async def deactivate_learner(
-    connection: AsyncConnection, organization_id: int, learner_id: str, expected: Expected, cause: Cause
-) -> Learner:
-    """Take access away; safe to repeat. Raises LearnerNotFound and VersionMismatch."""
-    learner = await _lock(connection, organization_id, learner_id, expected)
-    account = deactivate(learner.account, cause.at).account
-    return await _store(connection, organization_id, learner, account, {}, cause)
+        raise LearnerExpired(decision.reason)
+    if isinstance(decision, Unchanged):
+        return learner
+    await record(connection, organization_id, [decision], cause)
+    return decision.after
 
 
 async def enter(
@@ -108,7 +82,10 @@ async def enter(
     access = decide_access(learner.account, cause.today, session_started_at)
     if access.allowed:
         account = record_access(learner.account, cause.at).account
-        learner = await _store(connection, organization_id, learner, account, {}, cause)
+        change = change_of(learner, cause, account, {})
+        if change is not None:
+            await record(connection, organization_id, [change], cause)
+            learner = change.after
         await repository.record_access_time(connection, organization_id, learner.id, cause.at)
         learner = learner._replace(last_accessed_at=cause.at)
     return learner, access
@@ -123,21 +100,6 @@ async def _lock(
     if expected is not None and learner.version not in expected:
         raise VersionMismatch(learner.version)
     return learner
-
-
-async def _store(
-    connection: AsyncConnection,
-    organization_id: int,
-    learner: Learner,
-    account: Account,
-    profile: Mapping[str, Any],
-    cause: Cause,
-) -> Learner:
-    change: Change | None = change_of(learner, cause, account, profile)
-    if change is None:
-        return learner
-    await record(connection, organization_id, [change], cause)
-    return change.after
 
 
 async def _require_free(

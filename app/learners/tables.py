@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from app.learners.fields import PROFILE
 from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.metadata import metadata
 
@@ -29,12 +30,11 @@ learners = Table(
     # organization for each. Organizations and operations are never deleted.
     Column("organization_id", Integer, nullable=False),
     Column("id", Id, nullable=False),
-    Column("username", Text, nullable=False),
+    *(
+        Column(field.name, BinaryText if field.is_exact else Text, nullable=not field.is_required)
+        for field in PROFILE
+    ),
     Column("username_key", BinaryText, nullable=False),
-    Column("external_id", BinaryText),
-    Column("email", Text),
-    Column("first_name", Text),
-    Column("last_name", Text),
     Column("last_name_key", BinaryText, nullable=False),
     # The stored facts of app.domain.status.Account.
     Column("deactivated_at", Instant),

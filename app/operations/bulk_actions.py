@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Select, Subquery, false, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.errors import LearnerExpired
+from app.domain.errors import Expired
 from app.domain.status import Status
 from app.learners import bulk_sql
 from app.learners.bulk_sql import Action
@@ -153,7 +153,7 @@ async def _record_outcomes(
             OutcomeName.REFUSED,
             row.id,
             row.username,
-            problem=expired_problem(LearnerExpired(row.expires_on, Status(row.restores_to))).document(),
+            problem=expired_problem(Expired(row.expires_on, Status(row.restores_to))).document(),
         )
         for row in rows
     ]

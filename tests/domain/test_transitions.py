@@ -150,7 +150,6 @@ def test_a_refusal_tells_the_date_and_where_the_account_returns(name: str, statu
     answer = activate(ACCOUNTS[name], TODAY)
     assert isinstance(answer, Refused)
     assert (answer.reason.expires_on, answer.reason.restores_to) == (YESTERDAY, status)
-    assert str(answer.reason) == f"expired after 2026-03-15, would return to {status.value}"
 
 
 def test_another_past_date_leaves_an_expired_account_expired() -> None:

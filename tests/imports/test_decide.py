@@ -1,5 +1,6 @@
 """One row and one learner, by the CSV part of the rules: key and change, dates before Active, duplicates."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -7,10 +8,11 @@ import pytest
 
 from app.domain.status import Account, has_expired, resolve_status
 from app.imports.decide import Roll, name_keys
-from app.imports.rows import RosterRow, RowProblem
+from app.imports.rows import RowProblem
 from app.learners.learner import Cause, Change, Learner
 from app.learners.unique_keys import split_where_keys_move
 from app.platform.ids import new_id
+from tests.learners.wishes import wish
 from tests.support.accounts import (
     ACCOUNTS,
     DATES,
@@ -25,7 +27,6 @@ from tests.support.accounts import (
 
 CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)
-NOTHING = RosterRow(None, None, None, None, None, active=None, expires_on=None, clears_expiration=False)
 
 
 def learner(username, external_id=None, account=FACTS["new"], **members):
@@ -33,7 +34,7 @@ def learner(username, external_id=None, account=FACTS["new"], **members):
 
 
 def row(username=None, external_id=None, **members):
-    return NOTHING._replace(username=username, external_id=external_id, **members)
+    return wish(username=username, external_id=external_id, **members)
 
 
 def roll(*learners, creates=True, is_dry_run=False, protected=(), **lines):
@@ -171,7 +172,8 @@ def test_every_given_field_is_set_and_the_change_has_one_event():
     known = learner("a", first_name="Ada", account=FACTS["accessed"])
 
     decision = decide_one(
-        row("A", "HR-1", email="a@example.org", last_name="Okafor", active=False, expires_on=TOMORROW), known
+        row("A", "HR-1", email="a@example.org", last_name="Okafor", is_active=False, expires_on=TOMORROW),
+        known,
     )
 
     assert decision.change.type == "learner.deactivated"
@@ -218,8 +220,8 @@ ACTIVE = {"Yes": True, "No": False, "": None}
 
 def with_date(wanted, cell):
     if cell == "never":
-        return wanted._replace(clears_expiration=True)
-    return wanted._replace(expires_on=DATES[cell]) if cell else wanted
+        return replace(wanted, expires_on=None)
+    return replace(wanted, expires_on=DATES[cell]) if cell else wanted
 
 
 @pytest.mark.parametrize("active", ACTIVE)
@@ -230,7 +232,7 @@ def test_the_date_is_applied_first_and_then_active(name, date_cell, active):
     account, day = ACCOUNTS[name], date_cell or stored_day
     known = learner("a", account=account)
 
-    decision = decide_one(with_date(row("a", active=ACTIVE[active]), date_cell), known)
+    decision = decide_one(with_date(row("a", is_active=ACTIVE[active]), date_cell), known)
 
     expected = AFTER[active][f"{facts}/{day}"]
     if expected == "refused":
@@ -255,7 +257,7 @@ def test_the_date_is_applied_first_and_then_active(name, date_cell, active):
 @pytest.mark.parametrize("date_cell", ["", *DATES])
 @pytest.mark.parametrize("active", ACTIVE)
 def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
-    decision = decide_one(with_date(row("a", active=ACTIVE[active]), date_cell))
+    decision = decide_one(with_date(row("a", is_active=ACTIVE[active]), date_cell))
 
     expected = AFTER[active][f"new/{date_cell or 'never'}"]
     if expected == "refused":
@@ -274,7 +276,7 @@ def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
 def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
     known = learner("a", "HR-1", FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
-    decision = decide_one(row("renamed", "HR-1", email="new@example.org", active=True), known)
+    decision = decide_one(row("renamed", "HR-1", email="new@example.org", is_active=True), known)
 
     assert (decision.change, decision.learner_id, decision.username) == (None, known.id, "a")
     assert decision.problem["code"] == "learner-expired"
@@ -284,7 +286,7 @@ def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
 
 
 def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
-    decision = decide_one(row("a", active=True, expires_on=YESTERDAY), learner("a"))
+    decision = decide_one(row("a", is_active=True, expires_on=YESTERDAY), learner("a"))
 
     assert decision.problem["expires_on"] == YESTERDAY.isoformat()
 
@@ -296,10 +298,10 @@ def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
         (FACTS["new"], row("a", expires_on=TOMORROW), "learner.updated"),
         (FACTS["new"], row("a", expires_on=YESTERDAY), "learner.expired"),
         (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", expires_on=TODAY), "learner.restored"),
-        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", clears_expiration=True), "learner.restored"),
-        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", active=False), "learner.deactivated"),
-        (FACTS["new-deactivated"], row("a", active=True, expires_on=TOMORROW), "learner.activated"),
-        (FACTS["accessed"], row("A", active=False), "learner.deactivated"),
+        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", expires_on=None), "learner.restored"),
+        (FACTS["new"]._replace(expires_on=YESTERDAY), row("a", is_active=False), "learner.deactivated"),
+        (FACTS["new-deactivated"], row("a", is_active=True, expires_on=TOMORROW), "learner.activated"),
+        (FACTS["accessed"], row("A", is_active=False), "learner.deactivated"),
     ],
 )
 def test_a_change_is_one_event_of_the_right_type(account, wanted, event):
@@ -329,7 +331,7 @@ def test_without_create_a_row_of_nobody_is_not_found():
 
 
 def test_without_create_who_exists_is_changed_all_the_same():
-    assert decide_one(row("a", active=False), learner("a"), creates=False).outcome == "changed"
+    assert decide_one(row("a", is_active=False), learner("a"), creates=False).outcome == "changed"
 
 
 def test_a_new_learner_needs_a_username():
@@ -374,7 +376,7 @@ def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created():
 
 
 BROKEN = RowProblem("invalid-active", "Active is Yes or No.", "Active", "a", "HR-1")
-REFUSED = row("a", "HR-1", active=True, expires_on=YESTERDAY)
+REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +495,7 @@ def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are():
 def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied():
     known = learner("a", account=FACTS["accessed-deactivated"])
 
-    decision = decide_one(row("a", email="new@example.org", active=True), known, protected=[known.id])
+    decision = decide_one(row("a", email="new@example.org", is_active=True), known, protected=[known.id])
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("refused", None, known.id)
     assert decision.problem["code"] == "deactivated-by-hand"
@@ -504,7 +506,7 @@ def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied(
 def test_protection_hinders_no_other_change(active):
     known = learner("a", account=FACTS["accessed-deactivated"])
 
-    decision = decide_one(row("a", email="new@example.org", active=active), known, protected=[known.id])
+    decision = decide_one(row("a", email="new@example.org", is_active=active), known, protected=[known.id])
 
     assert decision.outcome == "changed"
     assert decision.change.after.account == known.account
@@ -514,7 +516,7 @@ def test_whom_nobody_deactivated_by_hand_is_activated():
     one = learner("a", account=FACTS["accessed-deactivated"])
     two = learner("b", account=FACTS["accessed-deactivated"])
 
-    assert decide_one(row("b", active=True), one, two, protected=[one.id]).outcome == "changed"
+    assert decide_one(row("b", is_active=True), one, two, protected=[one.id]).outcome == "changed"
 
 
 # Keys that move from one learner to another

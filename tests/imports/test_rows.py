@@ -4,60 +4,59 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports.reader import Column
-from app.imports.rows import DateFormat, RosterRow, RowProblem, compile_parser
+from app.imports.rows import DateFormat, RowProblem, compile_parser
+from app.learners.fields import ROSTER_COLUMNS
+from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
+from tests.learners.wishes import wish
 
 HEADER = ("User_Name", "External ID", "Email", "First Name", "Last Name", "ACTIVE", "Expiration Date")
-COLUMNS = {column: index for index, column in enumerate(Column)}
-NOTHING = RosterRow(None, None, None, None, None, active=None, expires_on=None, clears_expiration=False)
+COLUMNS = {column.name: index for index, column in enumerate(ROSTER_COLUMNS)}
 parse_row = compile_parser(HEADER, COLUMNS, DateFormat.ISO)
 
 
 def parse(date_format=DateFormat.ISO, **cells):
     parse_cells = compile_parser(HEADER, COLUMNS, date_format)
-    return parse_cells([{"username": "a", **cells}.get(column, "") for column in Column])
+    return parse_cells([{"username": "a", **cells}.get(name, "") for name in COLUMNS])
 
 
 def test_a_full_row_becomes_typed_values():
     row = parse_row(["a.okafor", "HR-1", "a@example.org", "Ada", "Okafor", "Yes", "2026-10-31"])
 
-    assert row == RosterRow(
+    assert row == wish(
         username="a.okafor",
         external_id="HR-1",
         email="a@example.org",
         first_name="Ada",
         last_name="Okafor",
-        active=True,
+        is_active=True,
         expires_on=date(2026, 10, 31),
-        clears_expiration=False,
     )
 
 
 def test_an_empty_cell_leaves_its_field_as_it_is():
-    assert parse_row(["a", "", "  ", "\t", "", " ", ""]) == NOTHING._replace(username="a")
+    assert parse_row(["a", "", "  ", "\t", "", " ", ""]) == wish(username="a")
 
 
 def test_an_absent_column_leaves_its_field_as_it_is():
     parse_cells = compile_parser(
-        ("Email", "Team", "External ID"), {Column.EMAIL: 0, Column.EXTERNAL_ID: 2}, DateFormat.ISO
+        ("Email", "Team", "External ID"), {"email": 0, "external_id": 2}, DateFormat.ISO
     )
 
-    assert parse_cells(["a@b", "=x", "HR-1"]) == NOTHING._replace(external_id="HR-1", email="a@b")
+    assert parse_cells(["a@b", "=x", "HR-1"]) == wish(external_id="HR-1", email="a@b")
 
 
 def test_outer_spaces_do_not_count():
     row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada  Grace ", " O ", " No ", " 2026-10-31 "])
 
-    assert row == RosterRow(
-        "a",
-        "HR-1",
-        "a@b",
-        "Ada  Grace",
-        "O",
-        active=False,
+    assert row == wish(
+        username="a",
+        external_id="HR-1",
+        email="a@b",
+        first_name="Ada  Grace",
+        last_name="O",
+        is_active=False,
         expires_on=date(2026, 10, 31),
-        clears_expiration=False,
     )
 
 
@@ -78,7 +77,7 @@ def test_a_row_of_another_width_than_the_header_is_invalid(cells):
 
 @pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
 def test_empty_cells_too_many_at_the_end_are_tolerated(extra):
-    assert parse_row(["a", "", "", "", "", "", "", *extra]) == NOTHING._replace(username="a")
+    assert parse_row(["a", "", "", "", "", "", "", *extra]) == wish(username="a")
 
 
 # Keys
@@ -98,9 +97,7 @@ def test_a_row_without_a_key_is_invalid():
 # Reports that are sent back
 
 REPORT = ("Username", "External ID", "Active", "Line", "Outcome", "Problem")
-parse_reported = compile_parser(
-    REPORT, {Column.USERNAME: 0, Column.EXTERNAL_ID: 1, Column.ACTIVE: 2}, DateFormat.ISO
-)
+parse_reported = compile_parser(REPORT, {"username": 0, "external_id": 1, "active": 2}, DateFormat.ISO)
 
 
 @pytest.mark.parametrize("told", ["duplicate-row: This learner stands on line 3 already.", " duplicate-row"])
@@ -127,9 +124,7 @@ def test_an_invalid_username_leaves_the_external_id_to_be_read():
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
 def test_any_other_row_of_a_report_is_read_as_always(told):
-    assert parse_reported(["a", "", "Yes", "7", "invalid", told]) == NOTHING._replace(
-        username="a", active=True
-    )
+    assert parse_reported(["a", "", "Yes", "7", "invalid", told]) == wish(username="a", is_active=True)
 
 
 def test_a_row_of_a_report_that_lost_cells_is_told_so():
@@ -144,7 +139,7 @@ def test_a_row_of_a_report_that_lost_cells_is_told_so():
     [("Yes", True), ("yes", True), ("YES", True), (" No ", False), ("nO", False), ("", None)],
 )
 def test_active_is_yes_or_no_in_any_case(cell, active):
-    assert parse(active=cell).active is active
+    assert parse(active=cell).is_active is active
 
 
 @pytest.mark.parametrize("cell", ["Y", "true", "1", "0", "ja", "yes!", "ye s", "active", "'Yes", "x" * 500])
@@ -176,7 +171,7 @@ def test_active_is_never_guessed(cell):
 def test_a_date_is_read_in_the_format_that_was_named(date_format, cell):
     row = parse(DateFormat(date_format), expiration_date=cell)
 
-    assert (row.expires_on, row.clears_expiration) == (date(2026, 3, 4), False)
+    assert row.expires_on == date(2026, 3, 4)
 
 
 @pytest.mark.parametrize("date_format", DateFormat)
@@ -184,13 +179,13 @@ def test_a_date_is_read_in_the_format_that_was_named(date_format, cell):
 def test_never_clears_the_date(date_format, cell):
     row = parse(date_format, expiration_date=cell)
 
-    assert (row.expires_on, row.clears_expiration) == (None, True)
+    assert row.expires_on is None
 
 
 def test_the_last_day_of_the_calendar_is_a_date_and_not_never():
     row = parse(expiration_date="9999-12-31")
 
-    assert (row.expires_on, row.clears_expiration) == (date.max, False)
+    assert row.expires_on == date.max
 
 
 @pytest.mark.parametrize(
@@ -246,11 +241,11 @@ def test_every_day_reads_back_in_every_format(day, separator):
 @pytest.mark.parametrize(
     ("column", "cell", "code", "name"),
     [
-        (Column.USERNAME, "x" * 256, "invalid-username", "User_Name"),
-        (Column.EXTERNAL_ID, "a\nb", "invalid-external-id", "External ID"),
-        (Column.EMAIL, "nobody", "invalid-email", "Email"),
-        (Column.FIRST_NAME, "A\x07da", "invalid-name", "First Name"),
-        (Column.LAST_NAME, "x" * 256, "invalid-name", "Last Name"),
+        ("username", "x" * 256, "invalid-username", "User_Name"),
+        ("external_id", "a\nb", "invalid-external-id", "External ID"),
+        ("email", "nobody", "invalid-email", "Email"),
+        ("first_name", "A\x07da", "invalid-name", "First Name"),
+        ("last_name", "x" * 256, "invalid-name", "Last Name"),
     ],
 )
 def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(column, cell, code, name):
@@ -265,26 +260,24 @@ def test_the_first_problem_of_a_row_is_the_one_reported():
 
 
 def test_a_decomposed_name_is_composed():
-    assert parse(first_name="Jose\u0301").first_name == "José"
+    assert parse(first_name="Jose\u0301").profile["first_name"] == "José"
 
 
 @pytest.mark.parametrize(
     ("cell", "text"), [("'=1", "=1"), ("''=1", "'=1"), ("=1", "=1"), ("'t Hooft", "'t Hooft")]
 )
 def test_a_guarded_formula_comes_back_as_it_was(cell, text):
-    assert parse(last_name=cell).last_name == text
+    assert parse(last_name=cell).profile["last_name"] == text
 
 
 @given(st.text(alphabet="'=+-@ab", min_size=1, max_size=9))
 def test_what_an_export_guards_imports_as_it_was(text):
-    assert parse_row([guard_formula(text)] * 2 + [""] * 5) == NOTHING._replace(
-        username=text, external_id=text
-    )
+    assert parse_row([guard_formula(text)] * 2 + [""] * 5) == wish(username=text, external_id=text)
 
 
 @given(st.lists(st.text(max_size=9), max_size=9))
 def test_whatever_a_row_holds_it_is_values_or_a_problem(cells):
-    assert isinstance(parse_row(cells), RosterRow | RowProblem)
+    assert isinstance(parse_row(cells), Wish | RowProblem)
 
 
 @given(st.lists(st.text(max_size=9), min_size=7, max_size=7))

@@ -10,6 +10,7 @@ from app.domain.errors import LearnerExpired
 from app.domain.status import Account
 from app.learners import bulk_sql, service
 from app.learners.bulk_sql import Action
+from app.learners.wish import Wish
 from app.platform.ids import instant_of
 from tests.support.learner_rows import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
 from tests.support.service import NOON
@@ -17,7 +18,7 @@ from tests.support.service import NOON
 pytestmark = pytest.mark.anyio
 
 UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-SINGLE = {Action.ACTIVATE: service.activate_learner, Action.DEACTIVATE: service.deactivate_learner}
+WISHES = {Action.ACTIVATE: Wish(is_active=True), Action.DEACTIVATE: Wish(is_active=False)}
 
 
 async def act_on_each(connection, action, organization_id, ids):
@@ -26,9 +27,11 @@ async def act_on_each(connection, action, organization_id, ids):
     for learner_id in ids:
         version = (await service.get_learner(connection, organization_id, learner_id)).version
         try:
-            learner = await SINGLE[action](connection, organization_id, learner_id, None, CAUSE)
-        except LearnerExpired as refusal:
-            outcomes[learner_id] = ("refused", refusal.expires_on, refusal.restores_to.value)
+            learner = await service.change_learner(
+                connection, organization_id, learner_id, WISHES[action], expected=None, cause=CAUSE
+            )
+        except LearnerExpired as error:
+            outcomes[learner_id] = ("refused", error.reason.expires_on, error.reason.restores_to.value)
         else:
             outcomes[learner_id] = ("unchanged" if learner.version == version else "changed", None, None)
     return outcomes

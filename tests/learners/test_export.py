@@ -16,6 +16,7 @@ from app.domain.profile import clean_name, clean_username
 from app.learners import service
 from app.learners.dependencies import EXPORTS
 from app.learners.export import guarded
+from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
 from tests.support.answers import pointers, problem
 from tests.support.learner_rows import CAUSE
@@ -186,9 +187,13 @@ async def test_any_learners_at_all_import_back_unchanged(api, drawn):
                 "first_name": name,
                 "last_name": username,
             }
-            learner = await service.create_learner(connection, organization_id, profile, expires_on, CAUSE)
+            learner = await service.create_learner(
+                connection, organization_id, Wish(profile, expires_on), CAUSE
+            )
             if is_deactivated:
-                await service.deactivate_learner(connection, organization_id, learner.id, None, CAUSE)
+                await service.change_learner(
+                    connection, organization_id, learner.id, Wish(is_active=False), expected=None, cause=CAUSE
+                )
 
     await api.service.database.write(store)
     before = await walk(api, limit=1000)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.domain.status import Account
 from app.domain.transitions import deactivate
+from app.learners.fields import PROFILE_NAMES
 from app.learners.learner import (
-    PROFILE_FIELDS,
     Cause,
     Learner,
     change_back,
@@ -67,8 +67,8 @@ def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(w
         assert back is None  # only the end of sessions had changed, which no event tells
         return
     assert back is not None
-    assert [getattr(back.after, name) for name in PROFILE_FIELDS] == [
-        getattr(one, name) for name in PROFILE_FIELDS
+    assert [getattr(back.after, name) for name in PROFILE_NAMES] == [
+        getattr(one, name) for name in PROFILE_NAMES
     ]
     assert back.after.account._replace(sessions_valid_from=None) == was._replace(sessions_valid_from=None)
     is_taken_away = was.deactivated_at is not None and becomes.deactivated_at is None
