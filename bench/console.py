@@ -98,15 +98,15 @@ async def _prepare(url: str, learners: int) -> str:
         await gather_statistics(database)
         now = SystemClock().now()
         issuing = partial(
-            service.issue_key,
+            service.create_key,
             organization=organization,
             name="bench",
             scopes=[Scope.ADMIN],
             expires_at=None,
             now=now,
         )
-        _, secret = await database.write(issuing)
-    return secret
+        created = await database.write(issuing)
+    return created.secret
 
 
 def _open(context: BrowserContext, server: Server, secret: str) -> Page:

@@ -65,8 +65,7 @@ def create_key(
             if organization == DEFAULT_SLUG:
                 await service.ensure_default_organization(connection, now)
             owner = await get_organization(connection, organization)
-            _, secret = await service.issue_key(connection, owner, name, scope, ends, now)
-            return secret
+            return (await service.create_key(connection, owner, name, scope, ends, now)).secret
 
         secret = await database.write(issue)
         typer.echo(f"The key {name!r} of {organization}, shown only now:", err=True)

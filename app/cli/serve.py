@@ -107,4 +107,4 @@ def _require_free(host: str, port: int) -> None:
 async def _prepare_to_serve() -> str | None:
     async with open_database() as database:
         now = SystemClock().now()
-        return await database.write(partial(organization_service.found_default_organization, now=now))
+        return await database.write(partial(organization_service.set_up_first_start, now=now))

@@ -1,1 +1,1 @@
-"""Organizations (the tenants), their API keys, and who may do what."""
+"""Organizations (the tenants), their API keys, and what each key may do."""

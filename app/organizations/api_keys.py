@@ -1,4 +1,4 @@
-"""API keys: how a secret is made, recognized and stored, and the scopes that it can carry."""
+"""API keys: their scopes, and how secrets are made, recognized and stored."""
 
 import hashlib
 import secrets
@@ -16,7 +16,7 @@ _SHOWN = len(PREFIX) + 6
 
 
 class Scope(StrEnum):
-    """What a credential may do; `admin` holds all the others."""
+    """What a credential may do. `admin` includes all the others."""
 
     LEARNERS_READ = "learners:read"
     LEARNERS_WRITE = "learners:write"
@@ -28,7 +28,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key as it is stored: everything but the secret."""
+    """One key as it is stored, without its secret."""
 
     id: str
     organization_id: int
@@ -41,22 +41,22 @@ class ApiKey:
     revoked_at: datetime | None
 
     def is_valid(self, now: datetime) -> bool:
-        """Neither revoked nor expired at the aware instant `now`."""
+        """Return whether the key is neither revoked nor expired at the aware instant `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def new_secret() -> str:
-    """A secret of 256 random bits: `rollcall_`, 43 characters, and a checksum of 6.
+    """Make a secret of 256 random bits: `rollcall_`, 43 characters, and a checksum of 6 characters.
 
-    Letters and digits only, so that a double click selects it; prefix and checksum let secret scanners
-    (and us, before any query) tell a key from any other text.
+    It consists of letters, digits and `_`, so a double click selects all of it. Prefix and checksum let
+    secret scanners recognize a key, and let the service reject other texts without a query.
     """
     body = PREFIX + _base62(secrets.randbits(256), _RANDOM_LENGTH)
     return body + _checksum(body)
 
 
 def is_well_formed(secret: str) -> bool:
-    """Whether the text can be one of our keys at all, by its form and checksum."""
+    """Return whether the text has the form and the checksum of a key."""
     body, checksum = secret[:-_CHECKSUM_LENGTH], secret[-_CHECKSUM_LENGTH:]
     return (
         secret.isascii()
@@ -67,12 +67,12 @@ def is_well_formed(secret: str) -> bool:
 
 
 def hash_secret(secret: str) -> str:
-    """SHA-256 in hex. A plain hash is enough for 256 random bits: there is nothing to guess."""
+    """Return the SHA-256 in hex. No salt or slow hash is needed: 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def shown_prefix(secret: str) -> str:
-    """The beginning that lists show, to tell keys apart."""
+    """Return the beginning of the secret, which lists show to tell keys apart."""
     return secret[:_SHOWN]
 
 

@@ -4,10 +4,9 @@ from datetime import datetime, timedelta
 
 from app.limits import Limits
 from app.organizations import repository
-from app.organizations.api_keys import ApiKey, hash_secret, is_well_formed
+from app.organizations.api_keys import hash_secret, is_well_formed
 from app.organizations.errors import InvalidCredential, MissingCredential
-from app.organizations.organization import Organization
-from app.organizations.principal import Actor, Principal
+from app.organizations.principal import Actor, Credential, Principal
 from app.platform.clock import Clock
 from app.platform.database import Database
 
@@ -20,7 +19,7 @@ class Authenticator:
         self._limits = limits
         self._database = database
         self._clock = clock
-        self._cache: dict[str, tuple[datetime, tuple[ApiKey, Organization] | None]] = {}
+        self._cache: dict[str, tuple[datetime, Credential | None]] = {}
         self._used_at: dict[str, datetime] = {}
 
     async def authenticate(self, authorization: str) -> Principal:
@@ -28,36 +27,38 @@ class Authenticator:
 
         Raises MissingCredential and InvalidCredential.
         """
-        credential = _read_credential(authorization)
-        if credential is None:
+        secret = _read_secret(authorization)
+        if secret is None:
             raise MissingCredential
         now = self._clock.now()
-        found = await self._find(credential, now)
-        if found is None or not found[0].is_valid(now):
+        found = await self._find_credential(secret, now)
+        if found is None or not found.key.is_valid(now):
             raise InvalidCredential
-        key, organization = found
+        key = found.key
         self._used_at[key.id] = now
-        return Principal(organization, Actor("api-key", key.id, key.name), frozenset(key.scopes), key.id)
+        return Principal(
+            found.organization, Actor("api-key", key.id, key.name), frozenset(key.scopes), key.id
+        )
 
     async def still_admits(self, authorization: str) -> bool:
         """Return whether an `Authorization` header that was accepted is still valid. For long-running answers."""
-        credential = _read_credential(authorization)
-        if credential is None:
+        secret = _read_secret(authorization)
+        if secret is None:
             return False
         now = self._clock.now()
-        found = await self._find(credential, now)
-        return found is not None and found[0].is_valid(now)
+        found = await self._find_credential(secret, now)
+        return found is not None and found.key.is_valid(now)
 
-    async def _find(self, credential: str, now: datetime) -> tuple[ApiKey, Organization] | None:
-        if not is_well_formed(credential):
+    async def _find_credential(self, secret: str, now: datetime) -> Credential | None:
+        if not is_well_formed(secret):
             return None
-        secret_hash = hash_secret(credential)
+        secret_hash = hash_secret(secret)
         cached = self._cache.get(secret_hash)
         # The age is negative if the machine's clock was set back. Then the cache is not used.
         if cached is not None and timedelta(0) <= now - cached[0] < self._limits.credential_cached_for:
             return cached[1]
         async with self._database.read() as connection:
-            found = await repository.find_key_by_hash(connection, secret_hash)
+            found = await repository.find_credential(connection, secret_hash)
         if len(self._cache) >= self._limits.cached_credentials:
             self._cache.clear()
         self._cache[secret_hash] = (now, found)
@@ -74,7 +75,6 @@ class Authenticator:
             await self._database.write(repository.record_use, used_at)
 
 
-def _read_credential(authorization: str) -> str | None:
-    scheme, _, credential = authorization.partition(" ")
-    credential = credential.strip()
-    return credential if scheme.lower() == "bearer" and credential else None
+def _read_secret(authorization: str) -> str | None:
+    scheme, _, rest = authorization.partition(" ")
+    return rest.strip() or None if scheme.lower() == "bearer" else None

@@ -7,12 +7,16 @@ class SlugTaken(Exception):
     """Another organization has this slug."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"an organization with the slug {slug!r} exists already")
+        super().__init__(f"an organization with the slug {slug!r} already exists")
         self.slug = slug
 
 
 class ApiKeyNotFound(Exception):
     """The organization has no such key."""
+
+
+class KeyExpiresInPast(Exception):
+    """The new key would have expired before its first use."""
 
 
 class MissingCredential(Exception):

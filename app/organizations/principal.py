@@ -1,9 +1,9 @@
-"""Who sends a request: the organization, the actor that events record, and the scopes."""
+"""The authenticated caller: organization, actor and scopes."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from app.organizations.api_keys import Scope
+from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.organization import Organization
 
 
@@ -18,6 +18,14 @@ class Actor:
     def document(self) -> dict[str, Any]:
         """Return the actor as a JSON object."""
         return {"kind": self.kind, "id": self.id, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An API key and the organization that it belongs to."""
+
+    key: ApiKey
+    organization: Organization
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,15 @@
 """What can go wrong with organizations, keys and credentials, as HTTP problems."""
 
 from app.organizations.api_keys import Scope
-from app.organizations.errors import ApiKeyNotFound, InvalidCredential, MissingCredential, MissingScope
+from app.organizations.errors import (
+    ApiKeyNotFound,
+    InvalidCredential,
+    KeyExpiresInPast,
+    MissingCredential,
+    MissingScope,
+)
 from app.platform.problems import (
+    INVALID_REQUEST,
     NOT_AUTHENTICATED,
     NOT_FOUND,
     NOT_PERMITTED,
@@ -16,6 +23,11 @@ NO_KEY = Problem(NOT_FOUND, "Your organization has no API key with this id.")
 
 def _key_not_found(_error: ApiKeyNotFound) -> Problem:
     return Problem(NOT_FOUND, NO_KEY.detail)
+
+
+def _key_expires_in_past(_error: KeyExpiresInPast) -> Problem:
+    detail = "This time is in the past. Use a later time, or null for a key that never expires."
+    return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/expires_at", "detail": detail}])
 
 
 def _missing_credential(_error: MissingCredential) -> Problem:
@@ -42,6 +54,7 @@ def _missing_scope(error: MissingScope) -> Problem:
 
 TRANSLATIONS: Translations = {
     ApiKeyNotFound: _key_not_found,
+    KeyExpiresInPast: _key_expires_in_past,
     MissingCredential: _missing_credential,
     InvalidCredential: _invalid_credential,
     MissingScope: _missing_scope,

@@ -1,7 +1,7 @@
 """All SQL on organizations and API keys."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -9,80 +9,79 @@ from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations.api_keys import ApiKey, Scope
-from app.organizations.organization import Organization
+from app.organizations.organization import NewOrganization, Organization, OrganizationChange
+from app.organizations.principal import Credential
 from app.organizations.tables import api_keys, organizations
 
 _ORGANIZATION_COLUMNS = [organizations.c[field.name] for field in fields(Organization)]
 _KEY_COLUMNS = [api_keys.c[field.name] for field in fields(ApiKey)]
+# Names that both tables have need a prefix in a joined row.
+_OWNER = "organization_"
 
 
 async def find_organization(connection: AsyncConnection, slug: str) -> Organization | None:
-    """The organization with this slug."""
-    row = (
-        await connection.execute(select(*_ORGANIZATION_COLUMNS).where(organizations.c.slug == slug))
-    ).one_or_none()
-    return None if row is None else Organization(*row)
+    """Return the organization with this slug, or None."""
+    statement = select(*_ORGANIZATION_COLUMNS).where(organizations.c.slug == slug)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else Organization(**row)
 
 
 async def get_organization(connection: AsyncConnection, organization_id: int) -> Organization:
-    """The organization with this internal key. Raises NoResultFound."""
+    """Return the organization with this internal key. Raises NoResultFound."""
     statement = select(*_ORGANIZATION_COLUMNS).where(organizations.c.id == organization_id)
-    return Organization(*(await connection.execute(statement)).one())
+    return Organization(**(await connection.execute(statement)).mappings().one())
 
 
 async def list_organizations(connection: AsyncConnection) -> list[Organization]:
-    """All of them, by slug."""
+    """Return all organizations, ordered by slug."""
     statement = select(*_ORGANIZATION_COLUMNS).order_by(organizations.c.slug)
-    return [Organization(*row) for row in await connection.execute(statement)]
+    return [Organization(**row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def insert_organization(connection: AsyncConnection, values: Mapping[str, Any]) -> Organization:
-    """Store a new organization. Raises IntegrityError where the slug is taken."""
-    statement = insert(organizations).values(**values).returning(*_ORGANIZATION_COLUMNS)
-    return Organization(*(await connection.execute(statement)).one())
+async def insert_organization(connection: AsyncConnection, organization: NewOrganization) -> Organization:
+    """Store a new organization. Raises IntegrityError if the slug is taken."""
+    statement = insert(organizations).values(asdict(organization)).returning(*_ORGANIZATION_COLUMNS)
+    return Organization(**(await connection.execute(statement)).mappings().one())
 
 
 async def update_organization(
-    connection: AsyncConnection, organization_id: int, values: Mapping[str, Any]
+    connection: AsyncConnection, organization_id: int, change: OrganizationChange
 ) -> Organization:
-    """Change some members of an organization."""
+    """Store the values that `change` has, and return the organization."""
+    values = {name: value for name, value in asdict(change).items() if value is not None}
     if values:
         await connection.execute(
-            update(organizations).where(organizations.c.id == organization_id).values(**values)
+            update(organizations).where(organizations.c.id == organization_id).values(values)
         )
     return await get_organization(connection, organization_id)
 
 
 async def insert_key(connection: AsyncConnection, key: ApiKey, secret_hash: str) -> None:
     """Store a new API key with the hash of its secret."""
-    values = {field.name: getattr(key, field.name) for field in fields(ApiKey)}
-    values["scopes"] = [scope.value for scope in key.scopes]
+    values = asdict(key) | {"scopes": [scope.value for scope in key.scopes]}
     await connection.execute(insert(api_keys).values(secret_hash=secret_hash, **values))
 
 
-async def find_key_by_hash(
-    connection: AsyncConnection, secret_hash: str
-) -> tuple[ApiKey, Organization] | None:
-    """The key whose secret has this hash, with its organization, in one query."""
+async def find_credential(connection: AsyncConnection, secret_hash: str) -> Credential | None:
+    """Return the key whose secret has this hash, with its organization, or None. Takes one query."""
+    owner = [column.label(_OWNER + column.name) for column in _ORGANIZATION_COLUMNS]
+    key = [column.label(column.name) for column in _KEY_COLUMNS if column.name != "organization_id"]
     statement = (
-        select(
-            *_KEY_COLUMNS, *(column.label(f"organization_{column.name}") for column in _ORGANIZATION_COLUMNS)
-        )
+        select(*key, *owner)
         .join(organizations, organizations.c.id == api_keys.c.organization_id)
         .where(api_keys.c.secret_hash == secret_hash)
     )
-    row = (await connection.execute(statement)).one_or_none()
+    row = (await connection.execute(statement)).mappings().one_or_none()
     if row is None:
         return None
-    split = len(_KEY_COLUMNS)
-    key = _key(dict(zip((field.name for field in fields(ApiKey)), row[:split], strict=True)))
-    return key, Organization(*row[split:])
+    organization = Organization(**{field.name: row[_OWNER + field.name] for field in fields(Organization)})
+    return Credential(_read_key(row), organization)
 
 
 async def list_keys(
     connection: AsyncConnection, organization_id: int, *, after: str | None = None, limit: int | None = None
 ) -> list[ApiKey]:
-    """The organization's keys, newest first, revoked ones included; `after`: an id, exclusive."""
+    """Return the organization's keys, newest first, with revoked ones. `after`: an id, exclusive."""
     statement = (
         select(*_KEY_COLUMNS)
         .where(api_keys.c.organization_id == organization_id)
@@ -91,20 +90,20 @@ async def list_keys(
     )
     if after is not None:
         statement = statement.where(api_keys.c.id < after)
-    return [_key(row) for row in (await connection.execute(statement)).mappings()]
+    return [_read_key(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def find_key(connection: AsyncConnection, organization_id: int, key_id: str) -> ApiKey | None:
-    """The organization's key with this id."""
+    """Return the organization's key with this id, or None."""
     statement = select(*_KEY_COLUMNS).where(
         api_keys.c.organization_id == organization_id, api_keys.c.id == key_id
     )
     row = (await connection.execute(statement)).mappings().one_or_none()
-    return None if row is None else _key(row)
+    return None if row is None else _read_key(row)
 
 
 async def revoke_key(connection: AsyncConnection, organization_id: int, key_id: str, now: datetime) -> None:
-    """Revoke a key; the first revocation's instant stays."""
+    """Revoke a key. The instant of the first revocation is kept."""
     await connection.execute(
         update(api_keys)
         .where(
@@ -117,10 +116,11 @@ async def revoke_key(connection: AsyncConnection, organization_id: int, key_id: 
 
 
 async def record_use(connection: AsyncConnection, used_at: Mapping[str, datetime]) -> None:
-    """Note when keys were last used."""
+    """Store when keys were last used, by the keys' ids."""
     for key_id, instant in sorted(used_at.items()):
         await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=instant))
 
 
-def _key(row: RowMapping | dict[str, Any]) -> ApiKey:
-    return ApiKey(**{**row, "scopes": tuple(Scope(scope) for scope in row["scopes"])})
+def _read_key(row: RowMapping) -> ApiKey:
+    values: dict[str, Any] = {field.name: row[field.name] for field in fields(ApiKey)}
+    return ApiKey(**values | {"scopes": tuple(Scope(scope) for scope in row["scopes"])})

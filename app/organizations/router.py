@@ -3,17 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations import repository, service
-from app.organizations.api_keys import ApiKey
 from app.organizations.dependencies import AUTHENTICATOR, Administrator, Anyone, AuthenticatedRoute
-from app.organizations.errors import ApiKeyNotFound
-from app.organizations.organization import Organization
+from app.organizations.organization import OrganizationChange
 from app.organizations.problems import NO_KEY
 from app.organizations.schemas import (
     ApiKeyDocument,
-    IssuedApiKey,
+    ApiKeyWithSecret,
     MeDocument,
     NewApiKey,
     OrganizationDocument,
@@ -32,7 +29,6 @@ from app.platform.paging import (
     decode_id,
     page_by_id,
 )
-from app.platform.problems import INVALID_REQUEST, Problem
 
 TAG = Tag(name="administration", description="The organization and its API keys.")
 router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
@@ -40,7 +36,7 @@ router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
 
 @router.get("/me", summary="Who am I?", response_model=MeDocument)
 async def get_me(principal: Anyone) -> Any:
-    """The organization, the actor and the scopes that the credential stands for."""
+    """Return the organization, the actor and the scopes of the API key that you use."""
     return {
         "organization": present_organization(principal.organization),
         "actor": principal.actor.document(),
@@ -50,7 +46,7 @@ async def get_me(principal: Anyone) -> Any:
 
 @router.get("/organization", summary="Get the organization", response_model=OrganizationDocument)
 async def get_organization(principal: Anyone, database: Db) -> Any:
-    """The organization that the credential names."""
+    """Return the organization that your API key belongs to."""
     async with database.read() as connection:
         organization = await repository.get_organization(connection, principal.organization.id)
     return present_organization(organization)
@@ -60,13 +56,9 @@ async def get_organization(principal: Anyone, database: Db) -> Any:
 async def patch_organization(
     request: Request, principal: Administrator, database: Db, body: OrganizationPatch
 ) -> Any:
-    """A merge patch. A new time zone holds everywhere within 5 seconds."""
-    values = body.model_dump(exclude_unset=True)
-
-    async def transaction(connection: AsyncConnection) -> Organization:
-        return await repository.update_organization(connection, principal.organization.id, values)
-
-    organization = await database.write(transaction)
+    """Apply a merge patch. A new time zone takes effect in every process within 5 seconds."""
+    change = OrganizationChange(**body.model_dump(exclude_unset=True))
+    organization = await database.write(repository.update_organization, principal.organization.id, change)
     AUTHENTICATOR.of(request.app).forget()
     return present_organization(organization)
 
@@ -85,7 +77,7 @@ async def list_api_keys(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """The organization's keys, newest first; revoked and expired ones too."""
+    """Return the organization's keys, newest first, including revoked and expired keys."""
     organization = principal.organization
     cursor_of = [organization.public_id, "api-keys"]
     after = decode_id(cursor_of, cursor)
@@ -96,27 +88,20 @@ async def list_api_keys(
 
 @router.post(
     "/api-keys",
-    summary="Issue an API key",
+    summary="Create an API key",
     status_code=201,
-    response_model=IssuedApiKey,
+    response_model=ApiKeyWithSecret,
     responses=answers(status=201, headers=("Cache-Control",)),
 )
 async def create_api_key(
     response: Response, principal: Administrator, database: Db, now: Now, body: NewApiKey
 ) -> Any:
-    """The secret is in this answer and nowhere else."""
-    if body.expires_at is not None and body.expires_at <= now:
-        detail = "This is in the past; the key could never be used."
-        raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/expires_at", "detail": detail}])
-
-    async def transaction(connection: AsyncConnection) -> tuple[ApiKey, str]:
-        return await service.issue_key(
-            connection, principal.organization, body.name, body.scopes, body.expires_at, now
-        )
-
-    key, secret = await database.write(transaction)
+    """Create a key. Store the secret now: only this response contains it."""
+    created = await database.write(
+        service.create_key, principal.organization, body.name, body.scopes, body.expires_at, now
+    )
     response.headers["Cache-Control"] = "no-store"
-    return present_key(key) | {"secret": secret}
+    return present_key(created.key) | {"secret": created.secret}
 
 
 @router.delete("/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(NO_KEY))
@@ -129,13 +114,6 @@ async def revoke_api_key(
         str, Path(description="The key's id.", examples=["019a8c5e-0000-7000-8000-000000000001"])
     ],
 ) -> None:
-    """In force everywhere within 5 seconds. Safe to repeat; the key stays in the list."""
-    identifier = parse_id(key_id)
-    if identifier is None:
-        raise ApiKeyNotFound
-
-    async def transaction(connection: AsyncConnection) -> None:
-        await service.revoke_key(connection, principal.organization.id, identifier, now)
-
-    await database.write(transaction)
+    """Revoke a key. It stops working in every process within 5 seconds and stays in the list. Safe to repeat."""
+    await database.write(service.revoke_key, principal.organization.id, parse_id(key_id), now)
     AUTHENTICATOR.of(request.app).forget()

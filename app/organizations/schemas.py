@@ -1,4 +1,4 @@
-"""Organizations, keys and the caller on the wire."""
+"""Wire models of organizations, API keys and the caller."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -39,13 +39,14 @@ DisplayName = Annotated[
 ]
 TimeZone = Annotated[
     PlainText,
-    Field(description="An IANA time zone; its calendar day decides what has expired."),
+    Field(description="An IANA time zone name. Accounts expire at midnight in this time zone."),
     cleaned_by(clean_time_zone),
 ]
 MaxDeactivations = Annotated[
     PlainText,
     Field(
-        description="How many learners one import may deactivate for want of a row: a number, or a percentage."
+        description="How many learners one import may deactivate: a number, or a percentage such as 20%. An import "
+        "that would deactivate more is stopped."
     ),
     cleaned_by(clean_max_deactivations),
 ]
@@ -55,13 +56,13 @@ ExpiringDays = Annotated[
         ge=0,
         le=366,
         strict=True,
-        description="How many days before its expiration date an account counts as expiring.",
+        description="How many days before the expiration date an account is shown as expiring.",
     ),
 ]
 
 
 class OrganizationDocument(BaseModel):
-    """The organization that the credential names."""
+    """The organization that an API key belongs to."""
 
     model_config = ConfigDict(title="Organization", json_schema_extra={"examples": [_ORGANIZATION]})
 
@@ -75,7 +76,7 @@ class OrganizationDocument(BaseModel):
 
 
 class OrganizationPatch(BaseModel):
-    """A merge patch (RFC 7396): what is absent stays."""
+    """A merge patch (RFC 7396). Members that you leave out keep their values."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"time_zone": "Europe/Berlin"}]}
@@ -94,16 +95,16 @@ class ApiKeyDocument(BaseModel):
 
     id: str
     name: str
-    prefix: Annotated[str, Field(description="How the secret begins, to tell keys apart.")]
+    prefix: Annotated[str, Field(description="The first characters of the secret, to tell keys apart.")]
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: Annotated[datetime | None, Field(description="Up to a minute behind.")]
+    last_used_at: Annotated[datetime | None, Field(description="Can be up to a minute out of date.")]
     revoked_at: datetime | None
 
 
 class NewApiKey(BaseModel):
-    """A key to issue."""
+    """A key to create."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -120,27 +121,30 @@ class NewApiKey(BaseModel):
         Field(
             min_length=1,
             max_length=20,
-            description="What it may do. `learners:read`: learners, their history, operations. `learners:write`: "
-            "one learner at a time. `learners:bulk`: bulk actions, imports, operations. `access:check`: the "
-            "portal's question. `events:read`: histories. `admin`: all of it, the organization, its keys and webhooks.",
+            description="What the key may do. `learners:read`: read learners, their history and operations. "
+            "`learners:write`: create and change single learners. `learners:bulk`: run and read bulk actions, "
+            "imports and other operations. `access:check`: check access, for the portal. `events:read`: read "
+            "histories. `admin`: everything, including the organization, its keys and webhooks.",
         ),
     ]
-    expires_at: Annotated[Instant | None, Field(description="When it ends by itself; null = never.")] = None
+    expires_at: Annotated[Instant | None, Field(description="When the key expires; null = never.")] = None
 
 
-class IssuedApiKey(ApiKeyDocument):
-    """A new key with its secret, which is shown this once."""
+class ApiKeyWithSecret(ApiKeyDocument):
+    """A new key with its secret, which is shown only once."""
 
     model_config = ConfigDict(
-        title="IssuedApiKey",
+        title="ApiKeyWithSecret",
         json_schema_extra={"examples": [_KEY | {"last_used_at": None, "secret": "rollcall_4Zt9Qa…"}]},
     )
 
-    secret: Annotated[str, Field(description="Send it as `Authorization: Bearer <secret>`. Shown only now.")]
+    secret: Annotated[
+        str, Field(description="Send it as `Authorization: Bearer <secret>`. It is shown only once.")
+    ]
 
 
 class ActorDocument(BaseModel):
-    """Who is asking."""
+    """The caller, as events and operations record it."""
 
     kind: str
     id: str | None
@@ -148,7 +152,7 @@ class ActorDocument(BaseModel):
 
 
 class MeDocument(BaseModel):
-    """What a credential stands for."""
+    """The organization, actor and scopes of an API key."""
 
     model_config = ConfigDict(
         title="Me",
@@ -169,7 +173,7 @@ class MeDocument(BaseModel):
 
 
 def present_organization(organization: Organization) -> dict[str, Any]:
-    """The members of OrganizationDocument."""
+    """Return the members of OrganizationDocument."""
     return {
         "id": organization.public_id,
         "slug": organization.slug,
@@ -182,7 +186,7 @@ def present_organization(organization: Organization) -> dict[str, Any]:
 
 
 def present_key(key: ApiKey) -> dict[str, Any]:
-    """The members of ApiKeyDocument."""
+    """Return the members of ApiKeyDocument."""
     return {
         "id": key.id,
         "name": key.name,

@@ -5,7 +5,7 @@ from sqlalchemy import JSON, CheckConstraint, Column, ForeignKey, Index, Integer
 from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.metadata import metadata
 
-# The integer key keeps the eight indexes that begin with it small; the world sees only public_id and slug.
+# An integer key keeps the indexes that begin with it small. The API shows only public_id and slug.
 organizations = Table(
     "organizations",
     metadata,

@@ -21,7 +21,7 @@ def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> No
     assert "'default'" in rollcall("keys", "create", "hr", "--scope", "admin", **on).complaint
 
     create = partial(rollcall, "organizations", "create", **on)
-    assert "'acme' exists already" in create("acme", "--name", "Twin", "--time-zone", "UTC").complaint
-    assert "lower-case letters" in create("Acme GmbH", "--name", "x", "--time-zone", "UTC").complaint
+    assert "'acme' already exists" in create("acme", "--name", "Twin", "--time-zone", "UTC").complaint
+    assert "lowercase letters" in create("Acme GmbH", "--name", "x", "--time-zone", "UTC").complaint
     assert "'Mars/Olympus' is not" in create("mars", "--name", "x", "--time-zone", "Mars/Olympus").complaint
     assert rollcall("organizations", "list", **on).stdout.splitlines() == lines

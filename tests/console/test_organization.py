@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(portal: Portal
     for label, wrong, said in (
         ("Name", " ", "must not be empty"),
         ("Time zone", "Mars/Olympus", "is not an IANA time zone"),
-        ("Most deactivations", "some", "Give a whole number of learners"),
+        ("Most deactivations", "some", "use a number of learners"),
         ("Days of notice", "", "whole number"),
         ("Days of notice", "1.5", "whole number"),
         ("Days of notice", "367", "366"),

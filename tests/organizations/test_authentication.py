@@ -1,4 +1,4 @@
-"""Who may do what, over HTTP: credentials, scopes, expiry, revocation, and what is noted of a key's use."""
+"""Authentication over HTTP: credentials, scopes, expiration, revocation, and the last use of a key."""
 
 import re
 from dataclasses import replace
@@ -22,7 +22,7 @@ WRITE = frozenset({Scope.LEARNERS_WRITE})
 HISTORY = READ | {Scope.EVENTS_READ}
 BULK = frozenset({Scope.LEARNERS_BULK})
 CHECK = frozenset({Scope.ACCESS_CHECK})
-# Every operation that needs a credential, and the scopes of which it needs one (none = any credential will do).
+# Every operation that needs a credential, and the scopes that it accepts (none = any credential).
 NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
     ("GET", "/me"): frozenset(),
     ("GET", "/organization"): frozenset(),
@@ -62,7 +62,7 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
 
 
 def address(path: str) -> str:
-    """The path with ids that nobody has."""
+    """Fill the path with ids that do not exist."""
     return re.sub(r"\{\w+\}", ID, path)
 
 
@@ -70,7 +70,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Respon
     return await client.request(method, address(path))
 
 
-def test_this_table_has_every_operation_that_needs_a_credential(service_app):
+def test_table_lists_every_operation_that_needs_a_credential(service_app):
     described = {
         (method.upper(), path)
         for path, operations in service_app.openapi()["paths"].items()
@@ -80,7 +80,7 @@ def test_this_table_has_every_operation_that_needs_a_credential(service_app):
     assert described == set(NEEDS)
 
 
-def test_every_operation_says_which_scopes_it_needs(service_app):
+def test_every_operation_documents_its_scopes(service_app):
     for path, operations in service_app.openapi()["paths"].items():
         for method, operation in operations.items():
             needed = NEEDS.get((method.upper(), path))
@@ -94,7 +94,7 @@ def test_every_operation_says_which_scopes_it_needs(service_app):
             assert operation["description"].count(sentence) == 1, (method, path)
 
 
-def test_every_scope_opens_something():
+def test_every_scope_is_used():
     assert frozenset().union(*NEEDS.values()) == set(Scope)
 
 
@@ -103,7 +103,7 @@ def service_app(shared_service: Service):
     return shared_service.app
 
 
-async def test_without_any_scope_that_an_operation_needs_it_is_not_permitted_and_the_scope_is_named(api: Api):
+async def test_missing_scope_is_403_and_names_the_scope(api: Api):
     for (method, path), needed in NEEDS.items():
         if not needed:
             continue
@@ -117,7 +117,7 @@ async def test_without_any_scope_that_an_operation_needs_it_is_not_permitted_and
         assert all(scope.value in problem["detail"] for scope in needed), problem
 
 
-async def test_each_scope_that_suffices_gets_past_the_gate(api: Api):
+async def test_each_accepted_scope_is_let_in(api: Api):
     clients = {scope: await api.client_with(scope) for scope in Scope}
     for (method, path), needed in NEEDS.items():
         for scope in needed or Scope:
@@ -127,13 +127,13 @@ async def test_each_scope_that_suffices_gets_past_the_gate(api: Api):
         await client.aclose()
 
 
-async def test_admin_holds_every_scope(api: Api):
+async def test_admin_is_let_in_everywhere(api: Api):
     for method, path in NEEDS:
         answer = await ask(api.client, method, path)
         assert answer.status_code not in (401, 403), (method, path, answer.text)
 
 
-def test_admin_holds_scopes_that_it_does_not_name(any_organization):
+def test_admin_includes_every_scope(any_organization):
     principal = Principal(any_organization, Actor("api-key", None, "x"), ADMINISTRATION, "x")
     assert all(principal.holds(scope) for scope in Scope)
     assert not replace(principal, scopes=frozenset()).holds(Scope.LEARNERS_READ)
@@ -163,7 +163,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("headers", UNUSABLE.values(), ids=UNUSABLE)
-async def test_without_a_bearer_credential_nobody_is_let_in(service: Service, headers):
+async def test_missing_bearer_credential_is_401(service: Service, headers):
     async with service.client() as client:
         answer = await client.get("/me", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
@@ -172,14 +172,14 @@ async def test_without_a_bearer_credential_nobody_is_let_in(service: Service, he
 
 
 @pytest.mark.parametrize("header", REFUSED.values(), ids=REFUSED)
-async def test_a_credential_that_is_no_key_of_ours_is_refused(service: Service, header):
+async def test_unknown_credential_is_401_invalid_token(service: Service, header):
     async with service.client() as client:
         answer = await client.get("/me", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rollcall", error="invalid_token"'
 
 
-async def test_no_operation_answers_without_a_credential(service: Service):
+async def test_every_operation_without_a_credential_is_401(service: Service):
     async with service.client() as client:
         for method, path in NEEDS:
             answer = await ask(client, method, path)
@@ -187,7 +187,7 @@ async def test_no_operation_answers_without_a_credential(service: Service):
             assert "WWW-Authenticate" in answer.headers
 
 
-async def test_who_is_asking_is_found_out_before_anything_else_is_looked_at(service: Service):
+async def test_credential_is_checked_before_the_rest_of_the_request(service: Service):
     async with service.client(new_secret()) as client:
         broken = await client.post(
             "/learners?nonsense=1", content=b"{", headers={"Content-Type": "text/plain"}
@@ -199,7 +199,7 @@ async def test_who_is_asking_is_found_out_before_anything_else_is_looked_at(serv
         assert unknown_parameter.status_code in (403, 422)
 
 
-async def test_the_scheme_is_recognized_in_any_case(api: Api):
+async def test_scheme_is_accepted_in_any_case(api: Api):
     secret = await api.service.issue_key(api.organization, Scope.LEARNERS_READ)
     async with api.service.client() as client:
         for scheme in ("bearer", "BEARER", "Bearer  "):
@@ -207,7 +207,7 @@ async def test_the_scheme_is_recognized_in_any_case(api: Api):
             assert answer.status_code == 200
 
 
-async def test_a_key_ends_at_its_instant_by_the_clock(api: Api):
+async def test_key_is_401_from_its_expiration_on(api: Api):
     clock = api.service.clock
     secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(minutes=5))
     async with api.service.client(secret) as client:
@@ -219,7 +219,7 @@ async def test_a_key_ends_at_its_instant_by_the_clock(api: Api):
         assert (ended.status_code, ended.json()["code"]) == (401, "not-authenticated")
 
 
-async def test_a_key_that_is_remembered_ends_at_its_instant_all_the_same(api: Api):
+async def test_cached_key_is_401_from_its_expiration_on(api: Api):
     secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(seconds=1))
     async with api.service.client(secret) as client:
         assert (await client.get("/me")).status_code == 200
@@ -227,56 +227,56 @@ async def test_a_key_that_is_remembered_ends_at_its_instant_all_the_same(api: Ap
         assert (await client.get("/me")).status_code == 401
 
 
-async def test_a_revoked_key_is_dead_in_the_same_process_at_once(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    async with api.service.client(issued["secret"]) as client:
+async def test_revoked_key_is_401_at_once_in_the_same_process(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with api.service.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
-        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        assert (await api.client.delete(f"/api-keys/{created['id']}")).status_code == 204
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_a_revoked_key_is_dead_in_every_process_within_five_seconds(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+async def test_revoked_key_is_401_in_every_process_within_five_seconds(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
-        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        assert (await api.client.delete(f"/api-keys/{created['id']}")).status_code == 204
         other.clock.advance(seconds=5)
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_a_key_that_was_just_issued_works_in_every_process_at_once(api: Api):
+async def test_new_key_works_in_every_process_at_once(api: Api):
     async with run_service(api.service.url) as other:
-        issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
-        async with other.client(issued["secret"]) as client:
-            assert (await client.get("/me")).json()["actor"]["id"] == issued["id"]
+        created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
+        async with other.client(created["secret"]) as client:
+            assert (await client.get("/me")).json()["actor"]["id"] == created["id"]
 
 
-async def test_a_clock_that_is_set_back_keeps_no_revoked_key_alive(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+async def test_revoked_key_is_401_after_the_clock_was_set_back(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
-        assert (await api.client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+        assert (await api.client.delete(f"/api-keys/{created['id']}")).status_code == 204
         other.clock.advance(hours=-1)
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_what_is_remembered_spares_the_database_a_question_for_a_while(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+async def test_cached_key_is_read_again_after_two_seconds(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/me")).status_code == 200
         async with other.database.engine.begin() as connection:
             await connection.execute(
-                text("UPDATE api_keys SET name = 'renamed' WHERE id = :id"), {"id": issued["id"]}
+                text("UPDATE api_keys SET name = 'renamed' WHERE id = :id"), {"id": created["id"]}
             )
         assert (await client.get("/me")).json()["actor"]["name"] == "feed"
         other.clock.advance(seconds=2)
         assert (await client.get("/me")).json()["actor"]["name"] == "renamed"
 
 
-async def test_when_a_key_was_last_used_is_written_down(api: Api):
+async def test_last_use_of_a_key_is_stored(api: Api):
     authenticator = AUTHENTICATOR.of(api.service.app)
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    assert issued["last_used_at"] is None
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    assert created["last_used_at"] is None
     unused = (await api.client.post("/api-keys", json={"name": "unused", "scopes": ["admin"]})).json()
 
     async def last_uses() -> dict[str, str | None]:
@@ -284,30 +284,30 @@ async def test_when_a_key_was_last_used_is_written_down(api: Api):
         listed = (await api.client.get("/api-keys")).json()["items"]
         return {key["id"]: key["last_used_at"] for key in listed}
 
-    async with api.service.client(issued["secret"]) as client:
+    async with api.service.client(created["secret"]) as client:
         api.service.clock.advance(minutes=1)
         await client.get("/learners")
         api.service.clock.advance(minutes=1)
         await client.get("/learners")
         await client.post("/learners", json={"username": "x"})  # not permitted, but the key was used
     found = await last_uses()
-    assert found[issued["id"]] == "2026-11-02T12:02:00Z"
+    assert found[created["id"]] == "2026-11-02T12:02:00Z"
     assert found[unused["id"]] is None
 
 
-async def test_a_refused_key_is_not_noted_as_used(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    await api.client.delete(f"/api-keys/{issued['id']}")
-    async with api.service.client(issued["secret"]) as client:
+async def test_refused_key_does_not_count_as_used(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    await api.client.delete(f"/api-keys/{created['id']}")
+    async with api.service.client(created["secret"]) as client:
         await client.get("/learners")
     await AUTHENTICATOR.of(api.service.app).flush_use()
     listed = (await api.client.get("/api-keys")).json()["items"]
-    assert next(key for key in listed if key["id"] == issued["id"])["last_used_at"] is None
+    assert next(key for key in listed if key["id"] == created["id"])["last_used_at"] is None
 
 
-async def test_what_was_used_is_written_down_when_the_service_stops(api: Api):
-    issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
-    async with run_service(api.service.url) as other, other.client(issued["secret"]) as client:
+async def test_last_use_is_stored_when_the_service_stops(api: Api):
+    created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
+    async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         await client.get("/learners")
     listed = (await api.client.get("/api-keys")).json()["items"]
-    assert next(key for key in listed if key["id"] == issued["id"])["last_used_at"] == "2026-11-02T12:00:00Z"
+    assert next(key for key in listed if key["id"] == created["id"])["last_used_at"] == "2026-11-02T12:00:00Z"

@@ -1,4 +1,4 @@
-"""`/me`, `/organization` and `/api-keys` over HTTP, and what is stored of them."""
+"""`/me`, `/organization` and `/api-keys` over HTTP, and what they store."""
 
 import json
 import re
@@ -27,14 +27,14 @@ KEY_MEMBERS = {
 
 
 async def rows(api: Api, sql: str, **values: Any) -> list[dict[str, Any]]:
-    """What the database holds."""
+    """Read rows from the database."""
     async with api.service.database.read() as connection:
         found = await connection.execute(text(sql), values)
         return [dict(row) for row in found.mappings()]
 
 
-async def issue(api: Api, **members: Any) -> dict[str, Any]:
-    """A new key over HTTP."""
+async def create_key(api: Api, **members: Any) -> dict[str, Any]:
+    """Create a key over HTTP."""
     answer = await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"], **members})
     assert answer.status_code == 201, answer.text
     document: dict[str, Any] = answer.json()
@@ -42,7 +42,7 @@ async def issue(api: Api, **members: Any) -> dict[str, Any]:
 
 
 def pointers(answer: httpx.Response) -> set[str]:
-    """What an invalid-request points to."""
+    """Check that this is an invalid-request, and return its pointers."""
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request"), answer.text
     return {error["pointer"] for error in answer.json()["errors"]}
 
@@ -50,9 +50,9 @@ def pointers(answer: httpx.Response) -> set[str]:
 # /me
 
 
-async def test_me_is_the_organization_the_actor_and_the_scopes(api: Api):
-    issued = await issue(api, name="hr-feed", scopes=["learners:read", "learners:bulk"])
-    async with api.service.client(issued["secret"]) as client:
+async def test_me_returns_organization_actor_and_scopes(api: Api):
+    created = await create_key(api, name="hr-feed", scopes=["learners:read", "learners:bulk"])
+    async with api.service.client(created["secret"]) as client:
         me = (await client.get("/me")).json()
     assert me == {
         "organization": {
@@ -64,12 +64,12 @@ async def test_me_is_the_organization_the_actor_and_the_scopes(api: Api):
             "expiring_days": 14,
             "created_at": "2026-11-02T12:00:00Z",
         },
-        "actor": {"kind": "api-key", "id": issued["id"], "name": "hr-feed"},
+        "actor": {"kind": "api-key", "id": created["id"], "name": "hr-feed"},
         "scopes": ["learners:bulk", "learners:read"],
     }
 
 
-async def test_the_internal_number_of_an_organization_is_not_shown(api: Api):
+async def test_internal_key_of_the_organization_is_not_shown(api: Api):
     organization = (await api.client.get("/organization")).json()
     assert UUID7.fullmatch(organization["id"])
 
@@ -77,7 +77,7 @@ async def test_the_internal_number_of_an_organization_is_not_shown(api: Api):
 # /organization
 
 
-async def test_each_member_of_the_organization_can_be_changed_alone(api: Api):
+async def test_each_member_of_the_organization_can_be_patched_alone(api: Api):
     before = (await api.client.get("/organization")).json()
     changes = {
         "name": "Zweite Akademie für Ärztinnen 🎓",
@@ -96,13 +96,13 @@ async def test_each_member_of_the_organization_can_be_changed_alone(api: Api):
     assert {member: stored[member] for member in changes} == changes
 
 
-async def test_an_empty_patch_changes_nothing(api: Api):
+async def test_empty_patch_changes_nothing(api: Api):
     before = (await api.client.get("/organization")).json()
     answer = await api.client.patch("/organization", json={})
     assert (answer.status_code, answer.json()) == (200, before)
 
 
-async def test_a_name_is_stored_without_outer_spaces(api: Api):
+async def test_name_is_stored_without_outer_spaces(api: Api):
     answer = await api.client.patch("/organization", json={"name": "  Academy  "})
     assert answer.json()["name"] == "Academy"
 
@@ -116,7 +116,7 @@ WRONG_VALUES = {
 
 
 @pytest.mark.parametrize("member", WRONG_VALUES)
-async def test_wrong_values_are_pointed_to_and_nothing_is_changed(api: Api, member: str):
+async def test_invalid_value_is_422_and_changes_nothing(api: Api, member: str):
     before = (await api.client.get("/organization")).json()
     for value in WRONG_VALUES[member]:
         body = {"name": "New name", "expiring_days": 7, member: value}
@@ -125,20 +125,20 @@ async def test_wrong_values_are_pointed_to_and_nothing_is_changed(api: Api, memb
     assert (await api.client.get("/organization")).json() == before
 
 
-async def test_half_a_surrogate_pair_is_no_name(api: Api):
+async def test_lone_surrogate_in_a_name_is_422(api: Api):
     answer = await api.client.patch(
         "/organization", content=rb'{"name": "a\ud800b"}', headers={"Content-Type": "application/json"}
     )
     assert pointers(answer) == {"/name"}
 
 
-async def test_members_that_cannot_be_changed_are_refused(api: Api):
+async def test_unchangeable_member_is_422(api: Api):
     for member in ("id", "slug", "created_at", "nonsense"):
         answer = await api.client.patch("/organization", json={member: "x"})
         assert pointers(answer) == {f"/{member}"}
 
 
-async def test_a_new_time_zone_changes_the_status_of_a_learner_who_is_about_to_expire_at_once(api: Api):
+async def test_new_time_zone_changes_the_status_of_an_expiring_learner_at_once(api: Api):
     learner = await api.create(expires_on="2026-11-02")  # it is noon of that day, in UTC
     assert (await api.get(learner))["status"] == "activated"
     await api.client.patch(
@@ -156,7 +156,7 @@ async def test_a_new_time_zone_changes_the_status_of_a_learner_who_is_about_to_e
     assert [event["type"] for event in await api.events(learner)] == ["learner.created"]
 
 
-async def test_a_new_time_zone_holds_in_every_process_within_five_seconds(api: Api):
+async def test_new_time_zone_takes_effect_everywhere_within_five_seconds(api: Api):
     learner = await api.create(expires_on="2026-11-02")
     secret = await api.service.issue_key(api.organization)
     async with run_service(api.service.url) as other, other.client(secret) as client:
@@ -166,7 +166,7 @@ async def test_a_new_time_zone_holds_in_every_process_within_five_seconds(api: A
         assert (await client.get(f"/learners/{learner['id']}")).json()["status"] == "expired"
 
 
-async def test_a_patch_touches_only_the_own_organization(api: Api):
+async def test_patch_changes_only_the_own_organization(api: Api):
     other = await api.service.found_organization()
     await api.client.patch("/organization", json={"name": "Mine", "time_zone": "Asia/Tokyo"})
     (stored,) = await rows(api, "SELECT name, time_zone FROM organizations WHERE id = :id", id=other.id)
@@ -176,7 +176,7 @@ async def test_a_patch_touches_only_the_own_organization(api: Api):
 # /api-keys
 
 
-async def test_a_new_key_is_answered_with_its_secret_once(api: Api):
+async def test_new_key_shows_its_secret_only_once(api: Api):
     answer = await api.client.post(
         "/api-keys",
         json={
@@ -185,13 +185,13 @@ async def test_a_new_key_is_answered_with_its_secret_once(api: Api):
             "expires_at": "2027-01-01T01:30:00+01:30",
         },
     )
-    issued = answer.json()
-    secret = issued.pop("secret")
+    created = answer.json()
+    secret = created.pop("secret")
     assert answer.status_code == 201
     assert answer.headers["Cache-Control"] == "no-store"
     assert is_well_formed(secret)
-    assert UUID7.fullmatch(issued.pop("id"))
-    assert issued == {
+    assert UUID7.fullmatch(created.pop("id"))
+    assert created == {
         "name": "hr-feed",
         "prefix": secret[:15],
         "scopes": ["learners:bulk", "learners:read"],
@@ -205,9 +205,9 @@ async def test_a_new_key_is_answered_with_its_secret_once(api: Api):
     assert secret not in listed.text
 
 
-async def test_the_secret_is_stored_nowhere(api: Api):
-    issued = await issue(api)
-    body = issued["secret"].removeprefix(issued["prefix"])
+async def test_secret_is_not_stored(api: Api):
+    created = await create_key(api)
+    body = created["secret"].removeprefix(created["prefix"])
     async with api.service.database.read() as connection:
         tables = (
             "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -217,18 +217,18 @@ async def test_the_secret_is_stored_nowhere(api: Api):
         for table in (await connection.execute(text(tables))).scalars().all():
             found = (await connection.execute(text(f'SELECT * FROM "{table}"'))).mappings()
             assert not any(body in str(dict(row)) for row in found), table
-    (stored,) = await rows(api, "SELECT * FROM api_keys WHERE id = :id", id=issued["id"])
-    assert stored["secret_hash"] == hash_secret(issued["secret"])
+    (stored,) = await rows(api, "SELECT * FROM api_keys WHERE id = :id", id=created["id"])
+    assert stored["secret_hash"] == hash_secret(created["secret"])
 
 
-async def test_keys_are_listed_newest_first_page_by_page(api: Api):
-    issued = []
+async def test_keys_are_listed_newest_first_by_page(api: Api):
+    created = []
     for number in range(5):
         api.service.clock.advance(seconds=1)
-        issued.append((await issue(api, name=f"key {number}"))["id"])
+        created.append((await create_key(api, name=f"key {number}"))["id"])
     everything = (await api.client.get("/api-keys")).json()
     assert everything["next_cursor"] is None
-    assert [key["id"] for key in everything["items"]][:5] == issued[::-1]
+    assert [key["id"] for key in everything["items"]][:5] == created[::-1]
 
     found: list[str] = []
     url: str | None = "/api-keys?limit=2"
@@ -243,21 +243,21 @@ async def test_keys_are_listed_newest_first_page_by_page(api: Api):
     assert found == [key["id"] for key in everything["items"]]
 
 
-async def test_a_page_of_keys_stays_stable_while_keys_are_issued_and_revoked(api: Api):
+async def test_pages_of_keys_stay_stable_while_keys_are_created_and_revoked(api: Api):
     keys = []
     for _ in range(4):
         api.service.clock.advance(seconds=1)
-        keys.append((await issue(api))["id"])
+        keys.append((await create_key(api))["id"])
     first = (await api.client.get("/api-keys", params={"limit": 2})).json()
     api.service.clock.advance(seconds=1)
-    await issue(api)
+    await create_key(api)
     await api.client.delete(f"/api-keys/{keys[1]}")
     second = (await api.client.get("/api-keys", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     assert [key["id"] for key in first["items"] + second["items"]] == keys[::-1]
 
 
-async def test_a_cursor_of_keys_is_good_for_keys_of_the_same_organization_only(api: Api):
-    await issue(api)
+async def test_cursor_of_another_organization_or_list_is_400(api: Api):
+    await create_key(api)
     cursor = (await api.client.get("/api-keys", params={"limit": 1})).json()["next_cursor"]
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
@@ -268,7 +268,7 @@ async def test_a_cursor_of_keys_is_good_for_keys_of_the_same_organization_only(a
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1.5", "9" * 30])
-async def test_a_limit_out_of_bounds_is_refused(api: Api, limit: str):
+async def test_limit_out_of_range_is_422(api: Api, limit: str):
     assert pointers(await api.client.get("/api-keys", params={"limit": limit})) == {"?limit"}
 
 
@@ -297,7 +297,7 @@ WRONG_KEYS = [
 ]
 
 
-async def test_wrong_keys_are_refused_with_pointers_and_none_is_made(api: Api):
+async def test_invalid_key_is_422_with_pointers_and_is_not_created(api: Api):
     before = await rows(api, "SELECT id FROM api_keys WHERE organization_id = :id", id=api.organization.id)
     for body, expected in WRONG_KEYS:
         answer = await api.client.post("/api-keys", json=body)
@@ -307,59 +307,59 @@ async def test_wrong_keys_are_refused_with_pointers_and_none_is_made(api: Api):
     )
 
 
-async def test_a_key_that_is_issued_has_exactly_its_scopes(api: Api):
-    issued = await issue(api, scopes=["access:check"])
-    async with api.service.client(issued["secret"]) as client:
+async def test_new_key_has_exactly_its_scopes(api: Api):
+    created = await create_key(api, scopes=["access:check"])
+    async with api.service.client(created["secret"]) as client:
         assert (await client.get("/me")).json()["scopes"] == ["access:check"]
         assert (await client.get("/learners")).status_code == 403
         assert (await client.get("/access", params={"username": "nobody"})).status_code == 404
 
 
-async def test_revoking_leaves_the_key_in_the_list_with_the_first_instant(api: Api):
-    issued = await issue(api)
+async def test_revoked_key_stays_in_the_list_with_its_first_revocation(api: Api):
+    created = await create_key(api)
     for _ in range(2):
         api.service.clock.advance(minutes=1)
-        answer = await api.client.delete(f"/api-keys/{issued['id']}")
+        answer = await api.client.delete(f"/api-keys/{created['id']}")
         assert (answer.status_code, answer.content) == (204, b"")
     listed = {key["id"]: key for key in (await api.client.get("/api-keys")).json()["items"]}
-    assert listed[issued["id"]]["revoked_at"] == "2026-11-02T12:01:00Z"
+    assert listed[created["id"]]["revoked_at"] == "2026-11-02T12:01:00Z"
 
 
-async def test_an_id_is_taken_in_any_case(api: Api):
-    issued = await issue(api)
-    assert (await api.client.delete(f"/api-keys/{issued['id'].upper()}")).status_code == 204
+async def test_id_is_accepted_in_any_case(api: Api):
+    created = await create_key(api)
+    assert (await api.client.delete(f"/api-keys/{created['id'].upper()}")).status_code == 204
 
 
 @pytest.mark.parametrize(
     "key_id", ["019a8c5e-0000-7000-8000-000000000001", "nonsense", "%00", "%F0%9F%8E%93", "x" * 5000]
 )
-async def test_what_is_no_key_of_the_organization_is_not_found(api: Api, key_id: str):
+async def test_unknown_key_is_404(api: Api, key_id: str):
     answer = await api.client.delete(f"/api-keys/{key_id}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-async def test_the_keys_of_one_organization_are_neither_seen_nor_revoked_by_another(api: Api):
-    issued = await issue(api, name="mine")
+async def test_keys_of_another_organization_are_neither_listed_nor_revoked(api: Api):
+    created = await create_key(api, name="mine")
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
         listed = (await client.get("/api-keys", params={"limit": 1000})).json()["items"]
-        assert issued["id"] not in {key["id"] for key in listed}
+        assert created["id"] not in {key["id"] for key in listed}
         assert len(listed) == 1
-        answer = await client.delete(f"/api-keys/{issued['id']}")
+        answer = await client.delete(f"/api-keys/{created['id']}")
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
-    async with api.service.client(issued["secret"]) as client:
+    async with api.service.client(created["secret"]) as client:
         assert (await client.get("/me")).json()["organization"]["slug"] == api.organization.slug
 
 
-async def test_an_administrator_may_revoke_the_key_that_asks(api: Api):
-    issued = await issue(api, scopes=["admin"])
-    async with api.service.client(issued["secret"]) as client:
-        assert (await client.delete(f"/api-keys/{issued['id']}")).status_code == 204
+async def test_key_can_revoke_itself(api: Api):
+    created = await create_key(api, scopes=["admin"])
+    async with api.service.client(created["secret"]) as client:
+        assert (await client.delete(f"/api-keys/{created['id']}")).status_code == 204
         assert (await client.get("/me")).status_code == 401
 
 
 async def test_scopes_are_stored_by_name(api: Api):
-    issued = await issue(api, scopes=[scope.value for scope in Scope])
-    (stored,) = await rows(api, "SELECT scopes FROM api_keys WHERE id = :id", id=issued["id"])
+    created = await create_key(api, scopes=[scope.value for scope in Scope])
+    (stored,) = await rows(api, "SELECT scopes FROM api_keys WHERE id = :id", id=created["id"])
     scopes = json.loads(stored["scopes"]) if isinstance(stored["scopes"], str) else stored["scopes"]
     assert scopes == sorted(scope.value for scope in Scope)

@@ -1,4 +1,4 @@
-"""Founding organizations, on the database itself."""
+"""Creating organizations, on the database itself."""
 
 import asyncio
 
@@ -15,14 +15,14 @@ from tests.support.service import NOON, Service
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_slug_names_one_organization(service: Service):
+async def test_slug_in_use_is_refused(service: Service):
     founded = await service.found_organization()
     with pytest.raises(SlugTaken, match=founded.slug):
         await service.found_organization(slug=founded.slug)
 
 
 @pytest.mark.parametrize(("slug", "time_zone"), [("Not A Slug", "UTC"), ("slug-of-nowhere", "Mars/Olympus")])
-async def test_an_organization_with_a_wrong_slug_or_time_zone_is_not_founded(
+async def test_organization_with_invalid_slug_or_time_zone_is_not_created(
     service: Service, slug: str, time_zone: str
 ):
     with pytest.raises(InvalidValue):
@@ -36,7 +36,7 @@ async def test_an_organization_with_a_wrong_slug_or_time_zone_is_not_founded(
 
 @pytest.fixture
 async def empty_database(request: pytest.FixtureRequest, database_url: str, tmp_path):
-    """A migrated database without any organization."""
+    """Migrate a database without any organization."""
     if database_url.startswith("sqlite"):
         url = f"sqlite:///{tmp_path}/rollcall.db"
     else:
@@ -49,11 +49,9 @@ async def empty_database(request: pytest.FixtureRequest, database_url: str, tmp_
     await database.close()
 
 
-async def test_the_first_start_founds_default_once_with_one_key(empty_database: Database):
+async def test_first_start_creates_default_once_with_one_key(empty_database: Database):
     async def start() -> str | None:
-        return await empty_database.write(
-            lambda connection: organization_service.found_default_organization(connection, NOON)
-        )
+        return await empty_database.write(organization_service.set_up_first_start, NOON)
 
     secrets = await asyncio.gather(*(start() for _ in range(5)))
     assert len([secret for secret in secrets if secret is not None]) == 1

@@ -94,9 +94,9 @@ async def found(database_url: str) -> tuple[Organization, str]:
         organization = await database.write(
             partial(service.create_organization, slug=slug, name="Example Academy", time_zone="UTC", now=now)
         )
-        _, secret = await database.write(
+        created = await database.write(
             partial(
-                service.issue_key,
+                service.create_key,
                 organization=organization,
                 name="test",
                 scopes=[Scope.ADMIN],
@@ -106,7 +106,7 @@ async def found(database_url: str) -> tuple[Organization, str]:
         )
     finally:
         await database.close()
-    return organization, secret
+    return organization, created.secret
 
 
 @dataclass

@@ -90,9 +90,11 @@ class Service:
         """A new organization."""
         name = slug or f"org-{next(_slugs)}"
         return await self.database.write(
-            lambda connection: organization_service.create_organization(
-                connection, name, f"Organization {name}", time_zone, self.clock.now()
-            )
+            organization_service.create_organization,
+            name,
+            f"Organization {name}",
+            time_zone,
+            self.clock.now(),
         )
 
     async def issue_key(
@@ -104,12 +106,10 @@ class Service:
     ) -> str:
         """The secret of a new key; admin without scopes."""
         wanted = list(scopes) or [Scope.ADMIN]
-        _, secret = await self.database.write(
-            lambda connection: organization_service.issue_key(
-                connection, organization, name, wanted, expires_at, self.clock.now()
-            )
+        created = await self.database.write(
+            organization_service.create_key, organization, name, wanted, expires_at, self.clock.now()
         )
-        return secret
+        return created.secret
 
 
 @dataclass
