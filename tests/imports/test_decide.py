@@ -12,7 +12,6 @@ from app.imports.rows import RowProblem
 from app.learners.learner import Cause, Change, Learner
 from app.learners.unique_keys import split_where_keys_move
 from app.platform.ids import new_id
-from tests.learners.wishes import wish
 from tests.support.accounts import (
     ACCOUNTS,
     DATES,
@@ -24,6 +23,7 @@ from tests.support.accounts import (
     YESTERDAY,
     cells,
 )
+from tests.support.wishes import wish
 
 CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from app.imports.rows import DateFormat, RowProblem, compile_parser
 from app.learners.fields import ROSTER_COLUMNS
 from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
-from tests.learners.wishes import wish
+from tests.support.wishes import wish
 
 HEADER = ("User_Name", "External ID", "Email", "First Name", "Last Name", "ACTIVE", "Expiration Date")
 COLUMNS = {column.name: index for index, column in enumerate(ROSTER_COLUMNS)}

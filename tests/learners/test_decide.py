@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.domain.accounts import FACTS, NOW, TODAY, TOMORROW, YESTERDAY, accounts, days
 
 from app.domain.errors import Expired
 from app.domain.status import Account, Status, has_expired, resolve_status
@@ -14,7 +13,8 @@ from app.learners.decide import Unchanged, decide_change, decide_creation
 from app.learners.learner import Cause, Change, Learner
 from app.learners.wish import NO_CHANGE, Wish
 from app.platform.ids import new_id
-from tests.learners.wishes import wish
+from tests.support.accounts import FACTS, NOW, TODAY, TOMORROW, YESTERDAY, accounts, days
+from tests.support.wishes import wish
 
 CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)

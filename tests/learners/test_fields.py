@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from tests.domain.accounts import NOW, TODAY
 
 import app.imports.problems  # noqa: F401 - defines the problems of rows
 from app.domain.status import Account
@@ -14,6 +13,7 @@ from app.learners.recording import STORED_COLUMNS, make_row
 from app.learners.schemas import LearnerDocument, LearnerPatch, NewLearner
 from app.learners.tables import learners
 from app.platform.problems import CATALOGUE
+from tests.support.accounts import NOW, TODAY
 
 FULL = Learner(
     "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
