@@ -129,7 +129,7 @@ def check(case: Case, answer: httpx.Response) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 async def test_every_answer_is_as_the_document_says(
     operation: APIOperation, mode: GenerationMode, api: Api, known_ids: dict[str, str]
-):
+) -> None:
     for case, takes_known_ids in zip(draw(operation.label, mode), cycle([True, False]), strict=False):
         if takes_known_ids:
             case.path_parameters |= {name: known_ids[name] for name in case.path_parameters}

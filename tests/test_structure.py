@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 import yaml
+from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from typer.testing import CliRunner
@@ -43,12 +44,12 @@ Operation = tuple[str, str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def app():
+def app() -> FastAPI:
     return create_app(Settings(database_url="sqlite:///unused/rollcall.db"))
 
 
 @pytest.fixture(scope="module")
-def document(app) -> dict[str, Any]:
+def document(app: FastAPI) -> dict[str, Any]:
     described: dict[str, Any] = app.openapi()
     return described
 
@@ -82,20 +83,20 @@ def dependencies(dependant: Dependant) -> Iterator[Any]:
         yield from dependencies(each)
 
 
-def test_every_route_needs_a_credential_unless_it_is_listed(app):
+def test_every_route_needs_a_credential_unless_it_is_listed(app: FastAPI) -> None:
     for route in iter_route_contexts(app.routes):
         is_authenticated = isinstance(route.original_route, AuthenticatedRoute)
         assert is_authenticated is not (route.path in OPEN), route.path
 
 
-def test_every_route_that_needs_a_credential_says_which_scopes_and_takes_the_principal(app):
+def test_every_route_that_needs_a_credential_says_which_scopes_and_takes_the_principal(app: FastAPI) -> None:
     for route in iter_route_contexts(app.routes):
         if isinstance(route.original_route, AuthenticatedRoute):
             required = [each for each in dependencies(route.dependant) if isinstance(each, Requires)]
             assert len(required) == 1, route.path
 
 
-def test_every_route_that_needs_a_credential_refuses_what_it_does_not_know(app):
+def test_every_route_that_needs_a_credential_refuses_what_it_does_not_know(app: FastAPI) -> None:
     for route in iter_route_contexts(app.routes):
         assert isinstance(route.original_route, StrictRoute) is not (route.path in OPEN), route.path
 
@@ -103,26 +104,28 @@ def test_every_route_that_needs_a_credential_refuses_what_it_does_not_know(app):
 # What is documented
 
 
-def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]):
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1.")
     schemathesis.openapi.from_dict(document).validate()
     for schema in document["components"]["schemas"].values():
         jsonschema_rs.meta.validate(schema)
 
 
-def test_the_file_says_what_the_code_says():
+def test_the_file_says_what_the_code_says() -> None:
     printed = CliRunner().invoke(commands, ["openapi"])
     assert printed.exit_code == 0
     assert (ROOT / "openapi.yaml").read_text(encoding="utf-8") == printed.stdout, "run: make openapi"
 
 
-def test_yaml_and_json_say_the_same(document: dict[str, Any]):
+def test_yaml_and_json_say_the_same(document: dict[str, Any]) -> None:
     as_yaml = CliRunner().invoke(commands, ["openapi", "--format", "yaml"])
     as_json = CliRunner().invoke(commands, ["openapi", "--format", "json"])
     assert yaml.safe_load(as_yaml.stdout) == json.loads(as_json.stdout) == document
 
 
-def test_everything_is_in_the_document_but_what_only_a_browser_wants(app, operations: list[Operation]):
+def test_everything_is_in_the_document_but_what_only_a_browser_wants(
+    app: FastAPI, operations: list[Operation]
+) -> None:
     routes = {
         (method, route.path)
         for route in iter_route_contexts(app.routes)
@@ -134,7 +137,7 @@ def test_everything_is_in_the_document_but_what_only_a_browser_wants(app, operat
     assert {(method, path) for method, path, _ in operations} == routes - hidden
 
 
-def test_every_operation_says_what_it_does(document: dict[str, Any], operations: list[Operation]):
+def test_every_operation_says_what_it_does(document: dict[str, Any], operations: list[Operation]) -> None:
     tags = {tag["name"] for tag in document["tags"]}
     names = [operation["operationId"] for _, _, operation in operations]
     assert len(set(names)) == len(names)
@@ -146,7 +149,7 @@ def test_every_operation_says_what_it_does(document: dict[str, Any], operations:
         assert len(operation["tags"]) == 1, (method, path)
 
 
-def test_every_parameter_is_described(operations: list[Operation]):
+def test_every_parameter_is_described(operations: list[Operation]) -> None:
     for method, path, operation in operations:
         for parameter in operation.get("parameters", []):
             assert parameter.get("description"), (method, path, parameter["name"])
@@ -182,13 +185,17 @@ def contents(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, An
             yield status, media_type, media
 
 
-def test_every_body_and_every_answer_has_an_example(document: dict[str, Any], operations: list[Operation]):
+def test_every_body_and_every_answer_has_an_example(
+    document: dict[str, Any], operations: list[Operation]
+) -> None:
     for method, path, operation in operations:
         for place, media_type, media in contents(operation):
             assert examples(document, media), (method, path, place, media_type)
 
 
-def test_every_example_is_what_its_schema_allows(document: dict[str, Any], operations: list[Operation]):
+def test_every_example_is_what_its_schema_allows(
+    document: dict[str, Any], operations: list[Operation]
+) -> None:
     for method, path, operation in operations:
         for place, media_type, media in contents(operation):
             schema = media["schema"] | {"components": document["components"]}
@@ -207,7 +214,7 @@ def codes(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, set[
 
 def test_what_is_documented_of_problems_is_what_the_catalogue_says(
     document: dict[str, Any], operations: list[Operation]
-):
+) -> None:
     for method, path, operation in operations:
         for status, response in operation["responses"].items():
             if int(status) >= 400:
@@ -220,7 +227,7 @@ def test_what_is_documented_of_problems_is_what_the_catalogue_says(
 
 def test_every_operation_documents_the_problems_that_its_parts_can_give(
     document: dict[str, Any], operations: list[Operation]
-):
+) -> None:
     for method, path, operation in operations:
         expected = {"internal-error", "overloaded"}
         parameters = {each["name"] for each in operation.get("parameters", [])}
@@ -250,7 +257,7 @@ def test_every_operation_documents_the_problems_that_its_parts_can_give(
 
 def test_every_problem_of_a_request_is_documented_somewhere(
     document: dict[str, Any], operations: list[Operation]
-):
+) -> None:
     documented = set().union(*(set().union(*codes(document, each).values()) for _, _, each in operations))
     # What no operation answers: other methods, why an import is refused, and what stands in outcomes only.
     (elsewhere,) = document["components"]["responses"]
@@ -263,7 +270,7 @@ def test_every_problem_of_a_request_is_documented_somewhere(
     assert set(CATALOGUE) - documented == elsewhere
 
 
-def test_what_is_answered_later_says_when(operations: list[Operation]):
+def test_what_is_answered_later_says_when(operations: list[Operation]) -> None:
     for method, path, operation in operations:
         for status, header in (("401", "WWW-Authenticate"), ("429", "Retry-After"), ("503", "Retry-After")):
             if status in operation["responses"]:
@@ -277,7 +284,7 @@ def test_what_is_answered_later_says_when(operations: list[Operation]):
 # The code
 
 
-def test_every_module_says_what_lives_there(modules: dict[Path, ast.Module]):
+def test_every_module_says_what_lives_there(modules: dict[Path, ast.Module]) -> None:
     for path, module in modules.items():
         docstring = ast.get_docstring(module)
         assert docstring, path
@@ -301,12 +308,12 @@ def reads_environment(module: ast.Module) -> Iterator[ast.AST]:
             yield from (each for each in node.names if "env" in each.name)
 
 
-def test_only_the_settings_read_the_environment(modules: dict[Path, ast.Module]):
+def test_only_the_settings_read_the_environment(modules: dict[Path, ast.Module]) -> None:
     readers = {str(path) for path, module in modules.items() if any(reads_environment(module))}
     assert readers <= {"app/settings.py"}
 
 
-def test_nothing_is_printed_past_the_command_line(modules: dict[Path, ast.Module]):
+def test_nothing_is_printed_past_the_command_line(modules: dict[Path, ast.Module]) -> None:
     for path, module in modules.items():
         called = {
             node.func.id

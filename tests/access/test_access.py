@@ -1,35 +1,37 @@
 """The portal's door over HTTP: who may enter, why not, and what a visit leaves behind."""
 
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
 from app.organizations.api_keys import Scope
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
 AT_NOON, LATER = "2026-11-02T12:00:00Z", "2026-11-02T12:01:00Z"
 
 
-async def act(api, learner, action):
+async def act(api: Api, learner: dict[str, Any], action: str) -> dict[str, Any]:
     answer = await api.client.post(f"/learners/{learner['id']}/{action}")
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def check(api, learner, **params):
+async def check(api: Api, learner: dict[str, Any], **params: Any) -> dict[str, Any]:
     answer = await api.client.get(f"/learners/{learner['id']}/access", params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def enter(api, learner, **params):
+async def enter(api: Api, learner: dict[str, Any], **params: Any) -> httpx.Response:
     return await api.client.post(f"/learners/{learner['id']}/access", params=params)
 
 
-async def learner_like(api, status):
+async def learner_like(api: Api, status: str) -> dict[str, Any]:
     """A learner with this status, who has not accessed training unless the status says so."""
     learner = await api.create(expires_on="2026-11-01" if "expired" in status else None)
     if status == "active":
@@ -50,7 +52,9 @@ WHO = {
 
 class TestChecking:
     @pytest.mark.parametrize("status", WHO)
-    async def test_the_answer_says_whether_and_why_not_and_records_nothing(self, api, status):
+    async def test_the_answer_says_whether_and_why_not_and_records_nothing(
+        self, api: Api, status: str
+    ) -> None:
         learner = await learner_like(api, status)
         history = await api.events(learner)
         api.service.clock.advance(minutes=1)
@@ -69,7 +73,7 @@ class TestChecking:
             assert (answer.status_code, answer.json()) == (200, expected)
         assert (await api.get(learner), await api.events(learner)) == (learner, history)
 
-    async def test_a_username_is_found_in_any_case_and_exactly(self, api):
+    async def test_a_username_is_found_in_any_case_and_exactly(self, api: Api) -> None:
         learner = await api.create(username="Zoë Straße")
         for username in ("ZOË STRASSE", "zoe\N{COMBINING DIAERESIS} straße"):
             answer = await api.client.get("/access", params={"username": username})
@@ -78,17 +82,19 @@ class TestChecking:
             problem(await api.client.get("/access", params={"username": username}), 404, "not-found")
 
     @pytest.mark.parametrize("params", [{}, {"username": ""}, {"username": "x" * 256}, {"username": "a\x00"}])
-    async def test_a_check_by_username_needs_one(self, api, params):
+    async def test_a_check_by_username_needs_one(self, api: Api, params: dict[str, Any]) -> None:
         document = problem(await api.client.get("/access", params=params), 422, "invalid-request")
         assert pointers(document) == ["?username"]
 
-    async def test_a_deactivation_that_was_answered_counts_at_once(self, api):
+    async def test_a_deactivation_that_was_answered_counts_at_once(self, api: Api) -> None:
         learner = await api.create()
         for action, allowed in (("deactivate", False), ("activate", True)) * 3:
             await act(api, learner, action)
             assert (await check(api, learner))["allowed"] is allowed
 
-    async def test_access_lasts_through_the_last_day_where_the_organization_is(self, service):
+    async def test_access_lasts_through_the_last_day_where_the_organization_is(
+        self, service: Service
+    ) -> None:
         organization = await service.found_organization("America/New_York")
         async with service.client(await service.issue_key(organization)) as client:
             body = {"username": "a.okafor", "expires_on": "2026-11-02"}
@@ -103,7 +109,9 @@ class TestChecking:
 
 
 class TestSessions:
-    async def test_a_session_from_before_the_last_deactivation_is_refused_after_activation_too(self, api):
+    async def test_a_session_from_before_the_last_deactivation_is_refused_after_activation_too(
+        self, api: Api
+    ) -> None:
         learner = await api.create()
         assert (await check(api, learner, session_started_at="2026-11-02T09:00:00Z"))["reason"] is None
         await act(api, learner, "deactivate")
@@ -127,7 +135,7 @@ class TestSessions:
             assert answer.json()["reason"] == "session-revoked", started_at
         assert (await check(api, learner))["allowed"]
 
-    async def test_the_status_comes_before_the_session(self, api):
+    async def test_the_status_comes_before_the_session(self, api: Api) -> None:
         learner = await learner_like(api, "expired and deactivated")
         access = await check(api, learner, session_started_at="2020-01-01T00:00:00Z")
         assert access["reason"] == "expired"
@@ -136,7 +144,7 @@ class TestSessions:
         "started_at",
         ["2026-11-02T12:00:00", "2026-11-02", "noon", "", "2026-11-02T12:00:00 01:00", "1793620800", "0"],
     )
-    async def test_an_instant_has_an_offset(self, api, started_at):
+    async def test_an_instant_has_an_offset(self, api: Api, started_at: str) -> None:
         learner = await api.create()
         params = {"session_started_at": started_at}
         for answer in (
@@ -149,7 +157,7 @@ class TestSessions:
 
 
 class TestEntering:
-    async def test_the_first_access_makes_an_activated_learner_active(self, api):
+    async def test_the_first_access_makes_an_activated_learner_active(self, api: Api) -> None:
         learner = await api.create()
         api.service.clock.advance(minutes=1)
         answer = await enter(api, learner)
@@ -174,7 +182,7 @@ class TestEntering:
         assert event["before"] == {"first_accessed_at": None, "status": "activated"}
         assert event["after"] == {"first_accessed_at": "2026-11-02T12:01:00.000000Z", "status": "active"}
 
-    async def test_later_accesses_note_the_time_and_change_nothing(self, api):
+    async def test_later_accesses_note_the_time_and_change_nothing(self, api: Api) -> None:
         learner = await learner_like(api, "active")
         history = await api.events(learner)
         for _ in range(2):
@@ -185,7 +193,7 @@ class TestEntering:
         assert await api.events(learner) == history
 
     @pytest.mark.parametrize("status", ["deactivated", "expired", "expired and deactivated"])
-    async def test_a_refusal_says_why_and_records_nothing(self, api, status):
+    async def test_a_refusal_says_why_and_records_nothing(self, api: Api, status: str) -> None:
         learner = await learner_like(api, status)
         history = await api.events(learner)
         api.service.clock.advance(minutes=1)
@@ -203,7 +211,7 @@ class TestEntering:
         assert reason in document["detail"]
         assert (await api.get(learner), await api.events(learner)) == (learner, history)
 
-    async def test_a_revoked_session_is_refused_and_a_new_one_gets_in(self, api):
+    async def test_a_revoked_session_is_refused_and_a_new_one_gets_in(self, api: Api) -> None:
         learner = await api.create()
         await act(api, learner, "deactivate")
         learner = await act(api, learner, "activate")
@@ -213,20 +221,20 @@ class TestEntering:
         assert (await enter(api, learner, session_started_at=AT_NOON)).status_code == 200
         assert (await api.get(learner))["status"] == "active"
 
-    async def test_a_learner_who_accessed_training_stays_so_through_deactivation(self, api):
+    async def test_a_learner_who_accessed_training_stays_so_through_deactivation(self, api: Api) -> None:
         learner = await learner_like(api, "active")
         await act(api, learner, "deactivate")
         assert (await act(api, learner, "activate"))["status"] == "active"
 
 
-async def test_nobody_is_not_found(api):
+async def test_nobody_is_not_found(api: Api) -> None:
     for unknown in ("019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor"):
         problem(await api.client.get(f"/learners/{unknown}/access"), 404, "not-found")
         problem(await api.client.post(f"/learners/{unknown}/access"), 404, "not-found")
     problem(await api.client.get("/access", params={"username": "nobody"}), 404, "not-found")
 
 
-async def test_the_portal_needs_its_scope_and_no_other(api):
+async def test_the_portal_needs_its_scope_and_no_other(api: Api) -> None:
     learner = await api.create()
     asked = [
         ("GET", f"/learners/{learner['id']}/access"),

@@ -1,16 +1,19 @@
 """One row and one learner, by the CSV part of the rules: key and change, dates before Active, duplicates."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
+from typing import Any
 
 import pytest
 
 from app.domain.status import Account, has_expired, resolve_status
-from app.imports.decide import Roll, name_keys
+from app.imports.decide import Decision, Roll, name_keys
 from app.imports.rows import RowProblem
 from app.learners.learner import Cause, Change, Learner
 from app.learners.unique_keys import split_where_keys_move
+from app.learners.wish import Wish
 from app.platform.ids import new_id
 from tests.support.accounts import (
     ACCOUNTS,
@@ -29,37 +32,41 @@ CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def learner(username, external_id=None, account=FACTS["new"], **members):
+def learner(
+    username: str, external_id: str | None = None, account: Account = FACTS["new"], **members: Any
+) -> Learner:
     return Learner(new_id(EARLIER), username, account, EARLIER, version=3, external_id=external_id, **members)
 
 
-def row(username=None, external_id=None, **members):
+def row(username: str | None = None, external_id: str | None = None, **members: Any) -> Any:
     return wish(username=username, external_id=external_id, **members)
 
 
-def roll(*learners, creates=True, is_dry_run=False, protected=(), **lines):
+def roll(
+    *learners: Any, creates: bool = True, is_dry_run: bool = False, protected: Any = (), **lines: Any
+) -> Any:
     return Roll(list(learners), CAUSE, creates, is_dry_run, frozenset(protected), **lines)
 
 
-def decide(rows, *learners, **options):
+def decide(rows: Any, *learners: Any, **options: Any) -> list[Any]:
     """The decisions on these rows, which stand on line 2 and on."""
     decided = roll(*learners, **options)
     return [decided.decide(line, each) for line, each in enumerate(rows, start=2)]
 
 
-def decide_one(wanted, *learners, **options):
+def decide_one(wanted: Any, *learners: Any, **options: Any) -> Any:
     (decision,) = decide([wanted], *learners, **options)
     return decision
 
 
-def codes(decisions):
+def codes(decisions: Iterable[Decision]) -> list[Any]:
     return [each.problem["code"] if each.problem else each.outcome.value for each in decisions]
 
 
 # Who is meant
 
 
-def test_a_username_finds_its_learner_in_any_case():
+def test_a_username_finds_its_learner_in_any_case() -> None:
     known = learner("A.Straße", "HR-1")
 
     decision = decide_one(row("a.STRASSE", last_name="Okafor"), known)
@@ -69,14 +76,14 @@ def test_a_username_finds_its_learner_in_any_case():
     assert decision.change.after.username == "a.STRASSE"
 
 
-def test_an_external_id_finds_its_learner_only_exactly():
+def test_an_external_id_finds_its_learner_only_exactly() -> None:
     known = learner("a", "HR-1")
 
     assert decide_one(row(None, "HR-1"), known).outcome == "unchanged"
     assert codes([decide_one(row(None, "hr-1"), known)]) == ["missing-username"]
 
 
-def test_a_known_external_id_wins_as_the_key_and_the_username_renames():
+def test_a_known_external_id_wins_as_the_key_and_the_username_renames() -> None:
     known = learner("a.okafor", "HR-1", email="a@example.org")
 
     decision = decide_one(row("ada.okafor", "HR-1"), known)
@@ -88,12 +95,14 @@ def test_a_known_external_id_wins_as_the_key_and_the_username_renames():
     assert decision.change == Change(known, after, "learner.updated")
 
 
-def test_a_row_with_an_external_id_alone_reports_the_learners_username():
+def test_a_row_with_an_external_id_alone_reports_the_learners_username() -> None:
     assert decide_one(row(None, "HR-1"), learner("a", "HR-1")).username == "a"
 
 
 @pytest.mark.parametrize("before", [None, "HR-0"])
-def test_an_unknown_external_id_is_taken_on_by_the_learner_whom_the_username_finds(before):
+def test_an_unknown_external_id_is_taken_on_by_the_learner_whom_the_username_finds(
+    before: str | None,
+) -> None:
     known = learner("a", before)
 
     decision = decide_one(row("a", "HR-1"), known)
@@ -102,7 +111,7 @@ def test_an_unknown_external_id_is_taken_on_by_the_learner_whom_the_username_fin
     assert decision.change.after.external_id == "HR-1"
 
 
-def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied():
+def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
 
     decision = decide_one(row("b", "HR-1", email="new@example.org"), one, two)
@@ -113,13 +122,13 @@ def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied()
     assert "'b'" in decision.problem["detail"]
 
 
-def test_two_learners_who_swap_usernames_are_two_conflicts():
+def test_two_learners_who_swap_usernames_are_two_conflicts() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
 
     assert codes(decide([row("b", "HR-1"), row("a", "HR-2")], one, two)) == ["identity-conflict"] * 2
 
 
-def test_a_username_that_an_earlier_row_gave_up_is_free_for_a_later_one():
+def test_a_username_that_an_earlier_row_gave_up_is_free_for_a_later_one() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
     rows = [row("c", "HR-2"), row("b", "HR-1"), row("a")]
 
@@ -129,19 +138,19 @@ def test_a_username_that_an_earlier_row_gave_up_is_free_for_a_later_one():
     assert [each.change.after.username for each in decisions] == ["c", "b", "a"]
 
 
-def test_a_username_that_only_a_later_row_gives_up_is_a_conflict():
+def test_a_username_that_only_a_later_row_gives_up_is_a_conflict() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
 
     assert codes(decide([row("b", "HR-1"), row("c", "HR-2")], one, two)) == ["identity-conflict", "changed"]
 
 
-def test_a_username_that_an_earlier_row_took_is_no_longer_free():
+def test_a_username_that_an_earlier_row_took_is_no_longer_free() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
 
     assert codes(decide([row("c", "HR-1"), row("c", "HR-2")], one, two)) == ["changed", "identity-conflict"]
 
 
-def test_an_external_id_that_an_earlier_row_gave_up_is_free_for_a_later_one():
+def test_an_external_id_that_an_earlier_row_gave_up_is_free_for_a_later_one() -> None:
     one, two = learner("a", "HR-1"), learner("b")
 
     decisions = decide([row("a", "HR-9"), row("b", "HR-1")], one, two)
@@ -153,7 +162,7 @@ def test_an_external_id_that_an_earlier_row_gave_up_is_free_for_a_later_one():
 # What changes
 
 
-def test_empty_cells_leave_every_field_as_it_is():
+def test_empty_cells_leave_every_field_as_it_is() -> None:
     known = learner(
         "a",
         "HR-1",
@@ -168,7 +177,7 @@ def test_empty_cells_leave_every_field_as_it_is():
     assert (decision.outcome, decision.change, decision.problem) == ("unchanged", None, None)
 
 
-def test_every_given_field_is_set_and_the_change_has_one_event():
+def test_every_given_field_is_set_and_the_change_has_one_event() -> None:
     known = learner("a", first_name="Ada", account=FACTS["accessed"])
 
     decision = decide_one(
@@ -218,7 +227,7 @@ AFTER = {
 ACTIVE = {"Yes": True, "No": False, "": None}
 
 
-def with_date(wanted, cell):
+def with_date(wanted: Any, cell: str) -> Any:
     if cell == "never":
         return replace(wanted, expires_on=None)
     return replace(wanted, expires_on=DATES[cell]) if cell else wanted
@@ -227,7 +236,7 @@ def with_date(wanted, cell):
 @pytest.mark.parametrize("active", ACTIVE)
 @pytest.mark.parametrize("date_cell", ["", *DATES])
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_the_date_is_applied_first_and_then_active(name, date_cell, active):
+def test_the_date_is_applied_first_and_then_active(name: str, date_cell: str, active: str) -> None:
     facts, stored_day = name.split("/")
     account, day = ACCOUNTS[name], date_cell or stored_day
     known = learner("a", account=account)
@@ -256,7 +265,7 @@ def test_the_date_is_applied_first_and_then_active(name, date_cell, active):
 
 @pytest.mark.parametrize("date_cell", ["", *DATES])
 @pytest.mark.parametrize("active", ACTIVE)
-def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
+def test_a_new_learner_is_activated_unless_the_row_says_else(active: str, date_cell: str) -> None:
     decision = decide_one(with_date(row("a", is_active=ACTIVE[active]), date_cell))
 
     expected = AFTER[active][f"new/{date_cell or 'never'}"]
@@ -273,7 +282,7 @@ def test_a_new_learner_is_activated_unless_the_row_says_else(active, date_cell):
     assert (created.version, created.updated_at, created.created_at) == (1, NOW, NOW)
 
 
-def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
+def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do() -> None:
     known = learner("a", "HR-1", FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     decision = decide_one(row("renamed", "HR-1", email="new@example.org", is_active=True), known)
@@ -285,7 +294,7 @@ def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do():
     assert "into Expiration Date" in decision.problem["detail"]
 
 
-def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
+def test_a_refused_row_with_a_past_date_of_its_own_names_that_date() -> None:
     decision = decide_one(row("a", is_active=True, expires_on=YESTERDAY), learner("a"))
 
     assert decision.problem["expires_on"] == YESTERDAY.isoformat()
@@ -304,14 +313,14 @@ def test_a_refused_row_with_a_past_date_of_its_own_names_that_date():
         (FACTS["accessed"], row("A", is_active=False), "learner.deactivated"),
     ],
 )
-def test_a_change_is_one_event_of_the_right_type(account, wanted, event):
+def test_a_change_is_one_event_of_the_right_type(account: Account, wanted: Wish, event: str) -> None:
     assert decide_one(wanted, learner("a", account=account)).change.type == event
 
 
 # Nobody yet
 
 
-def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says():
+def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says() -> None:
     decision = decide_one(
         row("a", "HR-1", email="a@example.org", first_name="Ada", last_name="Okafor", expires_on=TODAY)
     )
@@ -322,7 +331,7 @@ def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says():
     assert not has_expired(created.account, TODAY)
 
 
-def test_without_create_a_row_of_nobody_is_not_found():
+def test_without_create_a_row_of_nobody_is_not_found() -> None:
     decision = decide_one(row("a", "HR-1"), creates=False)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("not_found", None, None)
@@ -330,11 +339,11 @@ def test_without_create_a_row_of_nobody_is_not_found():
     assert codes([decide_one(row(None, "HR-1"), creates=False)]) == ["not-found"]
 
 
-def test_without_create_who_exists_is_changed_all_the_same():
+def test_without_create_who_exists_is_changed_all_the_same() -> None:
     assert decide_one(row("a", is_active=False), learner("a"), creates=False).outcome == "changed"
 
 
-def test_a_new_learner_needs_a_username():
+def test_a_new_learner_needs_a_username() -> None:
     decision = decide_one(row(None, "HR-1", email="a@example.org"))
 
     assert (decision.outcome, decision.change) == ("invalid", None)
@@ -345,7 +354,7 @@ def test_a_new_learner_needs_a_username():
 # Rows that could not be read
 
 
-def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column():
+def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column() -> None:
     known = learner("a")
     problem = RowProblem("invalid-active", "Active is Yes or No; 'Ja' is neither.", "ACTIVE", "A")
 
@@ -359,14 +368,14 @@ def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column():
     }
 
 
-def test_a_problem_of_no_column_names_none():
+def test_a_problem_of_no_column_names_none() -> None:
     decision = decide_one(RowProblem("missing-key", "The row has neither.", None))
 
     assert "column" not in decision.problem
     assert (decision.username, decision.learner_id) == (None, None)
 
 
-def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created():
+def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created() -> None:
     problem = RowProblem("invalid-email", "No address.", "Email", "a")
 
     assert codes([decide_one(problem, creates=False)]) == ["invalid-email"]
@@ -389,7 +398,9 @@ REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
     ],
 )
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
-def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(first, outcome, again):
+def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
+    first: Wish | RowProblem, outcome: str, again: Wish
+) -> None:
     known = learner("a", "HR-1")
 
     decisions = decide([first, row("other"), again, again], known)
@@ -412,7 +423,9 @@ def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(first, ou
 )
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
 @pytest.mark.parametrize("is_dry_run", [False, True])
-def test_the_first_row_of_nobody_counts_whatever_became_of_it(first, outcome, creates, again, is_dry_run):
+def test_the_first_row_of_nobody_counts_whatever_became_of_it(
+    first: Wish | RowProblem, outcome: str, creates: bool, again: Wish, is_dry_run: bool
+) -> None:
     decisions = decide([first, again], creates=creates, is_dry_run=is_dry_run)
 
     assert codes(decisions) == [outcome, "duplicate-row"]
@@ -423,8 +436,8 @@ def test_the_first_row_of_nobody_counts_whatever_became_of_it(first, outcome, cr
 @pytest.mark.parametrize("known", [[], [learner("a", "HR-1")], [learner("a", "HR-2"), learner("b", "HR-1")]])
 @pytest.mark.parametrize("is_dry_run", [False, True])
 def test_a_row_that_an_earlier_import_found_to_be_a_duplicate_is_one_again_and_counts_for_no_later_row(
-    known, is_dry_run
-):
+    known: list[Learner], is_dry_run: bool
+) -> None:
     marked = RowProblem("duplicate-row", "Delete this row.", "Problem", "a", "HR-1")
 
     decisions = decide([marked, marked, row("a")], *known, is_dry_run=is_dry_run)
@@ -435,25 +448,25 @@ def test_a_row_that_an_earlier_import_found_to_be_a_duplicate_is_one_again_and_c
     assert decisions[1].problem["detail"] == "Delete this row."
 
 
-def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate():
+def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate() -> None:
     decisions = decide([row("b", "HR-1"), row("b")], learner("a", "HR-1"))
 
     assert codes(decisions) == ["changed", "duplicate-row"]
 
 
-def test_rows_that_name_nobody_at_all_are_no_duplicates_of_each_other():
+def test_rows_that_name_nobody_at_all_are_no_duplicates_of_each_other() -> None:
     nameless = RowProblem("wrong-number-of-cells", "Cells in the row: 1.", None)
 
     assert codes(decide([nameless, nameless])) == ["wrong-number-of-cells"] * 2
 
 
-def test_different_learners_are_no_duplicates():
+def test_different_learners_are_no_duplicates() -> None:
     decisions = decide([row("a", "HR-1"), row("b", "HR-2"), row("HR-1"), row("c")], learner("c"))
 
     assert codes(decisions) == ["created", "created", "created", "unchanged"]
 
 
-def test_an_earlier_chunks_rows_count_too():
+def test_an_earlier_chunks_rows_count_too() -> None:
     known = learner("a", "HR-1")
     nobody = row("n", "HR-7")
 
@@ -468,7 +481,7 @@ def test_an_earlier_chunks_rows_count_too():
     assert [each.problem["first_line"] for each in decisions[:3]] == [17, 18, 18]
 
 
-def test_a_chunk_tells_the_next_ones_whom_it_had():
+def test_a_chunk_tells_the_next_ones_whom_it_had() -> None:
     known = learner("a")
     first = roll(known)
     first.decide(2, row("a"))
@@ -479,8 +492,8 @@ def test_a_chunk_tells_the_next_ones_whom_it_had():
     assert first.new_name_lines == dict.fromkeys(name_keys(row("c", "HR-3")), 4)
 
 
-def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are():
-    def keys(username=None, external_id=None):
+def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are() -> None:
+    def keys(username: str | None = None, external_id: str | None = None) -> Any:
         return set(name_keys(row(username, external_id)))
 
     assert keys("A") == keys("a")
@@ -492,7 +505,7 @@ def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are():
 # protect_manual
 
 
-def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied():
+def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied() -> None:
     known = learner("a", account=FACTS["accessed-deactivated"])
 
     decision = decide_one(row("a", email="new@example.org", is_active=True), known, protected=[known.id])
@@ -503,7 +516,7 @@ def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied(
 
 
 @pytest.mark.parametrize("active", [None, False])
-def test_protection_hinders_no_other_change(active):
+def test_protection_hinders_no_other_change(active: bool | None) -> None:
     known = learner("a", account=FACTS["accessed-deactivated"])
 
     decision = decide_one(row("a", email="new@example.org", is_active=active), known, protected=[known.id])
@@ -512,7 +525,7 @@ def test_protection_hinders_no_other_change(active):
     assert decision.change.after.account == known.account
 
 
-def test_whom_nobody_deactivated_by_hand_is_activated():
+def test_whom_nobody_deactivated_by_hand_is_activated() -> None:
     one = learner("a", account=FACTS["accessed-deactivated"])
     two = learner("b", account=FACTS["accessed-deactivated"])
 
@@ -522,44 +535,44 @@ def test_whom_nobody_deactivated_by_hand_is_activated():
 # Keys that move from one learner to another
 
 
-def changes_of(decisions):
+def changes_of(decisions: Iterable[Decision]) -> list[Any]:
     return [each.change for each in decisions if each.change is not None]
 
 
-def batches(*decisions):
+def batches(*decisions: Iterable[Decision]) -> list[Any]:
     return [[change.after.username for change in batch] for batch in split_where_keys_move(decisions)]
 
 
-def test_changes_that_move_no_key_are_one_batch():
+def test_changes_that_move_no_key_are_one_batch() -> None:
     rows = [row(f"u{number}", email="a@example.org") for number in range(50)]
     known = [learner(f"u{number}") for number in range(25)]
 
     assert batches(*changes_of(decide(rows, *known))) == [[f"u{number}" for number in range(50)]]
 
 
-def test_no_changes_are_no_batch():
+def test_no_changes_are_no_batch() -> None:
     assert batches() == []
 
 
-def test_a_chain_of_renames_is_split_at_every_link():
+def test_a_chain_of_renames_is_split_at_every_link() -> None:
     known = [learner(name, f"HR-{name}") for name in "abc"]
     rows = [row("d", "HR-c"), row("c", "HR-b"), row("b", "HR-a"), row("a")]
 
     assert batches(*changes_of(decide(rows, *known))) == [["d"], ["c"], ["b"], ["a"]]
 
 
-def test_an_external_id_that_moves_splits_too():
+def test_an_external_id_that_moves_splits_too() -> None:
     rows = [row("a", "HR-9"), row("x"), row("b", "HR-1")]
 
     assert batches(*changes_of(decide(rows, learner("a", "HR-1"), learner("b")))) == [["a", "x"], ["b"]]
 
 
-def test_another_spelling_of_the_same_username_gives_nothing_up():
+def test_another_spelling_of_the_same_username_gives_nothing_up() -> None:
     assert batches(*changes_of(decide([row("A"), row("b")], learner("a")))) == [["A", "b"]]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_no_batch_takes_a_key_that_it_gives_up(order):
+def test_no_batch_takes_a_key_that_it_gives_up(order: tuple[int, ...]) -> None:
     known = [learner(f"u{number}", f"HR-{number}") for number in range(4)]
     rows = [row(f"u{number + 1}", f"HR-{number}") for number in order] + [row("u0")]
     changes = changes_of(decide(rows, *known))

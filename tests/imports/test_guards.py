@@ -2,15 +2,19 @@
 
 import csv
 import io
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.operations import repository
+from app.operations.operation import Chunk, Operation
 from app.operations.runner import Runner
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.rosters import Roster
+from tests.support.service import NOON, Api, Service
 from tests.support.stored import all_learners, another, count_stages, ended, follow, stored_state
 
 pytestmark = pytest.mark.anyio
@@ -21,42 +25,44 @@ ALL = {"missing": "deactivate", "max_deactivations": "100%"}
 
 
 @pytest.fixture(params=[5000, 3], ids=["at once", "in chunks"])
-def chunk_sizes(request, service):
+def chunk_sizes(request: pytest.FixtureRequest, service: Service) -> None:
     """A few learners, in one transaction and as a large operation."""
     service.limit(chunk_rows=request.param)
 
 
 @pytest.fixture
-def small_chunks(service):
+def small_chunks(service: Service) -> None:
     service.limit(chunk_rows=3)
 
 
-def counts(**given):
+def counts(**given: int) -> dict[str, int]:
     return NOTHING_DONE | given
 
 
-async def post(api, content, headers=None, **params):
+async def post(
+    api: Api, content: str | bytes, headers: dict[str, str] | None = None, **params: Any
+) -> httpx.Response:
     return await api.client.post(
         "/imports/csv", content=content, params=params, headers=CSV | (headers or {})
     )
 
 
-async def create_learners(api, number, prefix="u"):
+async def create_learners(api: Api, number: int, prefix: str = "u") -> None:
     await api.import_csv("Username\n" + "".join(f"{prefix}{n}\n" for n in range(number)))
 
 
-async def deactivated(api):
+async def deactivated(api: Api) -> set[str]:
     learners = (await all_learners(api)).values()
     return {each["username"] for each in learners if each["deactivated_at"] is not None}
 
 
-async def changes(api):
+async def changes(api: Api) -> tuple[Any, Any]:
     """What was stored of learners and what was recorded."""
     state = await stored_state(api.service.database, api.organization.id)
     return state["learners"], state["events"]
 
 
-def roster(*names, active=""):
+def roster(*names: str, active: str = "") -> str:
     return "Username,Active\n" + "".join(f"{name},{active}\n" for name in names)
 
 
@@ -64,7 +70,7 @@ def roster(*names, active=""):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_whom_no_row_names_is_deactivated_with_one_event(api):
+async def test_whom_no_row_names_is_deactivated_with_one_event(api: Api) -> None:
     await create_learners(api, 10)
     api.service.clock.advance(hours=1)
 
@@ -92,7 +98,7 @@ async def test_whom_no_row_names_is_deactivated_with_one_event(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_missing_learners_are_kept_unless_the_import_says_otherwise(api):
+async def test_missing_learners_are_kept_unless_the_import_says_otherwise(api: Api) -> None:
     await create_learners(api, 5)
 
     for params in ({}, {"missing": "keep"}, {"missing": "keep", "max_deactivations": "0"}):
@@ -102,7 +108,7 @@ async def test_missing_learners_are_kept_unless_the_import_says_otherwise(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_whoever_could_be_told_is_not_missing_whatever_is_wrong_with_the_row(api):
+async def test_whoever_could_be_told_is_not_missing_whatever_is_wrong_with_the_row(api: Api) -> None:
     for name, external_id, expires_on in (
         ("invalid", None, None),
         ("invalid-name", "HR-1", None),
@@ -151,7 +157,7 @@ async def test_whoever_could_be_told_is_not_missing_whatever_is_wrong_with_the_r
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_who_is_deactivated_already_is_left_alone(api):
+async def test_who_is_deactivated_already_is_left_alone(api: Api) -> None:
     await create_learners(api, 8)
     learners = await all_learners(api)
     for n in (1, 2):
@@ -166,7 +172,7 @@ async def test_who_is_deactivated_already_is_left_alone(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_nobody_of_another_organization_is_missing(api):
+async def test_nobody_of_another_organization_is_missing(api: Api) -> None:
     other = await another(api)
     await create_learners(other, 5)
     await create_learners(api, 5)
@@ -179,7 +185,7 @@ async def test_nobody_of_another_organization_is_missing(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_create_false_and_missing_go_together(api):
+async def test_create_false_and_missing_go_together(api: Api) -> None:
     await create_learners(api, 4)
 
     operation = await api.import_csv(roster("u0", "nobody", "u1", "noone"), **ALL, create=False)
@@ -189,7 +195,7 @@ async def test_create_false_and_missing_go_together(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_feed_may_bring_back_whom_it_missed_but_not_whom_a_person_deactivated(api):
+async def test_a_feed_may_bring_back_whom_it_missed_but_not_whom_a_person_deactivated(api: Api) -> None:
     await create_learners(api, 6)
     by_hand = (await all_learners(api))["u5"]
     await api.client.post(f"/learners/{by_hand['id']}/deactivate")
@@ -205,7 +211,7 @@ async def test_a_feed_may_bring_back_whom_it_missed_but_not_whom_a_person_deacti
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_the_report_names_the_missing_and_imports_back_without_a_change(api):
+async def test_the_report_names_the_missing_and_imports_back_without_a_change(api: Api) -> None:
     await api.import_csv("Username,External ID\na,HR-1\nb,HR-2\nc,HR-3\nd,HR-4\ne,\n")
     for header, missing in (
         ("First Name,Username", [["", "e"]]),
@@ -243,7 +249,9 @@ async def test_the_report_names_the_missing_and_imports_back_without_a_change(ap
         ("100%", 12, None),
     ],
 )
-async def test_more_deactivations_than_the_limit_allows_are_refused_as_a_whole(api, limit, leavers, allowed):
+async def test_more_deactivations_than_the_limit_allows_are_refused_as_a_whole(
+    api: Api, limit: str, leavers: int, allowed: int | None
+) -> None:
     await create_learners(api, 14)
     await api.import_csv(roster("u12", "u13", active="No"))
     before = await changes(api)
@@ -277,7 +285,7 @@ async def test_more_deactivations_than_the_limit_allows_are_refused_as_a_whole(a
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_rows_and_missing_learners_count_together(api):
+async def test_rows_and_missing_learners_count_together(api: Api) -> None:
     await create_learners(api, 10)
     text = roster("u0", "u1", active="No") + "u2,\nu3,\nu4,\nu5,\nu6,\n"
     before = await changes(api)
@@ -296,7 +304,7 @@ async def test_rows_and_missing_learners_count_together(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_the_organization_says_how_many_may_be_missing_where_the_import_does_not(api):
+async def test_the_organization_says_how_many_may_be_missing_where_the_import_does_not(api: Api) -> None:
     await create_learners(api, 10)
     nine = [f"u{n}" for n in range(9)]
 
@@ -311,7 +319,7 @@ async def test_the_organization_says_how_many_may_be_missing_where_the_import_do
     assert (await api.import_csv(roster(*nine, active="No")))["state"] == "succeeded"
 
 
-async def test_a_fifth_may_be_missing_by_default(api):
+async def test_a_fifth_may_be_missing_by_default(api: Api) -> None:
     await create_learners(api, 10)
 
     assert (await api.import_csv(roster(*(f"u{n}" for n in range(7))), missing="deactivate"))["problem"][
@@ -321,7 +329,7 @@ async def test_a_fifth_may_be_missing_by_default(api):
     assert operation["counts"] == counts(unchanged=8, changed=2)
 
 
-async def test_wrong_guards_are_invalid_requests(api):
+async def test_wrong_guards_are_invalid_requests(api: Api) -> None:
     for params, expected in (
         ({"missing": "remove"}, ["?missing"]),
         ({"max_deactivations": "many"}, ["?max_deactivations"]),
@@ -334,7 +342,7 @@ async def test_wrong_guards_are_invalid_requests(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_refused_import_is_answered_again_with_the_same_key(api):
+async def test_a_refused_import_is_answered_again_with_the_same_key(api: Api) -> None:
     await create_learners(api, 6)
     text = roster("u0", "u1", "u2", "u3")
     key = {"Idempotency-Key": "nightly"}
@@ -355,7 +363,7 @@ async def test_a_refused_import_is_answered_again_with_the_same_key(api):
 
 
 @pytest.mark.parametrize("text", ["Username,Active\n", "Username\n\n \n,\n", "Username"])
-async def test_a_feed_without_rows_takes_nobody_for_missing(api, text):
+async def test_a_feed_without_rows_takes_nobody_for_missing(api: Api, text: str) -> None:
     await create_learners(api, 3)
 
     for dry_run in (False, True):
@@ -378,7 +386,9 @@ async def test_a_feed_without_rows_takes_nobody_for_missing(api, text):
         ('"u4', "utf-8", 6),
     ],
 )
-async def test_a_feed_that_was_cut_off_takes_nobody_for_missing(api, end, encoding, line):
+async def test_a_feed_that_was_cut_off_takes_nobody_for_missing(
+    api: Api, end: str, encoding: str, line: int | None
+) -> None:
     await create_learners(api, 6)
     content = (roster("u0", "u1", "u2", "u3") + end).encode(encoding)
 
@@ -397,7 +407,7 @@ async def test_a_feed_that_was_cut_off_takes_nobody_for_missing(api, end, encodi
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "utf-32"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-async def test_a_whole_feed_is_known_in_any_encoding(api, encoding, line_end):
+async def test_a_whole_feed_is_known_in_any_encoding(api: Api, encoding: str, line_end: str) -> None:
     text = f"Username,First Name{line_end}a,Zoë{line_end}"
 
     operation = await api.import_csv(text.encode(encoding), missing="deactivate")
@@ -409,7 +419,7 @@ async def test_a_whole_feed_is_known_in_any_encoding(api, encoding, line_end):
 @pytest.mark.parametrize(
     "row", [",,x@example.org", "u5", "u5,,,more", "u\u200b5,,", "u\u200b5,HR\x07,", ",HR\x07,", "u5,HR\x07,"]
 )
-async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api, row):
+async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api: Api, row: str) -> None:
     await create_learners(api, 5)
     before = await changes(api)
     text = f"Username,External ID,Email\nu0,,\n{row}\nu1,,\n{row}\nnew,,\n"
@@ -434,7 +444,7 @@ async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api, row):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api):
+async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api: Api) -> None:
     await create_learners(api, 10)
     seen = []
     async with api.service.runner.turn(api.organization.id):
@@ -467,20 +477,20 @@ async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api):
     ]
 
 
-async def stored(api, document):
+async def stored(api: Api, document: dict[str, Any]) -> Operation:
     async with api.service.database.read() as connection:
         operation = await repository.find(connection, api.organization.id, document["id"])
     assert operation is not None
     return operation
 
 
-def own_runner(api):
+def own_runner(api: Api) -> Runner:
     shared = api.service.runner
     return Runner(shared.database, shared.clock, shared.workers, shared.limits)
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_are_then(api):
+async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_are_then(api: Api) -> None:
     await create_learners(api, 12)
     async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0", "u1", "u2", "file-a", "file-b"), {"Prefer": "wait=0"}, **ALL)
@@ -510,7 +520,7 @@ async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_ar
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_short_file_that_misses_many_is_done_in_the_background(api):
+async def test_a_short_file_that_misses_many_is_done_in_the_background(api: Api) -> None:
     await create_learners(api, 20)
     async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0"), {"Prefer": "respond-async"}, **ALL)
@@ -528,7 +538,7 @@ async def test_a_short_file_that_misses_many_is_done_in_the_background(api):
     assert await count_stages(api.service.database) == 0
 
 
-async def test_what_fits_in_one_chunk_is_judged_and_done_with_the_answer(api):
+async def test_what_fits_in_one_chunk_is_judged_and_done_with_the_answer(api: Api) -> None:
     await create_learners(api, 20)
 
     answer = await post(api, roster("u0"), {"Prefer": "respond-async"}, **ALL)
@@ -537,7 +547,7 @@ async def test_what_fits_in_one_chunk_is_judged_and_done_with_the_answer(api):
     assert answer.json()["finished_at"] == NOON.isoformat().replace("+00:00", "Z")
 
 
-async def test_more_missing_learners_than_one_chunk_holds(api):
+async def test_more_missing_learners_than_one_chunk_holds(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{n}\n" for n in range(10_300)))
 
     dry = await api.import_csv(roster("u7", "u5001", "new"), **ALL, dry_run=True)
@@ -577,7 +587,9 @@ WITHOUT_KEY = {"missing-key", "invalid-username", "invalid-external-id"}
     missing=st.sampled_from(["keep", "deactivate", "deactivate"]),
     create=st.booleans(),
 )
-async def test_a_dry_run_says_what_the_real_one_does(api, learners, roster, chunk, limit, missing, create):
+async def test_a_dry_run_says_what_the_real_one_does(
+    api: Api, learners: Any, roster: Roster, chunk: Chunk, limit: int, missing: Any, create: Any
+) -> None:
     api = await another(api)
     await api.import_csv(
         "Username,External ID,Active,Expiration Date\n"
@@ -645,7 +657,7 @@ async def test_a_dry_run_says_what_the_real_one_does(api, learners, roster, chun
 # Who loses access
 
 
-async def whom_it_deactivated(api, operation):
+async def whom_it_deactivated(api: Api, operation: Operation) -> set[str]:
     """The usernames of those who lost, or would lose, access by it; the operation counts as many."""
     found = await api.outcomes(operation, deactivated=True)
     others = await api.outcomes(operation, deactivated=False)
@@ -657,7 +669,7 @@ async def whom_it_deactivated(api, operation):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_an_import_tells_whom_it_deactivates(api):
+async def test_an_import_tells_whom_it_deactivates(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\ncleo,No\ndina,\nedda,\n")
     roster = (
         "Username,Active,Email\nada,No,\nben,Yes,b@example.org\ncleo,No,c@example.org\nnew,No,\nodd,Maybe,\n"
@@ -677,7 +689,7 @@ async def test_an_import_tells_whom_it_deactivates(api):
     assert await whom_it_deactivated(api, kept) == {"ben"}
 
 
-async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api):
+async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\ncleo,No\n")
     body = {"selection": {"filter": {}}}
     post = api.client.post
@@ -694,7 +706,7 @@ async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api):
     assert await whom_it_deactivated(api, on) == set()
 
 
-async def test_the_report_can_be_of_those_who_lose_access(api):
+async def test_the_report_can_be_of_those_who_lose_access(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\n")
     operation = await api.import_csv("Username,Active\nada,No\nben,Yes\n")
     answer = await api.client.get(

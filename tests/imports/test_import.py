@@ -8,13 +8,15 @@ import re
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app.organizations.api_keys import Scope
 from tests.examples.test_roster import PROBLEMS
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 from tests.support.stored import (
     all_learners,
     all_outcomes,
@@ -35,23 +37,25 @@ CSV = {"Content-Type": "text/csv"}
 
 
 @pytest.fixture
-def small_chunks(service):
+def small_chunks(service: Service) -> None:
     """Three rows a chunk, so that a short file is a large operation."""
     service.limit(chunk_rows=3)
 
 
-def counts(**given):
+def counts(**given: int) -> dict[str, int]:
     return NOTHING_DONE | given
 
 
-def codes(outcomes):
+def codes(outcomes: Any) -> dict[str, Any]:
     """The problem of each line, or its outcome where it has none."""
     return {
         each["line"]: each["problem"]["code"] if each["problem"] else each["outcome"] for each in outcomes
     }
 
 
-async def post(api, content, headers=None, **params):
+async def post(
+    api: Api, content: str | bytes, headers: dict[str, str] | None = None, **params: Any
+) -> httpx.Response:
     return await api.client.post(
         "/imports/csv", content=content, params=params, headers=CSV | (headers or {})
     )
@@ -60,7 +64,7 @@ async def post(api, content, headers=None, **params):
 # Columns
 
 
-async def test_a_row_becomes_a_learner_with_every_field(api):
+async def test_a_row_becomes_a_learner_with_every_field(api: Api) -> None:
     operation = await api.import_csv(
         HEADER + "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,No,2027-12-31\n", reason="start of term"
     )
@@ -92,7 +96,7 @@ async def test_a_row_becomes_a_learner_with_every_field(api):
     }
 
 
-async def test_a_known_learner_is_changed_with_one_event_of_what_changed(api):
+async def test_a_known_learner_is_changed_with_one_event_of_what_changed(api: Api) -> None:
     learner = await api.create(
         username="a", email="old@example.org", first_name="Ada", expires_on="2027-01-31"
     )
@@ -129,7 +133,7 @@ async def test_a_known_learner_is_changed_with_one_event_of_what_changed(api):
     }
 
 
-async def test_columns_come_in_any_order_and_spelling(api):
+async def test_columns_come_in_any_order_and_spelling(api: Api) -> None:
     await api.import_csv("EXPIRATION_DATE,first-name, user name ,ActIve\n2027-12-31,Ada,a,nO\n")
 
     learner = (await all_learners(api))["a"]
@@ -137,7 +141,7 @@ async def test_columns_come_in_any_order_and_spelling(api):
     assert learner["status"] == "deactivated"
 
 
-async def test_a_changed_name_is_found_by_its_new_form_only(api):
+async def test_a_changed_name_is_found_by_its_new_form_only(api: Api) -> None:
     await api.create(username="a", last_name="Before")
     await api.import_csv("Username,Last Name\na,After\n")
 
@@ -188,7 +192,7 @@ MIXED_CODES = {
 MIXED_COUNTS = counts(created=1, changed=2, unchanged=1, refused=1, invalid=11)
 
 
-async def prepare_mixed(api):
+async def prepare_mixed(api: Api) -> None:
     for username, external_id, expires_on in (
         ("same", None, None),
         ("gone", None, None),
@@ -201,7 +205,7 @@ async def prepare_mixed(api):
 
 
 @pytest.mark.parametrize("chunk_rows", [5000, 3])
-async def test_every_row_has_an_outcome_and_the_counts_add_up(api, chunk_rows):
+async def test_every_row_has_an_outcome_and_the_counts_add_up(api: Api, chunk_rows: int) -> None:
     api.service.limit(chunk_rows=chunk_rows)
     await prepare_mixed(api)
 
@@ -238,7 +242,7 @@ async def test_every_row_has_an_outcome_and_the_counts_add_up(api, chunk_rows):
     assert learners["expired2"]["status"] == "activated"
 
 
-async def test_without_create_a_row_of_nobody_is_not_found(api):
+async def test_without_create_a_row_of_nobody_is_not_found(api: Api) -> None:
     learner = await api.create(username="known")
 
     operation = await api.import_csv("Username,Active\nunknown,Yes\nKNOWN,No\n", create=False)
@@ -251,7 +255,7 @@ async def test_without_create_a_row_of_nobody_is_not_found(api):
     assert (await api.get(learner))["status"] == "deactivated"
 
 
-async def test_a_file_of_a_header_alone_is_done_with_nothing(api):
+async def test_a_file_of_a_header_alone_is_done_with_nothing(api: Api) -> None:
     operation = await api.import_csv(HEADER)
 
     assert (operation["state"], operation["counts"]) == ("succeeded", NOTHING_DONE)
@@ -260,7 +264,7 @@ async def test_a_file_of_a_header_alone_is_done_with_nothing(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_importing_the_same_file_twice_changes_nothing_the_second_time(api):
+async def test_importing_the_same_file_twice_changes_nothing_the_second_time(api: Api) -> None:
     text = HEADER + "".join(
         f"u{number},HR-{number},u{number}@example.org,F,L,{active},{day}\n"
         for number, (active, day) in enumerate(
@@ -278,7 +282,7 @@ async def test_importing_the_same_file_twice_changes_nothing_the_second_time(api
     assert after["events"] == before["events"]
 
 
-async def test_an_export_imports_back_with_every_row_unchanged(api):
+async def test_an_export_imports_back_with_every_row_unchanged(api: Api) -> None:
     await api.import_csv(
         HEADER + '=1+1,+HR,a@example.org,-Ada,@Okafor,No,2020-01-01\n\'=x,,,"O,""k""",\'\'t,Yes,\n'
     )
@@ -293,7 +297,7 @@ async def test_an_export_imports_back_with_every_row_unchanged(api):
 # Dry runs
 
 
-async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api):
+async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api: Api) -> None:
     await prepare_mixed(api)
     before = await stored_state(api.service.database, api.organization.id)
 
@@ -309,7 +313,7 @@ async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_whom_a_dry_run_would_create_has_no_id(api):
+async def test_whom_a_dry_run_would_create_has_no_id(api: Api) -> None:
     text = "Username\na\nA\nb\nc\na\n"
 
     outcomes = await api.outcomes(await api.import_csv(text, dry_run=True))
@@ -325,7 +329,7 @@ async def test_whom_a_dry_run_would_create_has_no_id(api):
     assert [each["username"] for each in outcomes] == ["a", "a", "b", "c", "a"]
 
 
-def make_stories(chooser, number):
+def make_stories(chooser: Any, number: int) -> tuple[Any, list[Any]]:
     """Rosters of few learners whose keys, spellings and mistakes meet in every way, shuffled into one file."""
     known, rows = [], []
     for story in range(number):
@@ -351,7 +355,7 @@ def make_stories(chooser, number):
 
 
 @pytest.mark.parametrize("create", [True, False])
-async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api, create):
+async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api: Api, create: bool) -> None:
     known, rows = make_stories(random.Random(2), 30)
     header = "Username,External ID,Active,Expiration Date\n"
     text = header + "".join(",".join(row) + "\n" for row in rows)
@@ -384,7 +388,7 @@ async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api, cr
     assert len(happened) == 5, happened  # created or not_found, changed, unchanged, refused, invalid
 
 
-async def test_more_rows_than_one_chunk_holds(api):
+async def test_more_rows_than_one_chunk_holds(api: Api) -> None:
     rows = [f"u{number},HR-{number},{'No' if number % 7 == 0 else 'Yes'}\n" for number in range(5200)]
     # The first and the last chunk name the same learners, by either key, in another spelling.
     rows += ["U3,,No\n", ",HR-4,No\n", "x,HR-5,No\n", "u6,HR-x,No\n"]
@@ -407,7 +411,7 @@ async def test_more_rows_than_one_chunk_holds(api):
     assert (statuses["activated"], statuses["deactivated"]) == (4457, 743)
 
 
-async def test_a_chunk_of_very_long_rows_ends_early(api):
+async def test_a_chunk_of_very_long_rows_ends_early(api: Api) -> None:
     api.service.limit(chunk_characters=500)
     padding = "x" * 200
 
@@ -431,14 +435,16 @@ async def test_a_chunk_of_very_long_rows_ends_early(api):
         ("dmy", "04-03-2027"),
     ],
 )
-async def test_dates_are_read_in_the_format_that_the_request_names(api, date_format, cell):
+async def test_dates_are_read_in_the_format_that_the_request_names(
+    api: Api, date_format: str, cell: str
+) -> None:
     operation = await api.import_csv(f"Username,Expiration Date\na,{cell}\n", date_format=date_format)
 
     assert operation["counts"] == counts(created=1)
     assert (await all_learners(api))["a"]["expires_on"] == "2027-03-04"
 
 
-async def test_a_date_of_another_format_is_an_invalid_row_that_names_the_format(api):
+async def test_a_date_of_another_format_is_an_invalid_row_that_names_the_format(api: Api) -> None:
     operation = await api.import_csv("Username,Expiration Date\na,31/12/2027\n", date_format="mdy")
 
     (outcome,) = await api.outcomes(operation)
@@ -447,7 +453,7 @@ async def test_a_date_of_another_format_is_an_invalid_row_that_names_the_format(
     assert await all_learners(api) == {}
 
 
-async def test_the_delimiter_is_found_out_or_named(api):
+async def test_the_delimiter_is_found_out_or_named(api: Api) -> None:
     for number, (delimiter, name) in enumerate([(",", ","), (";", ";"), ("\t", "tab"), ("|", "|")]):
         text = f"Username{delimiter}First Name\nu{number}{delimiter}Ada\n"
 
@@ -466,7 +472,7 @@ ENCODINGS = {
 }
 
 
-async def test_encodings_and_line_endings_are_found_out(api):
+async def test_encodings_and_line_endings_are_found_out(api: Api) -> None:
     names = iter(range(100))
     for encoding, (mark, codec, warnings) in ENCODINGS.items():
         for line_end in ("\n", "\r\n", "\r"):
@@ -482,7 +488,7 @@ async def test_encodings_and_line_endings_are_found_out(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_line_is_counted_as_an_editor_shows_it(api):
+async def test_a_line_is_counted_as_an_editor_shows_it(api: Api) -> None:
     text = '\n\nUsername,Note,Active\r\na,"1\n2\r\n3",Maybe\r\n\r\n"b",,Maybe\n,,\nc,"\r\r",Maybe\rd,,Maybe'
 
     operation = await api.import_csv(text)
@@ -491,7 +497,7 @@ async def test_a_line_is_counted_as_an_editor_shows_it(api):
     assert operation["progress"]["total"] == 4
 
 
-async def test_what_was_ignored_or_guessed_comes_back_as_a_warning(api):
+async def test_what_was_ignored_or_guessed_comes_back_as_a_warning(api: Api) -> None:
     operation = await api.import_csv("Username,Departement,First Name\na,Köln,Zoë\n".encode("cp1252"))
 
     assert [each["code"] for each in operation["warnings"]] == ["guessed-encoding", "ignored-column"]
@@ -501,7 +507,7 @@ async def test_what_was_ignored_or_guessed_comes_back_as_a_warning(api):
     assert kept["warnings"] == operation["warnings"]
 
 
-async def test_a_named_encoding_is_used_without_a_warning(api):
+async def test_a_named_encoding_is_used_without_a_warning(api: Api) -> None:
     operation = await api.import_csv(
         "Username,First Name\na,Łukasz\n".encode("iso-8859-2"), encoding="iso-8859-2"
     )
@@ -513,7 +519,7 @@ async def test_a_named_encoding_is_used_without_a_warning(api):
 # What is no roster, and wrong requests
 
 
-def make_xlsx():
+def make_xlsx() -> Any:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
@@ -546,7 +552,7 @@ UNREADABLE = {
 }
 
 
-async def test_what_is_no_roster_is_refused_with_what_was_found(api):
+async def test_what_is_no_roster_is_refused_with_what_was_found(api: Api) -> None:
     for kind, (content, found, line) in UNREADABLE.items():
         refusal = problem(await post(api, content), 422, "unreadable-csv")
 
@@ -561,7 +567,7 @@ async def test_what_is_no_roster_is_refused_with_what_was_found(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_file_that_breaks_off_late_leaves_nothing_of_its_beginning(api):
+async def test_a_file_that_breaks_off_late_leaves_nothing_of_its_beginning(api: Api) -> None:
     rows = "".join(f"u{number},\n" for number in range(8))
 
     refusal = problem(await post(api, f'Username,Email\n{rows}x,"open'), 422, "unreadable-csv")
@@ -589,7 +595,7 @@ WRONG_OPTIONS = [
 ]
 
 
-async def test_a_wrong_option_is_an_invalid_request_that_points_to_it(api):
+async def test_a_wrong_option_is_an_invalid_request_that_points_to_it(api: Api) -> None:
     for params, expected in WRONG_OPTIONS:
         refusal = problem(await post(api, "Username\na\n", **params), 422, "invalid-request")
         assert pointers(refusal) == expected, params
@@ -597,7 +603,7 @@ async def test_a_wrong_option_is_an_invalid_request_that_points_to_it(api):
     assert await count_stages(api.service.database) == 0
 
 
-async def test_an_encoding_that_the_file_does_not_have_is_refused_with_the_line(api):
+async def test_an_encoding_that_the_file_does_not_have_is_refused_with_the_line(api: Api) -> None:
     data = "Username,First Name\na,Ada\nb,Zoë\n".encode("cp1252")
 
     refusal = problem(await post(api, data, encoding="utf-8"), 422, "unreadable-csv")
@@ -606,14 +612,14 @@ async def test_an_encoding_that_the_file_does_not_have_is_refused_with_the_line(
     assert await all_learners(api) == {}
 
 
-async def test_a_wrong_delimiter_shows_what_the_header_then_is(api):
+async def test_a_wrong_delimiter_shows_what_the_header_then_is(api: Api) -> None:
     refusal = problem(await post(api, "Username;Email\na;\n", delimiter=","), 422, "unreadable-csv")
 
     assert "'Username;Email'" in refusal["detail"]
 
 
 @pytest.mark.parametrize("scopes", [[Scope.LEARNERS_READ, Scope.LEARNERS_WRITE], [Scope.ACCESS_CHECK]])
-async def test_imports_need_the_scope_for_bulk_work(api, scopes):
+async def test_imports_need_the_scope_for_bulk_work(api: Api, scopes: list[Scope]) -> None:
     async with await api.client_with(*scopes) as client:
         answer = await client.post("/imports/csv", content="Username\na\n", headers=CSV)
 
@@ -621,7 +627,7 @@ async def test_imports_need_the_scope_for_bulk_work(api, scopes):
     assert await all_learners(api) == {}
 
 
-async def test_the_scope_for_bulk_work_is_enough_to_import_and_to_look_at_the_outcomes(api):
+async def test_the_scope_for_bulk_work_is_enough_to_import_and_to_look_at_the_outcomes(api: Api) -> None:
     async with await api.client_with(Scope.LEARNERS_BULK, name="hr-feed") as client:
         operation = (await client.post("/imports/csv", content="Username\na\n", headers=CSV)).json()
         outcomes = await client.get(f"/operations/{operation['id']}/outcomes")
@@ -635,7 +641,7 @@ async def test_the_scope_for_bulk_work_is_enough_to_import_and_to_look_at_the_ou
 # Keys that move
 
 
-async def test_a_chain_of_renames_is_applied_in_the_order_of_the_file(api):
+async def test_a_chain_of_renames_is_applied_in_the_order_of_the_file(api: Api) -> None:
     for name in "abc":
         await api.create(username=name, external_id=f"HR-{name}")
     before = await all_learners(api)
@@ -661,7 +667,7 @@ async def test_a_chain_of_renames_is_applied_in_the_order_of_the_file(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_long_chain_of_renames_across_chunks(api):
+async def test_a_long_chain_of_renames_across_chunks(api: Api) -> None:
     await api.import_csv("Username,External ID\n" + "".join(f"u{n},HR-{n}\n" for n in range(40)))
 
     operation = await api.import_csv(
@@ -675,7 +681,7 @@ async def test_a_long_chain_of_renames_across_chunks(api):
     }
 
 
-async def test_an_external_id_moves_to_the_learner_who_takes_it_on_later(api):
+async def test_an_external_id_moves_to_the_learner_who_takes_it_on_later(api: Api) -> None:
     await api.create(username="a", external_id="HR-1")
     await api.create(username="b")
 
@@ -686,7 +692,7 @@ async def test_an_external_id_moves_to_the_learner_who_takes_it_on_later(api):
     assert [learners[name]["external_id"] for name in "ab"] == ["HR-2", "HR-1"]
 
 
-async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(api):
+async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(api: Api) -> None:
     for name in "ab":
         await api.create(username=name, external_id=f"HR-{name}")
     before = await all_learners(api)
@@ -703,7 +709,7 @@ async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(ap
 # What a person did
 
 
-async def test_protect_manual_keeps_whom_a_person_deactivated(api):
+async def test_protect_manual_keeps_whom_a_person_deactivated(api: Api) -> None:
     by_call = await api.create(username="by-call")
     by_bulk = await api.create(username="by-bulk")
     by_import = await api.create(username="by-import")
@@ -735,7 +741,7 @@ async def test_protect_manual_keeps_whom_a_person_deactivated(api):
 # Organizations
 
 
-async def test_usernames_and_external_ids_of_another_organization_are_free(api):
+async def test_usernames_and_external_ids_of_another_organization_are_free(api: Api) -> None:
     other = await another(api)
     text = HEADER + "a,HR-1,a@example.org,Ada,Okafor,No,2027-12-31\n"
     await other.import_csv(text)
@@ -752,7 +758,7 @@ async def test_usernames_and_external_ids_of_another_organization_are_free(api):
     await other.client.aclose()
 
 
-async def test_the_day_is_that_of_the_organization(service):
+async def test_the_day_is_that_of_the_organization(service: Service) -> None:
     service.clock.instant = NOON.replace(hour=23)
     for time_zone, outcome in (("Pacific/Kiritimati", "refused"), ("Etc/GMT+12", "created")):
         organization = await service.found_organization(time_zone)
@@ -766,7 +772,7 @@ async def test_the_day_is_that_of_the_organization(service):
 # Idempotency and waiting
 
 
-async def test_the_same_file_with_the_same_key_is_imported_once(api):
+async def test_the_same_file_with_the_same_key_is_imported_once(api: Api) -> None:
     key = {"Idempotency-Key": "roster-1"}
     first = await post(api, "Username,Active\na,No\n", key)
     learner = (await all_learners(api))["a"]
@@ -783,7 +789,7 @@ async def test_the_same_file_with_the_same_key_is_imported_once(api):
     assert len(await follow(api.client, "/operations")) == 1
 
 
-async def test_another_file_or_option_with_the_same_key_is_refused(api):
+async def test_another_file_or_option_with_the_same_key_is_refused(api: Api) -> None:
     key = {"Idempotency-Key": "roster-1"}
     await post(api, "Username\na\n", key)
 
@@ -793,8 +799,8 @@ async def test_another_file_or_option_with_the_same_key_is_refused(api):
     assert set(await all_learners(api)) == {"a"}
 
 
-async def test_an_uploaded_form_is_imported_once_too(api):
-    def upload(text):
+async def test_an_uploaded_form_is_imported_once_too(api: Api) -> None:
+    def upload(text: str) -> Any:
         return api.client.post(
             "/imports/csv",
             files={"file": ("roster.csv", text, "text/csv")},
@@ -810,7 +816,7 @@ async def test_an_uploaded_form_is_imported_once_too(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_large_import_with_a_key_is_one_operation(api):
+async def test_a_large_import_with_a_key_is_one_operation(api: Api) -> None:
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
     key = {"Idempotency-Key": "large"}
 
@@ -822,7 +828,7 @@ async def test_a_large_import_with_a_key_is_one_operation(api):
     assert len(await follow(api.client, "/operations")) == 1
 
 
-async def test_an_unreadable_file_is_refused_again_with_the_same_key(api):
+async def test_an_unreadable_file_is_refused_again_with_the_same_key(api: Api) -> None:
     key = {"Idempotency-Key": "broken"}
     first, again = await post(api, "Email\nx\n", key), await post(api, "Email\nx\n", key)
 
@@ -833,7 +839,7 @@ async def test_an_unreadable_file_is_refused_again_with_the_same_key(api):
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=0", "respond-async, wait=0"])
-async def test_who_does_not_wait_is_told_where_to_look_again(api, prefer):
+async def test_who_does_not_wait_is_told_where_to_look_again(api: Api, prefer: str) -> None:
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
     # Another operation of the organization runs: this one waits for its turn.
     async with api.service.runner.turn(api.organization.id):
@@ -853,7 +859,7 @@ async def test_who_does_not_wait_is_told_where_to_look_again(api, prefer):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_waits_is_answered_with_the_operations_end(api):
+async def test_who_waits_is_answered_with_the_operations_end(api: Api) -> None:
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
 
     for prefer in ({}, {"Prefer": "wait=30"}):
@@ -863,7 +869,7 @@ async def test_who_waits_is_answered_with_the_operations_end(api):
         assert answer.json()["started_at"] == answer.json()["finished_at"] == "2026-11-02T12:00:00Z"
 
 
-async def test_what_fits_in_one_chunk_has_ended_with_the_answer_however_little_one_waits(api):
+async def test_what_fits_in_one_chunk_has_ended_with_the_answer_however_little_one_waits(api: Api) -> None:
     answer = await post(api, "Username\na\n", {"Prefer": "respond-async, wait=0"})
 
     assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
@@ -872,7 +878,7 @@ async def test_what_fits_in_one_chunk_has_ended_with_the_answer_however_little_o
 # Several at once
 
 
-async def test_concurrent_imports_of_the_same_new_learners_create_each_once(api):
+async def test_concurrent_imports_of_the_same_new_learners_create_each_once(api: Api) -> None:
     rows = [f"u{number},HR-{number},u{number}@example.org\n" for number in range(120)]
     header = "Username,External ID,Email\n"
 
@@ -890,7 +896,7 @@ async def test_concurrent_imports_of_the_same_new_learners_create_each_once(api)
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_concurrent_large_imports_create_each_learner_once(api):
+async def test_concurrent_large_imports_create_each_learner_once(api: Api) -> None:
     rows = [f"u{number}\n" for number in range(30)]
 
     answers = await asyncio.gather(*(post(api, "Username\n" + "".join(each)) for each in (rows, rows[::-1])))
@@ -900,7 +906,7 @@ async def test_concurrent_large_imports_create_each_learner_once(api):
     assert len(await all_learners(api)) == 30
 
 
-async def test_single_changes_and_an_import_of_the_same_learners_both_count(api):
+async def test_single_changes_and_an_import_of_the_same_learners_both_count(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(100)))
     learners = await all_learners(api)
     text = "Username,First Name\n" + "".join(f"u{number},Ada\n" for number in range(100))
@@ -926,7 +932,7 @@ async def test_single_changes_and_an_import_of_the_same_learners_both_count(api)
 # The example
 
 
-async def test_the_example_roster_imports_with_the_counts_that_it_states(api):
+async def test_the_example_roster_imports_with_the_counts_that_it_states(api: Api) -> None:
     content = ROSTER.read_bytes()
 
     dry = await api.import_csv(content, dry_run=True)

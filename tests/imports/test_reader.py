@@ -6,6 +6,8 @@ import re
 import tempfile
 import tracemalloc
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,34 +15,34 @@ from hypothesis import strategies as st
 
 from app.domain.errors import InvalidValue
 from app.imports import reader
-from app.imports.reader import Row, UnreadableCsv, open_roster
+from app.imports.reader import Roster, Row, UnreadableCsv, open_roster
 from app.learners.fields import ROSTER_COLUMNS
 
 HEADER = "Username,Email,First Name\n"
 XLSX_PARTS = ("[Content_Types].xml", "xl/workbook.xml")
 
 
-def read(content, **options):
+def read(content: str | bytes, **options: Any) -> Any:
     data = content if isinstance(content, bytes) else content.encode()
     return open_roster(io.BytesIO(data), **options)
 
 
-def rows(content, **options):
+def rows(content: str | bytes, **options: Any) -> list[Any]:
     return list(read(content, **options).rows())
 
 
-def refusal(content, **options):
+def refusal(content: str | bytes, **options: Any) -> Any:
     with pytest.raises(UnreadableCsv) as caught:
         rows(content, **options)
     assert str(caught.value) == caught.value.detail
     return caught.value
 
 
-def codes(roster):
+def codes(roster: Roster) -> list[Any]:
     return [warning.code for warning in roster.warnings]
 
 
-def make_zip(*names):
+def make_zip(*names: str) -> Any:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name in names:
@@ -51,7 +53,7 @@ def make_zip(*names):
 # What is a roster, and what is none
 
 
-def test_a_plain_roster_gives_its_rows_with_their_lines():
+def test_a_plain_roster_gives_its_rows_with_their_lines() -> None:
     roster = read("Username,Active\na,Yes\nb,No\n")
 
     assert roster.header == ("Username", "Active")
@@ -61,12 +63,12 @@ def test_a_plain_roster_gives_its_rows_with_their_lines():
     assert list(roster.rows()) == [Row(2, ["a", "Yes"]), Row(3, ["b", "No"])]
 
 
-def test_a_header_alone_is_a_roster_without_rows():
+def test_a_header_alone_is_a_roster_without_rows() -> None:
     assert rows("Username") == []
     assert rows("Username,Email\r\n") == []
 
 
-def test_rows_can_be_read_again_and_an_abandoned_reading_does_no_harm():
+def test_rows_can_be_read_again_and_an_abandoned_reading_does_no_harm() -> None:
     roster = read(f"{HEADER}a,,\nb,,\n")
 
     assert next(roster.rows()).line == 2
@@ -74,7 +76,7 @@ def test_rows_can_be_read_again_and_an_abandoned_reading_does_no_harm():
     assert [row.line for row in roster.rows()] == [2, 3]
 
 
-def test_the_file_stays_open_whatever_becomes_of_the_reading():
+def test_the_file_stays_open_whatever_becomes_of_the_reading() -> None:
     file = io.BytesIO(f"{HEADER}a,,\nb,,\n".encode())
     unfinished = open_roster(file).rows()
     next(unfinished)
@@ -87,7 +89,7 @@ def test_the_file_stays_open_whatever_becomes_of_the_reading():
     assert not broken.closed
 
 
-def test_closing_the_file_first_does_no_harm():
+def test_closing_the_file_first_does_no_harm() -> None:
     file = io.BytesIO(f"{HEADER}a,,\nb,,\n".encode())
     unfinished = open_roster(file).rows()
     next(unfinished)
@@ -95,7 +97,7 @@ def test_closing_the_file_first_does_no_harm():
     del unfinished  # would warn, and so fail, if the reader touched the file
 
 
-def test_files_on_disk_and_spooled_uploads_can_be_read(tmp_path):
+def test_files_on_disk_and_spooled_uploads_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_bytes(f"{HEADER}a,,\n".encode())
     with path.open("rb") as file:
@@ -106,7 +108,7 @@ def test_files_on_disk_and_spooled_uploads_can_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b",,\n, ,\n"])
-def test_an_empty_file_is_called_empty(content):
+def test_an_empty_file_is_called_empty(content: bytes) -> None:
     assert "is empty" in refusal(content).detail
 
 
@@ -140,29 +142,29 @@ def test_an_empty_file_is_called_empty(content):
         (b"Username\n" + bytes(20), "binary data"),
     ],
 )
-def test_what_is_no_csv_is_named(content, found):
+def test_what_is_no_csv_is_named(content: bytes, found: str) -> None:
     assert found in refusal(content).detail
 
 
 @pytest.mark.parametrize("content", [make_zip(*XLSX_PARTS), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
-def test_a_workbook_comes_with_the_advice_to_save_it_as_csv(content):
+def test_a_workbook_comes_with_the_advice_to_save_it_as_csv(content: bytes) -> None:
     assert "save it as CSV" in refusal(content).detail
 
 
 @pytest.mark.parametrize("nuls", ["\0", "\0\0"])
 @pytest.mark.parametrize("rest", ["", "José\r\n", "Á\r\n", "a\r\n" * 5_000])
-def test_a_nul_in_what_is_otherwise_text_is_refused_with_its_line(nuls, rest):
+def test_a_nul_in_what_is_otherwise_text_is_refused_with_its_line(nuls: str, rest: str) -> None:
     problem = refusal(f"Username,Email\r\na,\r\nÁ\r\nb{nuls},\r\n{rest}")
 
     assert problem.line == 4
     assert problem.detail.startswith("Line 4 holds bytes that are not text")
 
 
-def test_a_nul_in_a_very_short_text_does_not_make_it_utf_16():
+def test_a_nul_in_a_very_short_text_does_not_make_it_utf_16() -> None:
     assert refusal("Username\na\0\n").line == 2
 
 
-def test_a_nul_far_into_the_file_is_refused_with_its_line():
+def test_a_nul_far_into_the_file_is_refused_with_its_line() -> None:
     problem = refusal(HEADER + "a,b,c\n" * 100_000 + "a,\0,c\n")
 
     assert problem.line == 100_002
@@ -185,7 +187,7 @@ def test_a_nul_far_into_the_file_is_refused_with_its_line():
         ("Username,Löwe\nJosé,€\n".encode("cp1252"), "cp1252", ["guessed-encoding"]),
     ],
 )
-def test_the_encoding_is_found_out(data, encoding, warnings):
+def test_the_encoding_is_found_out(data: bytes, encoding: str, warnings: list[str]) -> None:
     roster = read(data)
 
     assert roster.encoding == encoding
@@ -194,11 +196,11 @@ def test_the_encoding_is_found_out(data, encoding, warnings):
     assert [row.cells[0] for row in roster.rows()] == ["José"]
 
 
-def test_a_guessed_encoding_is_named_in_the_warning():
+def test_a_guessed_encoding_is_named_in_the_warning() -> None:
     assert "Windows-1252" in read("Username\nJosé\n".encode("cp1252")).warnings[0].detail
 
 
-def test_utf_16_without_a_mark_is_found_though_most_names_are_not_latin():
+def test_utf_16_without_a_mark_is_found_though_most_names_are_not_latin() -> None:
     text = "Username,First Name\n" + "".join(f"u{i},一郎Āria\n" for i in range(1000))
 
     roster = read(text.encode("utf-16-le"))
@@ -228,7 +230,7 @@ def test_utf_16_without_a_mark_is_found_though_most_names_are_not_latin():
         ("cp037", "Username\nJosé\n".encode("cp037")),
     ],
 )
-def test_a_named_encoding_is_used_without_a_warning(asked, data):
+def test_a_named_encoding_is_used_without_a_warning(asked: str, data: bytes) -> None:
     roster = read(data, encoding=asked)
 
     assert roster.warnings == ()
@@ -252,14 +254,16 @@ def test_a_named_encoding_is_used_without_a_warning(asked, data):
         "x" * 999,
     ],
 )
-def test_an_unknown_encoding_is_an_invalid_value(name):
+def test_an_unknown_encoding_is_an_invalid_value(name: str) -> None:
     with pytest.raises(InvalidValue, match="encoding"):
         read("Username\n", encoding=name)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 262_144])
-def test_bytes_that_are_no_text_are_refused_with_their_line(monkeypatch, line_end, block):
+def test_bytes_that_are_no_text_are_refused_with_their_line(
+    monkeypatch: pytest.MonkeyPatch, line_end: str, block: int
+) -> None:
     monkeypatch.setattr(reader, "_BLOCK", block)
     data = line_end.join(["Username", "José", "b", "J?", "d"]).encode().replace(b"?", b"\xe9")
 
@@ -271,20 +275,20 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(monkeypatch, line_en
 
 
 @pytest.mark.parametrize("byte", [0x81, 0x8D, 0x8F, 0x90, 0x9D])
-def test_what_is_neither_utf_8_nor_windows_1252_is_refused_with_its_line(byte):
+def test_what_is_neither_utf_8_nor_windows_1252_is_refused_with_its_line(byte: int) -> None:
     problem = refusal(b"Username\r\na\r\nb" + bytes([byte]) + b"\r\n")
 
     assert problem.line == 3
     assert "UTF-8 or Windows-1252" in problem.detail
 
 
-def test_a_character_cut_off_at_the_end_of_the_file_is_refused():
+def test_a_character_cut_off_at_the_end_of_the_file_is_refused() -> None:
     assert refusal("Username\nJosé".encode()[:-1], encoding="utf-8").line == 2
     assert refusal("\ufeffUsername\nJ".encode("utf-16-le") + b"\0").line == 2
 
 
 @pytest.mark.parametrize("block", range(1, 12))
-def test_a_character_may_lie_across_two_blocks(monkeypatch, block):
+def test_a_character_may_lie_across_two_blocks(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
     monkeypatch.setattr(reader, "_BLOCK", block)
     roster = read("Username\nJosé 🎓 €\r\nÖzil\r\n".encode())
 
@@ -292,7 +296,7 @@ def test_a_character_may_lie_across_two_blocks(monkeypatch, block):
     assert [row.cells for row in roster.rows()] == [["José 🎓 €"], ["Özil"]]
 
 
-def test_a_long_utf_8_file_with_its_first_accent_late_is_not_guessed():
+def test_a_long_utf_8_file_with_its_first_accent_late_is_not_guessed() -> None:
     roster = read("Username\n" + "a\n" * 300_000 + "é\n")
 
     assert roster.encoding == "utf-8"
@@ -300,7 +304,7 @@ def test_a_long_utf_8_file_with_its_first_accent_late_is_not_guessed():
 
 
 @pytest.mark.parametrize(("mark", "asked"), [("utf-8-sig", "windows-1252"), ("utf-16", "utf-8")])
-def test_an_encoding_that_the_files_mark_contradicts_is_refused(mark, asked):
+def test_an_encoding_that_the_files_mark_contradicts_is_refused(mark: str, asked: str) -> None:
     assert "begins with the mark" in refusal("Username\n".encode(mark), encoding=asked).detail
 
 
@@ -308,25 +312,25 @@ def test_an_encoding_that_the_files_mark_contradicts_is_refused(mark, asked):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_found_in_the_header(delimiter):
+def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
     roster = read(f'Username{delimiter}Email{delimiter}"Teams, each; with\tits | mark"\n')
 
     assert roster.delimiter == delimiter
     assert roster.columns == {"username": 0, "email": 1}
 
 
-def test_a_delimiter_within_quotes_does_not_count():
+def test_a_delimiter_within_quotes_does_not_count() -> None:
     assert read('"Username";"a,b,c";"Email"\n').delimiter == ";"
 
 
-def test_a_header_of_one_column_reads_with_any_delimiter():
+def test_a_header_of_one_column_reads_with_any_delimiter() -> None:
     assert read("Username\na\n").delimiter == ","
 
 
 @pytest.mark.parametrize(
     ("asked", "used"), [(",", ","), (";", ";"), ("|", "|"), ("\t", "\t"), ("tab", "\t"), ("TAB", "\t")]
 )
-def test_a_named_delimiter_is_used(asked, used):
+def test_a_named_delimiter_is_used(asked: str, used: str) -> None:
     roster = read(f"Username{used}Email\na{used}b\n", delimiter=asked)
 
     assert roster.delimiter == used
@@ -334,14 +338,14 @@ def test_a_named_delimiter_is_used(asked, used):
 
 
 @pytest.mark.parametrize("name", ["", ":", " ", "comma", ",,", "\n", '"'])
-def test_any_other_delimiter_is_an_invalid_value(name):
+def test_any_other_delimiter_is_an_invalid_value(name: str) -> None:
     with pytest.raises(InvalidValue, match="delimiter"):
         read("Username\n", delimiter=name)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_excels_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter, mark):
+def test_excels_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter: str, mark: str) -> None:
     roster = read(f"{mark}sep={delimiter}\r\nUsername{delimiter}Email\r\na{delimiter}b\r\n")
 
     assert roster.delimiter == delimiter
@@ -349,11 +353,11 @@ def test_excels_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter, mar
     assert list(roster.rows()) == [Row(3, ["a", "b"])]
 
 
-def test_a_named_delimiter_wins_over_the_sep_line():
+def test_a_named_delimiter_wins_over_the_sep_line() -> None:
     assert rows("sep=;\nUsername,Email\na,b\n", delimiter=",") == [Row(3, ["a", "b"])]
 
 
-def test_a_sep_line_with_an_unusual_delimiter_is_refused():
+def test_a_sep_line_with_an_unusual_delimiter_is_refused() -> None:
     problem = refusal("sep=#\nUsername#Email\n")
 
     assert problem.line == 1
@@ -373,18 +377,18 @@ def test_a_sep_line_with_an_unusual_delimiter_is_refused():
         ("externalid", "external_id"),
     ],
 )
-def test_case_spaces_underscores_and_hyphens_of_a_column_do_not_matter(name, column):
+def test_case_spaces_underscores_and_hyphens_of_a_column_do_not_matter(name: str, column: str) -> None:
     assert read(f"{name}\n").columns == {column: 0}
 
 
-def test_every_column_is_known_in_any_order():
+def test_every_column_is_known_in_any_order() -> None:
     roster = read("Expiration Date,active,LAST_NAME,first-name,E-Mail,External ID,Username\n")
 
     assert roster.columns == {column.name: 6 - index for index, column in enumerate(ROSTER_COLUMNS)}
     assert roster.warnings == ()
 
 
-def test_a_header_cell_may_have_quotes_and_line_breaks():
+def test_a_header_cell_may_have_quotes_and_line_breaks() -> None:
     roster = read('Username,"Expiration\nDate","Say ""when"""\na,2026-10-31,\n')
 
     assert roster.columns == {"username": 0, "expiration_date": 1}
@@ -392,7 +396,7 @@ def test_a_header_cell_may_have_quotes_and_line_breaks():
     assert [row.line for row in roster.rows()] == [3]
 
 
-def test_blank_lines_before_the_header_are_skipped_and_counted():
+def test_blank_lines_before_the_header_are_skipped_and_counted() -> None:
     roster = read("\n  \r\n,,\nUsername,Email,\na,b,\n")
 
     assert roster.header_line == 4
@@ -400,7 +404,7 @@ def test_blank_lines_before_the_header_are_skipped_and_counted():
     assert [row.line for row in roster.rows()] == [5]
 
 
-def test_a_column_that_is_there_twice_is_refused_with_both_names():
+def test_a_column_that_is_there_twice_is_refused_with_both_names() -> None:
     problem = refusal("\nUsername,Email,user_name\n")
 
     assert problem.line == 2
@@ -408,7 +412,7 @@ def test_a_column_that_is_there_twice_is_refused_with_both_names():
     assert "'user_name'" in problem.detail
 
 
-def test_a_header_without_a_key_is_refused_with_what_was_found():
+def test_a_header_without_a_key_is_refused_with_what_was_found() -> None:
     problem = refusal("Name;Email;Phone\n")
 
     assert problem.line == 1
@@ -416,25 +420,25 @@ def test_a_header_without_a_key_is_refused_with_what_was_found():
     assert "'Name', 'Email', 'Phone'" in problem.detail
 
 
-def test_only_so_much_of_a_wrong_header_is_shown():
+def test_only_so_much_of_a_wrong_header_is_shown() -> None:
     detail = refusal(",".join(["x" * 1000] * 100)).detail
 
     assert len(detail) < 1200
     assert "and 80 more" in detail
 
 
-def test_unknown_columns_are_ignored_with_a_warning_that_lists_them():
+def test_unknown_columns_are_ignored_with_a_warning_that_lists_them() -> None:
     roster = read("Username,Department,Email,,Cost Center\n")
 
     assert codes(roster) == ["ignored-column"]
     assert "'Department', '', 'Cost Center'" in roster.warnings[0].detail
 
 
-def test_the_reports_own_columns_are_ignored_silently():
+def test_the_reports_own_columns_are_ignored_silently() -> None:
     assert read("Username,Email,Line,Outcome,Problem\n").warnings == ()
 
 
-def test_unnamed_columns_at_the_end_of_the_header_are_none():
+def test_unnamed_columns_at_the_end_of_the_header_are_none() -> None:
     roster = read("Username,Email" + ", " * 100_000)
 
     assert roster.header == ("Username", "Email")
@@ -445,27 +449,27 @@ def test_unnamed_columns_at_the_end_of_the_header_are_none():
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_any_line_ending_ends_a_line(line_end):
+def test_any_line_ending_ends_a_line(line_end: str) -> None:
     text = line_end.join(["Username,Email", "a,b", "", '"c', 'd",e', " , ", "f,g"])
 
     assert rows(text) == [Row(2, ["a", "b"]), Row(4, [f"c{line_end}d", "e"]), Row(7, ["f", "g"])]
 
 
-def test_line_endings_may_be_mixed_as_an_editor_takes_them():
+def test_line_endings_may_be_mixed_as_an_editor_takes_them() -> None:
     assert [row.line for row in rows("Username\na\r\nb\rc\n\rd\r\r\ne")] == [2, 3, 4, 6, 8]
 
 
-def test_other_separators_of_unicode_end_no_line():
+def test_other_separators_of_unicode_end_no_line() -> None:
     cell = "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g"
 
     assert rows(f"Username\n{cell}\nz\n") == [Row(2, [cell]), Row(3, ["z"])]
 
 
-def test_rows_whose_cells_are_all_empty_are_left_out_but_counted():
+def test_rows_whose_cells_are_all_empty_are_left_out_but_counted() -> None:
     assert [row.line for row in rows(f'{HEADER}\n,,\n  ,\t,""\n"",\n,,c\n')] == [6]
 
 
-def test_cells_come_as_they_are_written():
+def test_cells_come_as_they_are_written() -> None:
     assert rows(f'{HEADER} a ,"b ""c""",d"e\n') == [Row(2, [" a ", 'b "c"', 'd"e'])]
 
 
@@ -484,7 +488,9 @@ def test_cells_come_as_they_are_written():
         ('Username,"Email"x\n', 1),
     ],
 )
-def test_a_row_that_breaks_the_rules_of_csv_is_refused_with_the_line_it_begins_on(text, line):
+def test_a_row_that_breaks_the_rules_of_csv_is_refused_with_the_line_it_begins_on(
+    text: str, line: int
+) -> None:
     problem = refusal(text)
 
     assert problem.line == line
@@ -492,7 +498,7 @@ def test_a_row_that_breaks_the_rules_of_csv_is_refused_with_the_line_it_begins_o
     assert "quote" in problem.detail
 
 
-def test_the_rows_before_a_broken_one_are_given():
+def test_the_rows_before_a_broken_one_are_given() -> None:
     read_rows = read(f'{HEADER}a,b,c\n"d').rows()
 
     assert next(read_rows).line == 2
@@ -500,14 +506,14 @@ def test_the_rows_before_a_broken_one_are_given():
         next(read_rows)
 
 
-def test_the_limit_of_the_csv_module_stays_as_it_is():
+def test_the_limit_of_the_csv_module_stays_as_it_is() -> None:
     limit = csv.field_size_limit()
     rows(f"{HEADER}a,b,c\n")
 
     assert csv.field_size_limit() == limit
 
 
-def test_memory_does_not_grow_with_the_file():
+def test_memory_does_not_grow_with_the_file() -> None:
     file = io.BytesIO(HEADER.encode() + 40_000 * (b"a,b@example.org," + b"c" * 100 + b"\n"))
     tracemalloc.start()
     try:
@@ -539,8 +545,8 @@ ENCODINGS = [
     quote_all=st.booleans(),
 )
 def test_what_a_writer_wrote_comes_back_with_the_lines_that_an_editor_shows(
-    table, delimiter, line_end, encodings, quote_all
-):
+    table: Any, delimiter: str, line_end: str, encodings: Any, quote_all: Any
+) -> None:
     asked, written = encodings
     text, expected = f"Username{delimiter}Email{line_end}", []
     for row in table:

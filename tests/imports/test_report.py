@@ -3,11 +3,14 @@
 import codecs
 import csv
 import io
+from typing import Any
 
 import httpx
 import pytest
 
+from app.operations.operation import Operation
 from tests.support.answers import pointers, problem
+from tests.support.service import Api, Service
 from tests.support.stored import all_learners, all_outcomes, another, ended
 
 pytestmark = pytest.mark.anyio
@@ -24,12 +27,12 @@ MIXED = (
 
 
 @pytest.fixture
-def small_chunks(service):
+def small_chunks(service: Service) -> None:
     """Two rows a chunk, so that a short file is a large operation."""
     service.limit(chunk_rows=2)
 
 
-async def report_text(api, operation, **params):
+async def report_text(api: Api, operation: Operation, **params: Any) -> str:
     # A fault after the answer has begun can only break it off: here it is raised.
     transport = httpx.ASGITransport(app=api.service.app)
     headers = {"Accept": "text/csv", "Authorization": api.client.headers["Authorization"]}
@@ -40,13 +43,13 @@ async def report_text(api, operation, **params):
     return answer.content.decode()
 
 
-async def report(api, operation, delimiter=",", **params):
+async def report(api: Api, operation: Operation, delimiter: str = ",", **params: Any) -> list[Any]:
     """The report's rows, the header first."""
     text = await report_text(api, operation, **params)
     return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))
 
 
-async def import_back(api, text):
+async def import_back(api: Api, text: str) -> tuple[Any, Any]:
     operation = await api.import_csv(text)
     return operation["counts"], operation["warnings"]
 
@@ -55,7 +58,7 @@ async def import_back(api, text):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_outcomes_come_in_pages_in_the_order_of_the_file(api):
+async def test_outcomes_come_in_pages_in_the_order_of_the_file(api: Api) -> None:
     operation = await api.import_csv(MIXED)
     path = f"/operations/{operation['id']}/outcomes"
 
@@ -70,7 +73,7 @@ async def test_outcomes_come_in_pages_in_the_order_of_the_file(api):
     assert await all_outcomes(api, operation, limit=1) == [each for page in pages for each in page["items"]]
 
 
-async def test_outcomes_can_be_filtered(api):
+async def test_outcomes_can_be_filtered(api: Api) -> None:
     operation = await api.import_csv(MIXED)
 
     for wanted, lines in (("created", [2, 5]), ("invalid", [3, 6, 7]), ("refused", []), ("not_found", [])):
@@ -81,7 +84,7 @@ async def test_outcomes_can_be_filtered(api):
     assert [each["line"] for each in rejected] == [2, 3, 5, 6, 7]
 
 
-async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api):
+async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api: Api) -> None:
     operation, other = await api.import_csv(MIXED), await api.import_csv(MIXED)
     path = f"/operations/{operation['id']}/outcomes"
     cursor = (await api.client.get(path, params={"limit": 1})).json()["next_cursor"]
@@ -96,7 +99,7 @@ async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api):
         problem(answer, 400, "invalid-cursor")
 
 
-async def test_an_unknown_outcome_or_parameter_is_refused(api):
+async def test_an_unknown_outcome_or_parameter_is_refused(api: Api) -> None:
     path = f"/operations/{(await api.import_csv(MIXED))['id']}/outcomes"
 
     for params, pointer in (
@@ -109,7 +112,7 @@ async def test_an_unknown_outcome_or_parameter_is_refused(api):
         assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
 
 
-async def test_another_organizations_outcomes_are_not_found(api):
+async def test_another_organizations_outcomes_are_not_found(api: Api) -> None:
     other = await another(api)
     operation = await other.import_csv(MIXED)
 
@@ -123,7 +126,7 @@ async def test_another_organizations_outcomes_are_not_found(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api):
+async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api: Api) -> None:
     operation = await api.import_csv(MIXED)
 
     rows = await report(api, operation)
@@ -145,7 +148,7 @@ async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_the_report_can_be_of_some_outcomes_only(api):
+async def test_the_report_can_be_of_some_outcomes_only(api: Api) -> None:
     operation = await api.import_csv(MIXED)
 
     rows = await report(api, operation, outcome="created")
@@ -155,7 +158,7 @@ async def test_the_report_can_be_of_some_outcomes_only(api):
     assert [row[0] for row in rejected] == ["Username", "b", "d", "a"]
 
 
-async def test_the_report_is_a_download_for_those_who_prefer_csv(api):
+async def test_the_report_is_a_download_for_those_who_prefer_csv(api: Api) -> None:
     operation = await api.import_csv(MIXED)
     path = f"/operations/{operation['id']}/outcomes"
 
@@ -171,14 +174,14 @@ async def test_the_report_is_a_download_for_those_who_prefer_csv(api):
     problem(await api.client.get(path, headers={"Accept": "text/html"}), 406, "not-acceptable")
 
 
-async def test_a_dry_runs_report_is_that_of_the_real_run(api):
+async def test_a_dry_runs_report_is_that_of_the_real_run(api: Api) -> None:
     dry = await report_text(api, await api.import_csv(MIXED, dry_run=True))
 
     assert await report_text(api, await api.import_csv(MIXED)) == dry
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
-async def test_the_report_has_the_delimiter_of_the_file(api, delimiter):
+async def test_the_report_has_the_delimiter_of_the_file(api: Api, delimiter: str) -> None:
     operation = await api.import_csv(f"Username{delimiter}Active\na{delimiter}Maybe\n")
 
     rows = await report(api, operation, delimiter)
@@ -187,7 +190,7 @@ async def test_the_report_has_the_delimiter_of_the_file(api, delimiter):
     assert rows[1][:4] == ["a", "Maybe", "2", "invalid"]
 
 
-async def test_the_report_has_a_byte_order_mark_unless_the_file_came_as_plain_utf_8(api):
+async def test_the_report_has_a_byte_order_mark_unless_the_file_came_as_plain_utf_8(api: Api) -> None:
     text = "Username,First Name,Active\na,Zoë,Maybe\n"
     for content, is_marked in (
         (text.encode(), False),
@@ -202,7 +205,7 @@ async def test_the_report_has_a_byte_order_mark_unless_the_file_came_as_plain_ut
         assert (await import_back(api, found.replace("Maybe", "")))[1] == []
 
 
-async def test_rows_of_another_width_do_not_shift_the_reports_columns(api):
+async def test_rows_of_another_width_do_not_shift_the_reports_columns(api: Api) -> None:
     operation = await api.import_csv("Username,Active,Last Name\na\nb,Yes,Ashcroft, PhD\nc,Yes,x,y,z\n")
 
     rows = await report(api, operation)
@@ -215,20 +218,20 @@ async def test_rows_of_another_width_do_not_shift_the_reports_columns(api):
     ]
 
 
-async def test_empty_cells_too_many_are_left_out(api):
+async def test_empty_cells_too_many_are_left_out(api: Api) -> None:
     operation = await api.import_csv("Username,Active\na,Yes,,\n")
 
     assert (await report(api, operation))[1] == ["a", "Yes", "2", "created", ""]
 
 
-async def test_a_file_without_rows_has_a_report_without_rows(api):
+async def test_a_file_without_rows_has_a_report_without_rows(api: Api) -> None:
     operation = await api.import_csv("Username,Active\n")
 
     assert await report(api, operation) == [["Username", "Active", *ADDED]]
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_the_report_of_a_running_operation_is_as_far_as_it_is(api):
+async def test_the_report_of_a_running_operation_is_as_far_as_it_is(api: Api) -> None:
     async with api.service.runner.turn(api.organization.id):
         answer = await api.client.post(
             "/imports/csv", content=MIXED, headers={"Content-Type": "text/csv", "Prefer": "respond-async"}
@@ -243,7 +246,9 @@ async def test_the_report_of_a_running_operation_is_as_far_as_it_is(api):
 # Formulas
 
 
-async def test_no_cell_of_the_report_runs_as_a_formula_and_each_means_the_same_when_sent_back(api):
+async def test_no_cell_of_the_report_runs_as_a_formula_and_each_means_the_same_when_sent_back(
+    api: Api,
+) -> None:
     cells = ["=1+1", "+1", "-1", "@x", "'=1+1", "''=1", "'t Hooft", "plain", "a=b"]
     sent = io.StringIO()
     csv.writer(sent).writerows(
@@ -266,7 +271,7 @@ async def test_no_cell_of_the_report_runs_as_a_formula_and_each_means_the_same_w
     assert names == ["=1+1", "+1", "-1", "@x", "=1+1", "'=1", "'t Hooft", "plain", "a=b"]
 
 
-async def test_what_a_problem_quotes_does_not_run_either(api):
+async def test_what_a_problem_quotes_does_not_run_either(api: Api) -> None:
     operation = await api.import_csv("Username,Active,Expiration Date\na,=1,\nb,,=1\n=,x,\n")
 
     for row in await report(api, operation):
@@ -276,7 +281,7 @@ async def test_what_a_problem_quotes_does_not_run_either(api):
 # Sent back
 
 
-async def test_a_mended_report_that_is_sent_back_is_applied(api):
+async def test_a_mended_report_that_is_sent_back_is_applied(api: Api) -> None:
     first = await api.import_csv(MIXED)
     assert (first["counts"]["created"], first["counts"]["invalid"]) == (2, 3)
     mended = (
@@ -300,7 +305,7 @@ async def test_a_mended_report_that_is_sent_back_is_applied(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem_is_emptied(api):
+async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem_is_emptied(api: Api) -> None:
     rejects = await report_text(api, await api.import_csv(MIXED), outcome="invalid")
 
     for _ in range(2):
@@ -322,8 +327,8 @@ async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem
 
 @pytest.mark.parametrize("row", ["x,y", "x,y,Yes,1,2"])
 async def test_a_row_that_the_report_has_brought_into_form_is_applied_only_once_its_problem_is_emptied(
-    api, row
-):
+    api: Api, row: str
+) -> None:
     first = await api.import_csv(f"Username,First Name,Active\n{row}\n")
     rejects = await report_text(api, first)
 
@@ -343,7 +348,9 @@ async def test_a_row_that_the_report_has_brought_into_form_is_applied_only_once_
     assert {name: each["first_name"] for name, each in (await all_learners(api)).items()} == {"x": "y"}
 
 
-async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(api):
+async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(
+    api: Api,
+) -> None:
     text = "LINE,Username, outcome ,Active,Problem\n17,a,created,Maybe,Some problem\n"
     operation = await api.import_csv(text)
 
@@ -353,7 +360,7 @@ async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_onc
     assert rows[1][:4] == ["a", "Maybe", "2", "invalid"]
 
 
-async def test_a_report_that_is_sent_back_as_it_is_changes_nothing_twice(api):
+async def test_a_report_that_is_sent_back_as_it_is_changes_nothing_twice(api: Api) -> None:
     first = await api.import_csv(MIXED)
 
     second = await api.import_csv(await report_text(api, first))
@@ -364,7 +371,7 @@ async def test_a_report_that_is_sent_back_as_it_is_changes_nothing_twice(api):
     assert [each["line"] for each in await api.outcomes(third)] == [2, 3, 5, 6, 7]
 
 
-async def test_a_row_too_wide_stays_invalid_when_the_report_is_sent_back(api):
+async def test_a_row_too_wide_stays_invalid_when_the_report_is_sent_back(api: Api) -> None:
     operation = await api.import_csv("Username,First Name,Active,Line\na,A, B,Yes,2\n")
 
     rows = await report(api, operation)

@@ -1,4 +1,5 @@
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,12 @@ COLUMNS = {column.name: index for index, column in enumerate(ROSTER_COLUMNS)}
 parse_row = compile_parser(HEADER, COLUMNS, DateFormat.ISO)
 
 
-def parse(date_format=DateFormat.ISO, **cells):
+def parse(date_format: DateFormat = DateFormat.ISO, **cells: Any) -> Any:
     parse_cells = compile_parser(HEADER, COLUMNS, date_format)
     return parse_cells([{"username": "a", **cells}.get(name, "") for name in COLUMNS])
 
 
-def test_a_full_row_becomes_typed_values():
+def test_a_full_row_becomes_typed_values() -> None:
     row = parse_row(["a.okafor", "HR-1", "a@example.org", "Ada", "Okafor", "Yes", "2026-10-31"])
 
     assert row == wish(
@@ -34,11 +35,11 @@ def test_a_full_row_becomes_typed_values():
     )
 
 
-def test_an_empty_cell_leaves_its_field_as_it_is():
+def test_an_empty_cell_leaves_its_field_as_it_is() -> None:
     assert parse_row(["a", "", "  ", "\t", "", " ", ""]) == wish(username="a")
 
 
-def test_an_absent_column_leaves_its_field_as_it_is():
+def test_an_absent_column_leaves_its_field_as_it_is() -> None:
     parse_cells = compile_parser(
         ("Email", "Team", "External ID"), {"email": 0, "external_id": 2}, DateFormat.ISO
     )
@@ -46,7 +47,7 @@ def test_an_absent_column_leaves_its_field_as_it_is():
     assert parse_cells(["a@b", "=x", "HR-1"]) == wish(external_id="HR-1", email="a@b")
 
 
-def test_outer_spaces_do_not_count():
+def test_outer_spaces_do_not_count() -> None:
     row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada  Grace ", " O ", " No ", " 2026-10-31 "])
 
     assert row == wish(
@@ -66,7 +67,7 @@ def test_outer_spaces_do_not_count():
 @pytest.mark.parametrize(
     "cells", [["a"], ["a"] * 6, ["a", "", "", "", "", "", "", "x"], ["a"] + [""] * 8 + ["x"]]
 )
-def test_a_row_of_another_width_than_the_header_is_invalid(cells):
+def test_a_row_of_another_width_than_the_header_is_invalid(cells: list[str]) -> None:
     problem = parse_row(cells)
 
     assert isinstance(problem, RowProblem)
@@ -76,19 +77,19 @@ def test_a_row_of_another_width_than_the_header_is_invalid(cells):
 
 
 @pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
-def test_empty_cells_too_many_at_the_end_are_tolerated(extra):
+def test_empty_cells_too_many_at_the_end_are_tolerated(extra: list[str]) -> None:
     assert parse_row(["a", "", "", "", "", "", "", *extra]) == wish(username="a")
 
 
 # Keys
 
 
-def test_either_key_is_enough():
+def test_either_key_is_enough() -> None:
     assert parse(username="a").username == "a"
     assert parse(username="", external_id="HR-1").external_id == "HR-1"
 
 
-def test_a_row_without_a_key_is_invalid():
+def test_a_row_without_a_key_is_invalid() -> None:
     problem = parse(username=" ", email="a@b")
 
     assert (problem.code, problem.column) == ("missing-key", None)
@@ -102,7 +103,7 @@ parse_reported = compile_parser(REPORT, {"username": 0, "external_id": 1, "activ
 
 @pytest.mark.parametrize("told", ["duplicate-row: This learner stands on line 3 already.", " duplicate-row"])
 @pytest.mark.parametrize("active", ["Yes", "Maybe"])
-def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told, active):
+def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told: str, active: str) -> None:
     problem = parse_reported(["a", "HR-1", active, "7", "invalid", told])
 
     assert isinstance(problem, RowProblem)
@@ -112,7 +113,7 @@ def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told, activ
     assert "Delete this row, or empty its cell Problem" in problem.detail
 
 
-def test_an_invalid_username_leaves_the_external_id_to_be_read():
+def test_an_invalid_username_leaves_the_external_id_to_be_read() -> None:
     for cell, external_id in (("HR-1", "HR-1"), ("'=HR", "=HR"), ("", None), ("HR\x07", None)):
         problem = parse(username="a\x07", external_id=cell)
         assert (problem.code, problem.username, problem.external_id) == (
@@ -123,11 +124,11 @@ def test_an_invalid_username_leaves_the_external_id_to_be_read():
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
-def test_any_other_row_of_a_report_is_read_as_always(told):
+def test_any_other_row_of_a_report_is_read_as_always(told: str) -> None:
     assert parse_reported(["a", "", "Yes", "7", "invalid", told]) == wish(username="a", is_active=True)
 
 
-def test_a_row_of_a_report_that_lost_cells_is_told_so():
+def test_a_row_of_a_report_that_lost_cells_is_told_so() -> None:
     assert parse_reported(["a", "HR-1", "Yes"]).code == "wrong-number-of-cells"
 
 
@@ -138,12 +139,12 @@ def test_a_row_of_a_report_that_lost_cells_is_told_so():
     ("cell", "active"),
     [("Yes", True), ("yes", True), ("YES", True), (" No ", False), ("nO", False), ("", None)],
 )
-def test_active_is_yes_or_no_in_any_case(cell, active):
+def test_active_is_yes_or_no_in_any_case(cell: str, active: bool | None) -> None:
     assert parse(active=cell).is_active is active
 
 
 @pytest.mark.parametrize("cell", ["Y", "true", "1", "0", "ja", "yes!", "ye s", "active", "'Yes", "x" * 500])
-def test_active_is_never_guessed(cell):
+def test_active_is_never_guessed(cell: str) -> None:
     problem = parse(active=cell)
 
     assert (problem.code, problem.column) == ("invalid-active", "ACTIVE")
@@ -168,7 +169,7 @@ def test_active_is_never_guessed(cell):
         ("dmy", "4-03-2026"),
     ],
 )
-def test_a_date_is_read_in_the_format_that_was_named(date_format, cell):
+def test_a_date_is_read_in_the_format_that_was_named(date_format: str, cell: str) -> None:
     row = parse(DateFormat(date_format), expiration_date=cell)
 
     assert row.expires_on == date(2026, 3, 4)
@@ -176,13 +177,13 @@ def test_a_date_is_read_in_the_format_that_was_named(date_format, cell):
 
 @pytest.mark.parametrize("date_format", DateFormat)
 @pytest.mark.parametrize("cell", ["never", "Never", " NEVER "])
-def test_never_clears_the_date(date_format, cell):
+def test_never_clears_the_date(date_format: DateFormat, cell: str) -> None:
     row = parse(date_format, expiration_date=cell)
 
     assert row.expires_on is None
 
 
-def test_the_last_day_of_the_calendar_is_a_date_and_not_never():
+def test_the_last_day_of_the_calendar_is_a_date_and_not_never() -> None:
     row = parse(expiration_date="9999-12-31")
 
     assert row.expires_on == date.max
@@ -216,7 +217,7 @@ def test_the_last_day_of_the_calendar_is_a_date_and_not_never():
         ("dmy", "4.3.2026 12:00"),
     ],
 )
-def test_any_other_date_is_invalid_and_the_format_is_named(date_format, cell):
+def test_any_other_date_is_invalid_and_the_format_is_named(date_format: str, cell: str) -> None:
     problem = parse(DateFormat(date_format), expiration_date=cell)
 
     assert (problem.code, problem.column) == ("invalid-date", "Expiration Date")
@@ -226,7 +227,7 @@ def test_any_other_date_is_invalid_and_the_format_is_named(date_format, cell):
 
 
 @given(day=st.dates(), separator=st.sampled_from("/.-"))
-def test_every_day_reads_back_in_every_format(day, separator):
+def test_every_day_reads_back_in_every_format(day: date, separator: str) -> None:
     year = f"{day.year:04}"
 
     assert parse(DateFormat.ISO, expiration_date=day.isoformat()).expires_on == day
@@ -248,40 +249,42 @@ def test_every_day_reads_back_in_every_format(day, separator):
         ("last_name", "x" * 256, "invalid-name", "Last Name"),
     ],
 )
-def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(column, cell, code, name):
+def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(
+    column: str, cell: str, code: str, name: str
+) -> None:
     problem = parse(**{column: cell})
 
     assert (problem.code, problem.column) == (code, name)
     assert problem.detail.endswith(".")
 
 
-def test_the_first_problem_of_a_row_is_the_one_reported():
+def test_the_first_problem_of_a_row_is_the_one_reported() -> None:
     assert parse(username="", email="nobody", active="maybe").code == "invalid-email"
 
 
-def test_a_decomposed_name_is_composed():
+def test_a_decomposed_name_is_composed() -> None:
     assert parse(first_name="Jose\u0301").profile["first_name"] == "José"
 
 
 @pytest.mark.parametrize(
     ("cell", "text"), [("'=1", "=1"), ("''=1", "'=1"), ("=1", "=1"), ("'t Hooft", "'t Hooft")]
 )
-def test_a_guarded_formula_comes_back_as_it_was(cell, text):
+def test_a_guarded_formula_comes_back_as_it_was(cell: str, text: str) -> None:
     assert parse(last_name=cell).profile["last_name"] == text
 
 
 @given(st.text(alphabet="'=+-@ab", min_size=1, max_size=9))
-def test_what_an_export_guards_imports_as_it_was(text):
+def test_what_an_export_guards_imports_as_it_was(text: str) -> None:
     assert parse_row([guard_formula(text)] * 2 + [""] * 5) == wish(username=text, external_id=text)
 
 
 @given(st.lists(st.text(max_size=9), max_size=9))
-def test_whatever_a_row_holds_it_is_values_or_a_problem(cells):
+def test_whatever_a_row_holds_it_is_values_or_a_problem(cells: list[str]) -> None:
     assert isinstance(parse_row(cells), Wish | RowProblem)
 
 
 @given(st.lists(st.text(max_size=9), min_size=7, max_size=7))
-def test_a_row_is_never_changed_by_parsing(cells):
+def test_a_row_is_never_changed_by_parsing(cells: list[str]) -> None:
     before = cells[:]
     parse_row(cells)
 

@@ -1,9 +1,13 @@
 """How a CSV comes in: plain or as a form, what its Content-Type says, and how large it may be."""
 
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
 import pytest
 
 from tests.support.answers import pointers, problem
-from tests.support.service import run_service
+from tests.support.service import Api, run_service
 from tests.support.stored import all_learners, count_stages, follow
 
 pytestmark = pytest.mark.anyio
@@ -12,12 +16,12 @@ ROSTER = "Username,First Name\na,Zoë\n"
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=here"}
 
 
-async def post(api, content, content_type):
+async def post(api: Api, content: str | bytes, content_type: str) -> httpx.Response:
     headers = {} if content_type is None else {"Content-Type": content_type}
     return await api.client.post("/imports/csv", content=content, headers=headers)
 
 
-async def test_a_body_or_a_forms_part_is_a_file(api):
+async def test_a_body_or_a_forms_part_is_a_file(api: Api) -> None:
     plain = await post(api, ROSTER, "text/csv")
     form = await api.client.post("/imports/csv", files={"file": ("roster.csv", ROSTER.encode(), "text/csv")})
 
@@ -26,7 +30,7 @@ async def test_a_body_or_a_forms_part_is_a_file(api):
     assert (await all_learners(api))["a"]["first_name"] == "Zoë"
 
 
-async def test_the_part_of_a_form_needs_no_filename(api):
+async def test_the_part_of_a_form_needs_no_filename(api: Api) -> None:
     encoded = ROSTER.encode("iso-8859-15")
     large = ROSTER + "".join(f"u{number},{'x' * 250}\n" for number in range(4500))
     for part in (
@@ -43,7 +47,7 @@ async def test_the_part_of_a_form_needs_no_filename(api):
     assert (await all_learners(api))["a"]["first_name"] == "Zoë"
 
 
-async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api):
+async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api: Api) -> None:
     rows = "".join(f"u{number},{'x' * 250}\n" for number in range(4500))
     assert len(rows) > 1024 * 1024
 
@@ -66,13 +70,13 @@ async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api):
 @pytest.mark.parametrize(
     "content_type", ["text/csv", "TEXT/CSV; header=present", "application/csv", "text/plain; charset=utf-8"]
 )
-async def test_a_csv_goes_by_several_names(api, content_type):
+async def test_a_csv_goes_by_several_names(api: Api, content_type: str) -> None:
     answer = await post(api, ROSTER, content_type)
 
     assert answer.json()["counts"]["created"] == 1
 
 
-async def test_any_other_kind_of_body_is_refused(api):
+async def test_any_other_kind_of_body_is_refused(api: Api) -> None:
     for content_type in (
         None,
         "application/json",
@@ -89,14 +93,14 @@ async def test_any_other_kind_of_body_is_refused(api):
     assert await follow(api.client, "/operations") == []
 
 
-async def test_the_charset_of_a_body_names_its_encoding(api):
+async def test_the_charset_of_a_body_names_its_encoding(api: Api) -> None:
     answer = await post(api, ROSTER.encode("cp1252"), 'text/csv; charset="Windows-1252"')
 
     assert (answer.json()["counts"]["created"], answer.json()["warnings"]) == (1, [])
     assert (await all_learners(api))["a"]["first_name"] == "Zoë"
 
 
-async def test_the_charset_of_a_forms_part_names_its_encoding(api):
+async def test_the_charset_of_a_forms_part_names_its_encoding(api: Api) -> None:
     part = ("roster.csv", ROSTER.encode("iso-8859-15"), "text/csv; charset=iso-8859-15")
     answer = await api.client.post("/imports/csv", files={"file": part})
 
@@ -104,7 +108,7 @@ async def test_the_charset_of_a_forms_part_names_its_encoding(api):
     assert (await all_learners(api))["a"]["first_name"] == "Zoë"
 
 
-async def test_a_charset_that_the_bytes_are_not_in_is_an_unreadable_file(api):
+async def test_a_charset_that_the_bytes_are_not_in_is_an_unreadable_file(api: Api) -> None:
     refusal = problem(
         await post(api, ROSTER.encode("cp1252"), "text/csv; charset=utf-8"), 422, "unreadable-csv"
     )
@@ -113,7 +117,7 @@ async def test_a_charset_that_the_bytes_are_not_in_is_an_unreadable_file(api):
     assert await all_learners(api) == {}
 
 
-async def test_the_querys_encoding_wins_over_the_charset(api):
+async def test_the_querys_encoding_wins_over_the_charset(api: Api) -> None:
     answer = await api.client.post(
         "/imports/csv",
         content=ROSTER.encode("cp1252"),
@@ -124,7 +128,7 @@ async def test_the_querys_encoding_wins_over_the_charset(api):
     assert answer.json()["counts"]["created"] == 1
 
 
-async def test_an_unknown_charset_is_an_invalid_request_that_points_to_the_header(api):
+async def test_an_unknown_charset_is_an_invalid_request_that_points_to_the_header(api: Api) -> None:
     refusal = problem(await post(api, ROSTER, "text/csv; charset=klingon"), 422, "invalid-request")
 
     assert "'klingon'" in refusal["detail"]
@@ -132,7 +136,7 @@ async def test_an_unknown_charset_is_an_invalid_request_that_points_to_the_heade
     assert await count_stages(api.service.database) == 0
 
 
-async def test_a_form_has_exactly_one_file_of_the_right_name(api):
+async def test_a_form_has_exactly_one_file_of_the_right_name(api: Api) -> None:
     roster = ("roster.csv", ROSTER, "text/csv")
     for form in (
         {"files": {"roster": roster}},
@@ -153,7 +157,7 @@ async def test_a_form_has_exactly_one_file_of_the_right_name(api):
     assert await follow(api.client, "/operations") == []
 
 
-async def test_a_field_of_options_in_the_form_is_told_to_go_into_the_query(api):
+async def test_a_field_of_options_in_the_form_is_told_to_go_into_the_query(api: Api) -> None:
     answer = await api.client.post(
         "/imports/csv", files={"file": ("roster.csv", ROSTER)}, data={"dry_run": "true"}
     )
@@ -163,7 +167,7 @@ async def test_a_field_of_options_in_the_form_is_told_to_go_into_the_query(api):
     assert "query" in refusal["detail"]
 
 
-async def test_a_broken_form_is_an_invalid_request(api):
+async def test_a_broken_form_is_an_invalid_request(api: Api) -> None:
     for content in (b"Username\na\n", b"--here", b"", b"--there\r\n\r\n"):
         answer = await api.client.post("/imports/csv", content=content, headers=BOUNDARY)
         problem(answer, 422, "invalid-request")
@@ -174,20 +178,20 @@ async def test_a_broken_form_is_an_invalid_request(api):
 
 # The framework leaves the file of an unfinished part to the garbage collector, which closes it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-async def test_a_form_that_breaks_off_within_the_file_is_not_imported(api):
+async def test_a_form_that_breaks_off_within_the_file_is_not_imported(api: Api) -> None:
     part = b'--here\r\nContent-Disposition: form-data; name="file"; filename="r.csv"\r\n\r\nUsername\r\na'
 
     problem(await api.client.post("/imports/csv", content=part, headers=BOUNDARY), 422, "invalid-request")
     assert await all_learners(api) == {}
 
 
-async def test_a_file_beyond_the_limit_is_refused_whatever_length_it_announces(database_url):
+async def test_a_file_beyond_the_limit_is_refused_whatever_length_it_announces(database_url: str) -> None:
     async with run_service(database_url, max_import_bytes=2000) as service:
         organization = await service.found_organization()
         async with service.client(await service.issue_key(organization)) as client:
             fits = "Username\n" + "x" * 100 + "\n"
 
-            async def stream():
+            async def stream() -> AsyncIterator[Any]:
                 for _ in range(30):
                     yield fits.encode()
 

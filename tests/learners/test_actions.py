@@ -1,12 +1,14 @@
 """Activating and deactivating one learner over HTTP: the transitions table of the rules, cell by cell."""
 
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.accounts import cells
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +45,11 @@ RESTORES_TO = {
 EVENT_TYPES = {"activate": "learner.activated", "deactivate": "learner.deactivated"}
 
 
-async def act(api, learner, action, **body):
+async def act(api: Api, learner: dict[str, Any], action: str, **body: Any) -> httpx.Response:
     return await api.client.post(f"/learners/{learner['id']}/{action}", json=body or None)
 
 
-async def learner_with(api, facts, expires_on):
+async def learner_with(api: Api, facts: str, expires_on: str | None) -> dict[str, Any]:
     """A learner with these facts, made as they come about: each a minute after the other."""
     learner = await api.create()
     if "accessed" in facts:
@@ -65,7 +67,9 @@ async def learner_with(api, facts, expires_on):
 
 @pytest.mark.parametrize("action", EXPECTED)
 @pytest.mark.parametrize("facts", RESTORES_TO)
-async def test_an_action_answers_stores_and_records_what_the_table_says(api, action, facts):
+async def test_an_action_answers_stores_and_records_what_the_table_says(
+    api: Api, action: str, facts: str
+) -> None:
     me = (await api.client.get("/me")).json()
     for day, expires_on in DATES.items():
         expected = cells(EXPECTED[action])[f"{facts}/{day}"]
@@ -118,12 +122,12 @@ async def test_an_action_answers_stores_and_records_what_the_table_says(api, act
         }
 
 
-def in_event(instant):
+def in_event(instant: str) -> Any:
     """An instant as event documents hold it: with six digits."""
     return instant and instant.replace("Z", ".000000Z")
 
 
-async def test_repeating_an_action_changes_nothing_more(api):
+async def test_repeating_an_action_changes_nothing_more(api: Api) -> None:
     learner = await api.create()
     for action, status in (("deactivate", "deactivated"), ("activate", "activated")):
         once = (await act(api, learner, action)).json()
@@ -138,7 +142,7 @@ async def test_repeating_an_action_changes_nothing_more(api):
     ]
 
 
-async def test_an_expired_learner_who_is_deactivated_comes_back_as_deactivated(api):
+async def test_an_expired_learner_who_is_deactivated_comes_back_as_deactivated(api: Api) -> None:
     learner = await learner_with(api, "accessed", DATES["yesterday"])
     assert learner["restores_to"] == "active"
     assert (await act(api, learner, "deactivate")).json()["restores_to"] == "deactivated"
@@ -147,7 +151,7 @@ async def test_an_expired_learner_who_is_deactivated_comes_back_as_deactivated(a
     assert (await act(api, learner, "activate")).json()["status"] == "active"
 
 
-async def test_deactivating_deletes_nothing(api):
+async def test_deactivating_deletes_nothing(api: Api) -> None:
     learner = await api.create(
         username="a.okafor", email="a@example.org", first_name="Ada", last_name="Okafor", external_id="HR-1"
     )
@@ -164,7 +168,7 @@ async def test_deactivating_deletes_nothing(api):
 
 
 @pytest.mark.parametrize("action", EXPECTED)
-async def test_the_reason_is_optional_and_bounded(api, action):
+async def test_the_reason_is_optional_and_bounded(api: Api, action: str) -> None:
     learner = await learner_with(api, "new-deactivated" if action == "activate" else "new", None)
     for body in ({"reason": "x" * 1001}, {"reason": 1}, {"reasons": "x"}, {"status": "active"}, ["x"]):
         answer = await api.client.post(f"/learners/{learner['id']}/{action}", json=body)
@@ -185,11 +189,11 @@ async def test_the_reason_is_optional_and_bounded(api, action):
 
 @pytest.mark.parametrize("action", EXPECTED)
 @pytest.mark.parametrize("unknown", ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor"])
-async def test_nobody_is_nobody(api, action, unknown):
+async def test_nobody_is_nobody(api: Api, action: str, unknown: str) -> None:
     problem(await act(api, {"id": unknown}, action), 404, "not-found")
 
 
-async def test_it_is_today_where_the_organization_is(service):
+async def test_it_is_today_where_the_organization_is(service: Service) -> None:
     """At noon UTC of 2 November it is the 3rd in Kiritimati (UTC+14) and still the 2nd at UTC-12."""
     said = {}
     for time_zone in ("Pacific/Kiritimati", "Etc/GMT+12", "UTC"):

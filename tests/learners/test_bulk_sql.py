@@ -1,10 +1,12 @@
 """A bulk action stores and records of each learner exactly what the same action on that learner alone does."""
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import LearnerExpired
 from app.domain.status import Account
@@ -13,7 +15,7 @@ from app.learners.bulk_sql import Action
 from app.learners.wish import Wish
 from app.platform.ids import instant_of
 from tests.support.learner_rows import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +23,7 @@ UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 WISHES = {Action.ACTIVATE: Wish(is_active=True), Action.DEACTIVATE: Wish(is_active=False)}
 
 
-async def act_on_each(connection, action, organization_id, ids):
+async def act_on_each(connection: AsyncConnection, action: str, organization_id: int, ids: list[str]) -> Any:
     """The single path for each learner; answers what became of each."""
     outcomes = {}
     for learner_id in ids:
@@ -37,7 +39,9 @@ async def act_on_each(connection, action, organization_id, ids):
     return outcomes
 
 
-async def act_on_all(connection, action, organization_id, ids):
+async def act_on_all(
+    connection: AsyncConnection, action: str, organization_id: int, ids: list[str]
+) -> dict[str, Any]:
     """The bulk path; answers the same."""
     decided = bulk_sql.decide(action, organization_id, ids, CAUSE, connection.dialect.name)
     rows = (await connection.execute(decided)).all()
@@ -54,7 +58,7 @@ async def act_on_all(connection, action, organization_id, ids):
 @pytest.mark.parametrize("action", Action)
 @settings(max_examples=25)
 @given(drawn=st.lists(accounts, min_size=1, max_size=25), left_out=st.lists(accounts, max_size=3))
-async def test_many_at_once_come_out_as_each_alone(api, action, drawn, left_out):
+async def test_many_at_once_come_out_as_each_alone(api: Api, action: str, drawn: Any, left_out: Any) -> None:
     organization_id = api.organization.id
     async with undone(api.service.database) as connection:
         inserted = await insert_accounts(connection, organization_id, [*drawn, *left_out])
@@ -75,7 +79,7 @@ async def test_many_at_once_come_out_as_each_alone(api, action, drawn, left_out)
     assert came_out[0] == came_out[1]
 
 
-async def test_every_event_of_a_bulk_action_has_an_id_of_its_own(api):
+async def test_every_event_of_a_bulk_action_has_an_id_of_its_own(api: Api) -> None:
     async with undone(api.service.database) as connection:
         ids = await insert_accounts(connection, api.organization.id, [Account()] * 300)
         await bulk_sql.apply(connection, Action.DEACTIVATE, api.organization.id, ids, CAUSE)

@@ -7,11 +7,12 @@ import pytest
 
 from tests.support.answers import problem
 from tests.support.rosters import walk
+from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_change_of_one_learner_has_a_version_of_its_own(api):
+async def test_every_change_of_one_learner_has_a_version_of_its_own(api: Api) -> None:
     learner = await api.create()
     url = f"/learners/{learner['id']}"
     calls = []
@@ -41,7 +42,7 @@ async def test_every_change_of_one_learner_has_a_version_of_its_own(api):
     assert types["learner.deactivated"] - types["learner.activated"] == (after["deactivated_at"] is not None)
 
 
-async def test_of_many_who_want_one_name_at_once_one_gets_it(api):
+async def test_of_many_who_want_one_name_at_once_one_gets_it(api: Api) -> None:
     bodies = [{"username": "a.okafor" if number % 2 else "A.OKAFOR"} for number in range(10)]
     answers = await asyncio.gather(*(api.client.post("/learners", json=body) for body in bodies))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
@@ -63,7 +64,7 @@ async def test_of_many_who_want_one_name_at_once_one_gets_it(api):
         assert len(await walk(api, **patch)) == 1
 
 
-async def test_two_who_exchange_their_names_at_once_never_end_up_with_one(api):
+async def test_two_who_exchange_their_names_at_once_never_end_up_with_one(api: Api) -> None:
     first, second = await api.create(username="first"), await api.create(username="second")
     for _ in range(5):
         answers = await asyncio.gather(

@@ -1,6 +1,7 @@
 """The decision on one wish: profile, expiration date and Active together, for every door."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,17 +21,17 @@ CAUSE = Cause({"kind": "api-key", "id": None, "name": "hr-feed"}, NOW, TODAY)
 EARLIER = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def learner(account=FACTS["new"], **profile):
+def learner(account: Account = FACTS["new"], **profile: Any) -> Learner:
     return Learner(new_id(EARLIER), "ada", account, EARLIER, version=3, **profile)
 
 
-def test_empty_wish_is_unchanged():
+def test_empty_wish_is_unchanged() -> None:
     known = learner()
 
     assert decide_change(known, Wish(), CAUSE) == Unchanged(known)
 
 
-def test_wish_for_what_the_learner_has_is_unchanged():
+def test_wish_for_what_the_learner_has_is_unchanged() -> None:
     known = learner(Account(expires_on=TOMORROW), email="a@example.org")
 
     asked = wish(username="ada", email="a@example.org", expires_on=TOMORROW, is_active=True)
@@ -38,7 +39,7 @@ def test_wish_for_what_the_learner_has_is_unchanged():
     assert decide_change(known, asked, CAUSE) == Unchanged(known)
 
 
-def test_profile_date_and_active_become_one_change():
+def test_profile_date_and_active_become_one_change() -> None:
     known = learner(FACTS["accessed"], email="old@example.org")
 
     change = decide_change(known, wish(email="new@example.org", expires_on=TOMORROW, is_active=False), CAUSE)
@@ -52,14 +53,14 @@ def test_profile_date_and_active_become_one_change():
     )
 
 
-def test_null_clears_a_field():
+def test_null_clears_a_field() -> None:
     change = decide_change(learner(email="a@example.org"), Wish({"email": None}), CAUSE)
 
     assert isinstance(change, Change)
     assert change.after.email is None
 
 
-def test_activating_an_expired_learner_is_refused_with_the_reason():
+def test_activating_an_expired_learner_is_refused_with_the_reason() -> None:
     known = learner(FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     decision = decide_change(known, wish(email="new@example.org", is_active=True), CAUSE)
@@ -68,7 +69,7 @@ def test_activating_an_expired_learner_is_refused_with_the_reason():
 
 
 @pytest.mark.parametrize("expires_on", [None, TODAY, TOMORROW])
-def test_date_is_applied_before_active(expires_on):
+def test_date_is_applied_before_active(expires_on: str | None) -> None:
     known = learner(FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     change = decide_change(known, wish(expires_on=expires_on, is_active=True), CAUSE)
@@ -77,7 +78,7 @@ def test_date_is_applied_before_active(expires_on):
     assert resolve_status(change.after.account, TODAY) == "active"
 
 
-def test_past_date_in_the_wish_refuses_its_own_activation():
+def test_past_date_in_the_wish_refuses_its_own_activation() -> None:
     decision = decide_change(learner(), wish(expires_on=YESTERDAY, is_active=True), CAUSE)
 
     assert decision == Refused(Expired(YESTERDAY, Status.ACTIVATED))
@@ -92,7 +93,9 @@ wishes = st.builds(
 
 
 @given(accounts, wishes)
-def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(account, asked):
+def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(
+    account: Account, asked: str
+) -> None:
     known = learner(account)
     decision = decide_change(known, asked, CAUSE)
 
@@ -102,14 +105,14 @@ def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(accou
 
 
 @given(accounts, wishes)
-def test_repeating_a_wish_changes_nothing(account, asked):
+def test_repeating_a_wish_changes_nothing(account: Account, asked: str) -> None:
     decision = decide_change(learner(account), asked, CAUSE)
 
     if isinstance(decision, Change):
         assert decide_change(decision.after, asked, CAUSE) == Unchanged(decision.after)
 
 
-def test_creation_makes_an_activated_learner_of_version_1():
+def test_creation_makes_an_activated_learner_of_version_1() -> None:
     change = decide_creation("some-id", wish(username="ada", email="a@example.org"), CAUSE)
 
     assert isinstance(change, Change)
@@ -117,13 +120,13 @@ def test_creation_makes_an_activated_learner_of_version_1():
     assert change.after == Learner("some-id", "ada", Account(), NOW, version=1, email="a@example.org")
 
 
-def test_creation_of_an_active_learner_who_has_expired_is_refused():
+def test_creation_of_an_active_learner_who_has_expired_is_refused() -> None:
     decision = decide_creation("some-id", wish(username="ada", expires_on=YESTERDAY, is_active=True), CAUSE)
 
     assert decision == Refused(Expired(YESTERDAY, Status.ACTIVATED))
 
 
-def test_creation_of_an_inactive_learner_is_deactivated():
+def test_creation_of_an_inactive_learner_is_deactivated() -> None:
     change = decide_creation("some-id", wish(username="ada", is_active=False), CAUSE)
 
     assert isinstance(change, Change)

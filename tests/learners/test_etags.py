@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 
@@ -20,20 +22,22 @@ every_change = pytest.mark.parametrize(
 )
 
 
-async def tag_of(api, learner):
+async def tag_of(api: Api, learner: dict[str, Any]) -> Any:
     return (await api.client.get(f"/learners/{learner['id']}")).headers["ETag"]
 
 
-async def change(api, learner, method, path, body, if_match):
+async def change(
+    api: Api, learner: dict[str, Any], method: str, path: str, body: Any, if_match: str | None
+) -> httpx.Response:
     headers = {"If-Match": if_match}
     return await api.client.request(method, f"/learners/{learner['id']}{path}", json=body, headers=headers)
 
 
-async def get(api, learner, if_none_match):
+async def get(api: Api, learner: dict[str, Any], if_none_match: str) -> httpx.Response:
     return await api.client.get(f"/learners/{learner['id']}", headers={"If-None-Match": if_none_match})
 
 
-async def deactivated(api):
+async def deactivated(api: Api) -> tuple[dict[str, Any], Any, Any]:
     """A learner whom each of CHANGES would change, with the tag of their first version and their current one."""
     learner = await api.create()
     first = await tag_of(api, learner)
@@ -42,7 +46,9 @@ async def deactivated(api):
 
 
 @every_change
-async def test_a_change_goes_through_with_the_current_tag_and_answers_the_next(api, method, path, body):
+async def test_a_change_goes_through_with_the_current_tag_and_answers_the_next(
+    api: Api, method: str, path: str, body: dict[str, Any]
+) -> None:
     learner = await api.create()
     answer = await change(api, learner, method, path, body, await tag_of(api, learner))
     assert answer.status_code == 200
@@ -51,7 +57,9 @@ async def test_a_change_goes_through_with_the_current_tag_and_answers_the_next(a
 
 
 @every_change
-async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(api, method, path, body):
+async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(
+    api: Api, method: str, path: str, body: dict[str, Any]
+) -> None:
     learner, stale, _ = await deactivated(api)
     before, history = await api.get(learner), await api.events(learner)
     document = problem(await change(api, learner, method, path, body, stale), 412, "version-mismatch")
@@ -60,7 +68,7 @@ async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(api, m
 
 
 @every_change
-async def test_any_tag_of_a_list_may_match(api, method, path, body):
+async def test_any_tag_of_a_list_may_match(api: Api, method: str, path: str, body: dict[str, Any]) -> None:
     learner, stale, current = await deactivated(api)
     answer = await change(api, learner, method, path, body, f'"xyzzy", {stale} ,{current}')
     assert answer.status_code == 200
@@ -71,14 +79,14 @@ async def test_any_tag_of_a_list_may_match(api, method, path, body):
     )
 
 
-async def test_a_star_matches_whoever_exists(api):
+async def test_a_star_matches_whoever_exists(api: Api) -> None:
     learner, _, _ = await deactivated(api)
     assert (await change(api, learner, "PATCH", "", {"first_name": "Ada"}, "*")).status_code == 200
     nobody = {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"}
     problem(await change(api, nobody, "PATCH", "", {"first_name": "Ada"}, "*"), 404, "not-found")
 
 
-async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api):
+async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api: Api) -> None:
     learner, stale, current = await deactivated(api)
     problem(
         await change(api, learner, "PATCH", "", {"first_name": "A"}, f"W/{stale}"), 412, "version-mismatch"
@@ -87,14 +95,14 @@ async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api):
 
 
 @pytest.mark.parametrize("tag", ['""', '"0"', '"2x.activated.0"', '"²"', '"-1"', '"99999999999999999999"'])
-async def test_somebody_elses_tag_matches_nothing(api, tag):
+async def test_somebody_elses_tag_matches_nothing(api: Api, tag: str) -> None:
     learner = await api.create()
     answer = await change(api, learner, "PATCH", "", {"first_name": "Ada"}, tag.encode())
     problem(answer, 412, "version-mismatch")
 
 
 @pytest.mark.parametrize("header", ["1", "1.activated.0", "W/", '"unclosed', "**", "-"])
-async def test_what_is_no_tag_is_refused_with_an_example(api, header):
+async def test_what_is_no_tag_is_refused_with_an_example(api: Api, header: str) -> None:
     learner = await api.create()
     document = problem(
         await change(api, learner, "PATCH", "", {"first_name": "Ada"}, header), 422, "invalid-request"
@@ -103,7 +111,7 @@ async def test_what_is_no_tag_is_refused_with_an_example(api, header):
     assert (await api.get(learner))["first_name"] is None
 
 
-async def test_the_version_is_judged_before_the_rules(api):
+async def test_the_version_is_judged_before_the_rules(api: Api) -> None:
     learner = await api.create(expires_on="2026-11-01")
     stale = await tag_of(api, learner)
     await api.client.patch(f"/learners/{learner['id']}", json={"first_name": "Ada"})
@@ -112,7 +120,7 @@ async def test_the_version_is_judged_before_the_rules(api):
     problem(await change(api, learner, "POST", "/activate", {}, current), 409, "learner-expired")
 
 
-async def test_of_many_with_the_same_tag_one_wins(api):
+async def test_of_many_with_the_same_tag_one_wins(api: Api) -> None:
     learner = await api.create()
     tag = await tag_of(api, learner)
     answers = await asyncio.gather(
@@ -124,7 +132,7 @@ async def test_of_many_with_the_same_tag_one_wins(api):
     assert [event["version"] for event in await api.events(learner)] == [2, 1]
 
 
-async def test_what_a_client_has_already_is_not_sent_again(api):
+async def test_what_a_client_has_already_is_not_sent_again(api: Api) -> None:
     learner = await api.create()
     tag = await tag_of(api, learner)
     for header in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -135,7 +143,7 @@ async def test_what_a_client_has_already_is_not_sent_again(api):
         assert (answer.status_code, answer.json()) == (200, learner), header
 
 
-async def test_another_tag_comes_with_every_change_and_with_every_access(api):
+async def test_another_tag_comes_with_every_change_and_with_every_access(api: Api) -> None:
     learner = await api.create()
     tags = [await tag_of(api, learner)]
     for path in ("access", "access", "deactivate", "activate"):
@@ -148,7 +156,7 @@ async def test_another_tag_comes_with_every_change_and_with_every_access(api):
     assert len(set(tags)) == len(tags) == 6
 
 
-async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api):
+async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api: Api) -> None:
     learner = await api.create(expires_on=NOON.date().isoformat())
     tag = await tag_of(api, learner)
     api.service.clock.advance(hours=11)
@@ -159,7 +167,7 @@ async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api):
     assert answer.headers["ETag"] != tag
 
 
-async def test_the_clock_and_a_login_are_nobodys_change_and_stand_in_nobodys_way(api):
+async def test_the_clock_and_a_login_are_nobodys_change_and_stand_in_nobodys_way(api: Api) -> None:
     learner = await api.create(expires_on=NOON.date().isoformat())
     tag = await tag_of(api, learner)
     await api.client.post(f"/learners/{learner['id']}/access")

@@ -5,11 +5,13 @@ import io
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Text, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import InvalidValue
 from app.domain.profile import clean_name, clean_username
@@ -21,7 +23,7 @@ from app.platform.csv_cells import guard_formula
 from tests.support.answers import pointers, problem
 from tests.support.learner_rows import CAUSE
 from tests.support.rosters import walk
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -50,18 +52,18 @@ TRICKY = [
 ]
 
 
-async def export(api, **params):
+async def export(api: Api, **params: Any) -> str:
     answer = await api.client.get("/learners", params=params, headers={"Accept": "text/csv"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     return answer.text
 
 
-def rows_of(text):
+def rows_of(text: str) -> list[Any]:
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-async def test_every_match_stands_in_the_columns_of_an_import(api):
+async def test_every_match_stands_in_the_columns_of_an_import(api: Api) -> None:
     await api.create(
         username="b.full",
         external_id="HR-1",
@@ -90,7 +92,7 @@ async def test_every_match_stands_in_the_columns_of_an_import(api):
     assert rows_of(await export(api))[2][5:] == ["", "2026-11-02"]
 
 
-async def test_the_file_has_a_name_and_no_page(api):
+async def test_the_file_has_a_name_and_no_page(api: Api) -> None:
     for number in range(4):
         await api.create(username=f"m{number}")
     answer = await api.client.get("/learners", params={"limit": 2}, headers={"Accept": "text/csv"})
@@ -99,7 +101,7 @@ async def test_the_file_has_a_name_and_no_page(api):
     assert "Link" not in answer.headers
 
 
-async def test_an_export_takes_the_filter_and_the_order_of_the_list(api):
+async def test_an_export_takes_the_filter_and_the_order_of_the_list(api: Api) -> None:
     for number in range(6):
         api.service.clock.advance(seconds=1)
         learner = await api.create(username=f"m{number}", last_name=f"Name {number % 2}")
@@ -118,7 +120,7 @@ async def test_an_export_takes_the_filter_and_the_order_of_the_list(api):
     assert pointers(problem(answer, 422, "invalid-request")) == ["?statsu"]
 
 
-async def test_no_cell_runs_as_a_formula(api):
+async def test_no_cell_runs_as_a_formula(api: Api) -> None:
     for number, text in enumerate(TRICKY):
         await api.create(username=f"{text} {number}", first_name=text, last_name=text, external_id=text)
     _, *rows = rows_of(await export(api))
@@ -130,7 +132,7 @@ async def test_no_cell_runs_as_a_formula(api):
     )
 
 
-async def test_what_is_exported_imports_back_unchanged(api):
+async def test_what_is_exported_imports_back_unchanged(api: Api) -> None:
     for number, text in enumerate(TRICKY):
         learner = await api.create(
             username=f"{text} {number}",
@@ -154,10 +156,10 @@ async def test_what_is_exported_imports_back_unchanged(api):
 FAVOURITES = "=+-@'\"`,;|\\ \N{NO-BREAK SPACE}#éaZ0山😀"
 
 
-def texts(clean, favourites):
+def texts(clean: Any, favourites: Any) -> Any:
     """Texts that this cleaner takes and leaves as they are."""
 
-    def is_clean(text):
+    def is_clean(text: str) -> bool:
         try:
             return clean(text) == text
         except InvalidValue:
@@ -175,10 +177,10 @@ _numbers = count(1)
 
 @settings(max_examples=30)
 @given(drawn=st.lists(people, min_size=1, max_size=5))
-async def test_any_learners_at_all_import_back_unchanged(api, drawn):
+async def test_any_learners_at_all_import_back_unchanged(api: Api, drawn: Any) -> None:
     organization_id = api.organization.id
 
-    async def store(connection):
+    async def store(connection: AsyncConnection) -> None:
         for username, external_id, name, expires_on, is_deactivated in drawn:
             number = next(_numbers)
             profile = {
@@ -219,7 +221,7 @@ class TestNegotiation:
             "*/*;q=0.1, text/csv",
         ],
     )
-    async def test_csv_is_what_is_asked_for(self, api, accept):
+    async def test_csv_is_what_is_asked_for(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         assert answer.headers["Content-Type"].startswith("text/csv")
 
@@ -237,21 +239,21 @@ class TestNegotiation:
             "text/csv;q=0.2, */*",
         ],
     )
-    async def test_json_is_what_is_asked_for(self, api, accept):
+    async def test_json_is_what_is_asked_for(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         assert answer.json() == {"items": [], "next_cursor": None}
 
     @pytest.mark.parametrize(
         "accept", ["image/png", "text/html", "text/csv;q=0", "application/xml, text/plain", "*/*;q=0", "csv"]
     )
-    async def test_what_there_is_not_is_not_acceptable(self, api, accept):
+    async def test_what_there_is_not_is_not_acceptable(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         document = problem(answer, 406, "not-acceptable")
         assert "text/csv" in document["detail"]
         assert "application/json" in document["detail"]
 
 
-async def test_one_export_too_many_is_told_to_come_again(api):
+async def test_one_export_too_many_is_told_to_come_again(api: Api) -> None:
     """Each keeps a database connection while it streams: they must not take them all."""
     await api.create(username="a.okafor")
     exports = EXPORTS.of(api.service.app)
@@ -265,7 +267,7 @@ async def test_one_export_too_many_is_told_to_come_again(api):
     assert len(rows_of(await export(api))) == 2
 
 
-async def test_the_database_guards_the_same_cells(service):
+async def test_the_database_guards_the_same_cells(service: Service) -> None:
     texts = [
         f"{quotes}{first}{rest}"
         for quotes in ("", "'", "''")

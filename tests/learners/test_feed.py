@@ -29,7 +29,7 @@ async def newest(database: Database) -> int:
         return await last_event_position(connection)
 
 
-async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api):
+async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api) -> None:
     safe = feed.SafePosition()
     await api.create()
     until = await newest(api.service.database)
@@ -40,7 +40,7 @@ async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api):
     pytest.fail("the feed is held up")
 
 
-async def test_events_are_listed_in_order_between_two_positions_and_of_the_types_wanted(api: Api):
+async def test_events_are_listed_in_order_between_two_positions_and_of_the_types_wanted(api: Api) -> None:
     before = await newest(api.service.database)
     learners = [await api.create() for _ in range(3)]
     await api.client.post(f"/learners/{learners[0]['id']}/deactivate")
@@ -66,7 +66,9 @@ async def test_events_are_listed_in_order_between_two_positions_and_of_the_types
             assert event["occurred_at"].tzinfo == UTC
 
 
-async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(postgres: PostgresServer):
+async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(
+    postgres: PostgresServer,
+) -> None:
     url = postgres.create_database("feed")
     async with run_service(url) as service:
         organization = await service.found_organization()
@@ -100,7 +102,7 @@ async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(pos
             assert await safe_position(database, safe) == first + 2
 
 
-async def test_transactions_that_overlap_for_ever_do_not_hold_the_feed_up(postgres: PostgresServer):
+async def test_transactions_that_overlap_for_ever_do_not_hold_the_feed_up(postgres: PostgresServer) -> None:
     url = postgres.create_database("feed_overlaps")
     async with run_service(url) as service:
         organization = await service.found_organization()

@@ -1,5 +1,7 @@
 """A learner's history: page by page, newest first, and final: the database itself refuses to change it."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -7,12 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from app.organizations.api_keys import Scope
 from tests.support.answers import pointers, problem
 from tests.support.learner_rows import all_events
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 
 
-async def with_history(api, changes):
+async def with_history(api: Api, changes: Any) -> dict[str, Any]:
     """A learner who was changed this often, a minute apart."""
     learner = await api.create()
     for number in range(changes):
@@ -21,7 +23,7 @@ async def with_history(api, changes):
     return learner
 
 
-async def test_pages_make_up_the_history_newest_first(api):
+async def test_pages_make_up_the_history_newest_first(api: Api) -> None:
     learner = await with_history(api, 9)
     whole = await api.events(learner)
     assert [event["version"] for event in whole] == list(range(10, 0, -1))
@@ -39,7 +41,7 @@ async def test_pages_make_up_the_history_newest_first(api):
         assert found == whole
 
 
-async def test_what_happens_while_it_is_read_does_not_shift_it(api):
+async def test_what_happens_while_it_is_read_does_not_shift_it(api: Api) -> None:
     learner = await with_history(api, 5)
     url = f"/learners/{learner['id']}/events"
     first = (await api.client.get(url, params={"limit": 2})).json()
@@ -49,7 +51,7 @@ async def test_what_happens_while_it_is_read_does_not_shift_it(api):
     assert rest["next_cursor"] is None
 
 
-async def test_each_change_of_every_kind_is_one_event_of_one_version(api):
+async def test_each_change_of_every_kind_is_one_event_of_one_version(api: Api) -> None:
     learner = await api.create()
     for path in ("access", "deactivate", "activate", "access"):
         await api.client.post(f"/learners/{learner['id']}/{path}")
@@ -73,7 +75,7 @@ async def test_each_change_of_every_kind_is_one_event_of_one_version(api):
     assert (await api.get(learner))["version"] == 8
 
 
-async def test_before_and_after_tell_how_every_fact_came_about(api):
+async def test_before_and_after_tell_how_every_fact_came_about(api: Api) -> None:
     """What a history is for: played from the start, it gives the learner as they are."""
     learner = await api.create(email="a@example.org", external_id="HR-1")
     await api.client.post(f"/learners/{learner['id']}/access")
@@ -91,7 +93,7 @@ async def test_before_and_after_tell_how_every_fact_came_about(api):
     assert set(instants.values()) == {NOON.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
 
 
-async def test_only_paging_is_asked_of_a_history(api):
+async def test_only_paging_is_asked_of_a_history(api: Api) -> None:
     learner = await api.create()
     for params, pointer in (({"limit": 0}, "?limit"), ({"limit": 1001}, "?limit"), ({"type": "x"}, "?type")):
         answer = await api.client.get(f"/learners/{learner['id']}/events", params=params)
@@ -107,7 +109,7 @@ async def test_only_paging_is_asked_of_a_history(api):
         problem(await api.client.get(f"/learners/{unknown}/events"), 404, "not-found")
 
 
-async def test_whoever_may_read_events_reads_a_history_and_no_learner(api):
+async def test_whoever_may_read_events_reads_a_history_and_no_learner(api: Api) -> None:
     learner = await with_history(api, 2)
     async with await api.client_with(Scope.EVENTS_READ) as client:
         answer = await client.get(f"/learners/{learner['id']}/events")
@@ -128,7 +130,7 @@ CHANGES_IN = {
 }
 
 
-async def test_the_database_refuses_to_change_or_remove_an_event(api):
+async def test_the_database_refuses_to_change_or_remove_an_event(api: Api) -> None:
     database = api.service.database
     await with_history(api, 2)
     async with database.read() as connection:

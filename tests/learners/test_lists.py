@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from app.learners import filters_sql
 from app.organizations.api_keys import Scope
 from tests.support.answers import pointers, problem
 from tests.support.rosters import SORTS, Roster, in_order, walk
-from tests.support.service import NOON, Api
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -45,13 +47,13 @@ PEOPLE = [
 ]
 
 
-async def act(api, learner, action):
+async def act(api: Api, learner: dict[str, Any], action: str) -> None:
     answer = await api.client.post(f"/learners/{learner['id']}/{action}")
     assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture(scope="module")
-async def roster(shared_service):
+async def roster(shared_service: Service) -> AsyncIterator[Roster]:
     """PEOPLE, three at each instant; nobody changes them."""
     shared_service.clock.instant = NOON
     organization = await shared_service.found_organization()
@@ -73,26 +75,26 @@ async def roster(shared_service):
         yield Roster(api, [await api.get(learner) for learner in learners])
 
 
-def usernames(learners):
+def usernames(learners: Any) -> list[Any]:
     return [learner["username"] for learner in learners]
 
 
-async def listed(roster, **params):
+async def listed(roster: Roster, **params: Any) -> Any:
     return await walk(roster.api, **{"limit": 1000, **params})
 
 
-async def counted(roster, **params):
+async def counted(roster: Roster, **params: Any) -> dict[str, Any]:
     answer = await roster.api.client.get("/learners/status-counts", params=params)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-def expected_counts(learners):
+def expected_counts(learners: Any) -> Any:
     by_status = {each.value: sum(learner["status"] == each for learner in learners) for each in Status}
     return by_status | {"total": len(learners)}
 
 
-async def test_the_roster_has_every_status_and_everybody_is_listed(roster):
+async def test_the_roster_has_every_status_and_everybody_is_listed(roster: Roster) -> None:
     assert len(roster.learners) == len(PEOPLE)
     assert {learner["status"] for learner in roster.learners} == set(Status)
     assert {learner["restores_to"] for learner in roster.learners} == {
@@ -211,7 +213,7 @@ FILTERS = [
 ]
 
 
-async def test_a_filter_finds_exactly_those_whom_it_describes(roster):
+async def test_a_filter_finds_exactly_those_whom_it_describes(roster: Roster) -> None:
     for wanted, found in FILTERS:
         expected = in_order(roster.matching(**wanted), "username")
         if found is not None:
@@ -219,13 +221,13 @@ async def test_a_filter_finds_exactly_those_whom_it_describes(roster):
         assert usernames(await listed(roster, **wanted)) == usernames(expected), wanted
 
 
-async def test_the_counts_are_those_of_the_list_under_every_filter(roster):
+async def test_the_counts_are_those_of_the_list_under_every_filter(roster: Roster) -> None:
     assert await counted(roster) == expected_counts(roster.learners)
     for wanted, _ in FILTERS:
         assert await counted(roster, **wanted) == expected_counts(roster.matching(**wanted)), wanted
 
 
-async def test_total_comes_only_when_asked_for_and_counts_all_pages(roster):
+async def test_total_comes_only_when_asked_for_and_counts_all_pages(roster: Roster) -> None:
     for wanted, _ in FILTERS[::6]:
         params = {"limit": 2, **wanted}
         page = (await roster.api.client.get("/learners", params=params)).json()
@@ -234,7 +236,7 @@ async def test_total_comes_only_when_asked_for_and_counts_all_pages(roster):
         assert with_total == page | {"total": len(roster.matching(**wanted))}
 
 
-async def test_ids_choose_learners(roster):
+async def test_ids_choose_learners(roster: Roster) -> None:
     ids = [learner["id"] for learner in roster.learners]
     strangers = ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", ids[3].upper()]
     for chosen in (ids[:1], ids[2:9], [*ids[:5], *ids[:5]], [*ids[3:7], *strangers], strangers[:1]):
@@ -247,14 +249,14 @@ async def test_ids_choose_learners(roster):
 
 
 @pytest.mark.parametrize("sort", [sign + key for key in SORTS for sign in ("", "-")])
-async def test_pages_make_up_the_list_in_every_order(roster, sort):
+async def test_pages_make_up_the_list_in_every_order(roster: Roster, sort: str) -> None:
     expected = in_order(roster.learners, sort)
     for limit in (2, 5, 12, len(expected)):
         assert usernames(await walk(roster.api, sort=sort, limit=limit)) == usernames(expected)
     assert await walk(roster.api, sort=sort) == expected
 
 
-def parts_of(person):
+def parts_of(person: Any) -> Any:
     """Pieces of what `q` looks into."""
     username, first_name, last_name, email, *_ = (text or "" for text in person)
     texts = st.sampled_from([username, email, f"{first_name} {last_name}"])
@@ -263,7 +265,7 @@ def parts_of(person):
     )
 
 
-def in_any_case(texts):
+def in_any_case(texts: Any) -> Any:
     recased = st.sampled_from([str, str.upper, str.lower, str.swapcase, str.title])
     return st.builds(lambda recase, text: recase(text), recased, texts).filter(bool)
 
@@ -293,8 +295,8 @@ filters = st.fixed_dictionaries(
     few=st.sampled_from([0, 4, 2000]),
 )
 async def test_any_filter_in_any_order_on_pages_of_any_size_is_the_list(
-    roster, wanted, sort, limit, few, monkeypatch
-):
+    roster: Roster, wanted: Any, sort: str, limit: int, few: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Where more than these match, an index is walked: the same list, found in another way.
     monkeypatch.setattr(filters_sql, "_FEW_MATCHES", few)
     if "ids" in wanted:
@@ -315,7 +317,9 @@ async def test_any_filter_in_any_order_on_pages_of_any_size_is_the_list(
         ("-expires_on", {}),
     ],
 )
-async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(api, sort, wanted):
+async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(
+    api: Api, sort: str, wanted: dict[str, Any]
+) -> None:
     for place in range(10):
         api.service.clock.advance(seconds=1)
         await api.create(username=f"m{place:02}", last_name="Same", expires_on=DAYS[1] if place % 2 else None)
@@ -342,7 +346,7 @@ async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(api, s
     assert usernames(seen) == usernames(in_order(seen, sort))
 
 
-async def test_whoever_changes_during_a_walk_by_time_comes_again_at_the_end(api):
+async def test_whoever_changes_during_a_walk_by_time_comes_again_at_the_end(api: Api) -> None:
     """An HR system that reads by updated_at must not miss what happens while it reads."""
     for place in range(6):
         api.service.clock.advance(seconds=1)
@@ -355,15 +359,17 @@ async def test_whoever_changes_during_a_walk_by_time_comes_again_at_the_end(api)
 
 
 class TestCursors:
-    async def refused(self, roster, path="/learners", **params):
+    async def refused(self, roster: Roster, path: str = "/learners", **params: Any) -> Any:
         return problem(await roster.api.client.get(path, params=params), 400, "invalid-cursor")
 
     @pytest.fixture
-    async def cursor(self, roster):
+    async def cursor(self, roster: Roster) -> str:
         params = {"status": ["active", "activated"], "sort": "last_name", "limit": 2}
         return (await roster.api.client.get("/learners", params=params)).json()["next_cursor"]
 
-    async def test_a_cursor_continues_its_query_whatever_the_page_size(self, roster, cursor):
+    async def test_a_cursor_continues_its_query_whatever_the_page_size(
+        self, roster: Roster, cursor: str
+    ) -> None:
         rest = in_order(roster.matching(status=["active", "activated"]), "last_name")[2:]
         for more in ({}, {"limit": 1000}, {"limit": 3, "include": "total"}):
             query = {"status": ["active", "activated"], "sort": "last_name", "cursor": cursor, **more}
@@ -381,10 +387,14 @@ class TestCursors:
             {},
         ],
     )
-    async def test_a_cursor_of_another_query_is_refused(self, roster, cursor, other):
+    async def test_a_cursor_of_another_query_is_refused(
+        self, roster: Roster, cursor: str, other: dict[str, Any]
+    ) -> None:
         await self.refused(roster, cursor=cursor, **other)
 
-    async def test_a_cursor_of_another_organization_or_another_list_is_refused(self, roster, api):
+    async def test_a_cursor_of_another_organization_or_another_list_is_refused(
+        self, roster: Roster, api: Api
+    ) -> None:
         for _ in range(3):
             await api.create()
         theirs = (await api.client.get("/learners", params={"limit": 1})).json()["next_cursor"]
@@ -396,7 +406,7 @@ class TestCursors:
         assert mine is not None
         await self.refused(roster, cursor=mine)
 
-    async def test_a_damaged_cursor_is_refused(self, roster, cursor):
+    async def test_a_damaged_cursor_is_refused(self, roster: Roster, cursor: str) -> None:
         query = {"status": ["active", "activated"], "sort": "last_name"}
         fingerprint, position = json.loads(base64.urlsafe_b64decode(cursor + "=="))
         altered = [[], [fingerprint], [fingerprint, []], [fingerprint, [*position, "x"]]]
@@ -408,7 +418,7 @@ class TestCursors:
             await self.refused(roster, cursor=text, **query)
 
 
-async def test_what_is_looked_up_is_tidied_like_what_is_stored(api):
+async def test_what_is_looked_up_is_tidied_like_what_is_stored(api: Api) -> None:
     stored = await api.create(username=" lead ", email="Zo\u00eb@example.org ", external_id="  HR-\u00eb")
     for params in (
         {"username": " lead"},
@@ -423,7 +433,7 @@ async def test_what_is_looked_up_is_tidied_like_what_is_stored(api):
     problem(await api.client.get("/access", params={"username": " "}), 422, "invalid-request")
 
 
-async def test_those_without_a_last_name_come_first_and_those_without_a_date_last(api):
+async def test_those_without_a_last_name_come_first_and_those_without_a_date_last(api: Api) -> None:
     without = await api.create()
     named = await api.create(last_name="Okafor", expires_on="2027-01-01")
     for sort, expected in (
@@ -472,17 +482,17 @@ class TestWhatIsNotTaken:
     )
 
     @pytest.mark.parametrize("path", ["/learners", "/learners/status-counts"])
-    async def test_it_is_refused_and_pointed_to(self, roster, path):
+    async def test_it_is_refused_and_pointed_to(self, roster: Roster, path: str) -> None:
         for params, pointer in self.WRONG:
             document = problem(await roster.api.client.get(path, params=params), 422, "invalid-request")
             assert pointers(document) == [pointer], params
 
-    async def test_the_counts_take_the_filter_and_nothing_else(self, roster):
+    async def test_the_counts_take_the_filter_and_nothing_else(self, roster: Roster) -> None:
         for params in ({"limit": 5}, {"sort": "username"}, {"include": "total"}, {"cursor": "x"}):
             answer = await roster.api.client.get("/learners/status-counts", params=params)
             assert pointers(problem(answer, 422, "invalid-request")) == [f"?{next(iter(params))}"]
 
-    async def test_reading_takes_the_scope_for_it(self, roster):
+    async def test_reading_takes_the_scope_for_it(self, roster: Roster) -> None:
         async with await roster.api.client_with(Scope.ACCESS_CHECK, Scope.LEARNERS_BULK) as client:
             for path in ("/learners", "/learners/status-counts", f"/learners/{roster.learners[0]['id']}"):
                 document = problem(await client.get(path), 403, "not-permitted")

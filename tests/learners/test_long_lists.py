@@ -2,14 +2,16 @@
 
 import csv
 import io
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import cycle
+from typing import Any
 
 import pytest
 
 from app.domain.status import Status
 from tests.support.rosters import SORTS, Roster, in_order, walk
-from tests.support.service import NOON, Api
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +21,7 @@ SIZE, MANY, ACTIVE = 2700, 2000, 40
 HEADER = ("Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date")
 
 
-def person(number):
+def person(number: int) -> dict[str, Any]:
     """One of nine is deactivated and never expires, one has expired, seven have a date to come."""
     kind = number % 9
     days = {0: None, 1: -1 - number % 4}.get(kind, 1 + number % 5)
@@ -34,7 +36,7 @@ def person(number):
     }
 
 
-def as_csv(people):
+def as_csv(people: Any) -> str:
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(HEADER)
@@ -45,7 +47,7 @@ def as_csv(people):
 
 
 @pytest.fixture(scope="module")
-async def crowd(shared_service):
+async def crowd(shared_service: Service) -> AsyncIterator[Roster]:
     """Imported as one file; 40 have then accessed training."""
     shared_service.clock.instant = NOON
     organization = await shared_service.found_organization()
@@ -89,7 +91,7 @@ MATCHED_BY_FEW = [
 ]
 
 
-async def test_a_walk_past_many_matches_is_the_list(crowd):
+async def test_a_walk_past_many_matches_is_the_list(crowd: Roster) -> None:
     # Every order meets another filter, and so does every filter.
     for sort, wanted in zip(ORDERS, cycle(MATCHED_BY_MANY), strict=False):
         expected = in_order(crowd.matching(**wanted), sort)
@@ -97,14 +99,14 @@ async def test_a_walk_past_many_matches_is_the_list(crowd):
         assert await walk(crowd.api, sort=sort, limit=1000, **wanted) == expected, (sort, wanted)
 
 
-async def test_a_search_for_few_among_many_is_the_list(crowd):
+async def test_a_search_for_few_among_many_is_the_list(crowd: Roster) -> None:
     for sort, wanted in zip(cycle(ORDERS), MATCHED_BY_FEW, strict=False):
         expected = in_order(crowd.matching(**wanted), sort)
         assert 0 < len(expected) <= MANY
         assert await walk(crowd.api, sort=sort, limit=130, **wanted) == expected, (sort, wanted)
 
 
-async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd):
+async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd: Roster) -> None:
     expected = in_order(crowd.learners, "last_name")
     params = {"sort": "last_name", "limit": 7}
     for start in range(0, 70, 7):
@@ -113,7 +115,7 @@ async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd):
         params["cursor"] = page["next_cursor"]
 
 
-async def test_many_and_few_are_counted_alike(crowd):
+async def test_many_and_few_are_counted_alike(crowd: Roster) -> None:
     for wanted in (*MATCHED_BY_MANY, *MATCHED_BY_FEW):
         matching = crowd.matching(**wanted)
         counts = (await crowd.api.client.get("/learners/status-counts", params=wanted)).json()
@@ -124,7 +126,7 @@ async def test_many_and_few_are_counted_alike(crowd):
         assert (await crowd.api.client.get("/learners", params=params)).json()["total"] == len(matching)
 
 
-async def test_an_export_has_every_match_in_order_however_many(crowd):
+async def test_an_export_has_every_match_in_order_however_many(crowd: Roster) -> None:
     for sort, wanted in (
         ("-last_name", {}),
         ("username", {"status": ["activated"]}),

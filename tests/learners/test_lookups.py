@@ -1,7 +1,10 @@
 """Rows looked up by thousands of keys: each by its index, however many rows the table has."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.repository import find_ids_by_external_id, find_ids_by_username, lock_by_keys
 from app.learners.tables import learners
@@ -21,7 +24,7 @@ async def names(api: Api) -> list[str]:
     return names
 
 
-async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names: list[str]):
+async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names: list[str]) -> None:
     async with api.service.database.read() as connection:
         found = await connection.execute(
             looked_up(
@@ -35,7 +38,7 @@ async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names:
     assert sorted(map(tuple, found)) == [(name, f"HR-{name}") for name in names[::2]]
 
 
-async def test_either_key_names_a_learner_once_and_in_the_order_of_ids(api: Api, names: list[str]):
+async def test_either_key_names_a_learner_once_and_in_the_order_of_ids(api: Api, names: list[str]) -> None:
     async with api.service.database.read() as connection:
         own = api.organization.id
         found = await lock_by_keys(
@@ -47,7 +50,7 @@ async def test_either_key_names_a_learner_once_and_in_the_order_of_ids(api: Api,
         assert [learner.id for learner in found] == sorted(ids)
 
 
-async def test_nobody_of_another_organization_is_found(api: Api, names: list[str]):
+async def test_nobody_of_another_organization_is_found(api: Api, names: list[str]) -> None:
     other = await api.service.found_organization()
     async with api.service.database.read() as connection:
         external_ids = [f"HR-{name}" for name in names]
@@ -56,12 +59,14 @@ async def test_nobody_of_another_organization_is_found(api: Api, names: list[str
         assert await find_ids_by_external_id(connection, other.id, external_ids) == {}
 
 
-async def test_sqlite_goes_through_no_organization(api: Api, names: list[str]):
+async def test_sqlite_goes_through_no_organization(api: Api, names: list[str]) -> None:
     if not api.service.database.is_sqlite:
         pytest.skip("PostgreSQL plans by the size of a table: `make bench` shows its plans at a million rows")
     asked = []
 
-    def note(_connection, _cursor, statement, parameters, *_):
+    def note(
+        _connection: AsyncConnection, _cursor: object, statement: str, parameters: Any, *_: object
+    ) -> None:
         asked.append((statement, parameters))
 
     async with api.service.database.read() as connection:

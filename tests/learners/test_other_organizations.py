@@ -1,13 +1,16 @@
 """What belongs to another organization is not there, on every route, and its names are free."""
 
 import re
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from tests.support.answers import problem
 from tests.support.rosters import walk
-from tests.support.service import NOON, Api
+from tests.support.service import NOON, Api, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +20,7 @@ BODIES = {("PATCH", "/learners/{learner_id}"): {"first_name": "Mine"}}
 
 
 @pytest.fixture
-async def theirs(service):
+async def theirs(service: Service) -> AsyncIterator[Api]:
     """Another organization with one learner."""
     organization = await service.found_organization()
     async with service.client(await service.issue_key(organization)) as client:
@@ -26,7 +29,7 @@ async def theirs(service):
         yield api
 
 
-def routes_of_one_learner(app):
+def routes_of_one_learner(app: FastAPI) -> list[Any]:
     return [
         (method, route.path)
         for route in iter_route_contexts(app.routes)
@@ -35,7 +38,7 @@ def routes_of_one_learner(app):
     ]
 
 
-async def test_another_organizations_learner_is_not_found_on_any_route(api, theirs):
+async def test_another_organizations_learner_is_not_found_on_any_route(api: Api, theirs: Api) -> None:
     (learner,) = await walk(theirs)
     history = await theirs.events(learner)
     routes = routes_of_one_learner(api.service.app)
@@ -56,12 +59,12 @@ async def test_another_organizations_learner_is_not_found_on_any_route(api, thei
     assert (await theirs.get(learner), await theirs.events(learner)) == (learner, history)
 
 
-def new_to_all(learner_id):
+def new_to_all(learner_id: str) -> Any:
     """An id that nobody has."""
     return learner_id[:-4] + f"{(int(learner_id[-4:], 16) + 1) % 0x10000:04x}"
 
 
-async def test_no_list_shows_another_organizations_learners(api, theirs):
+async def test_no_list_shows_another_organizations_learners(api: Api, theirs: Api) -> None:
     (learner,) = await walk(theirs)
     for wanted in (
         {},
@@ -83,7 +86,7 @@ async def test_no_list_shows_another_organizations_learners(api, theirs):
     problem(await api.client.get("/access", params={"username": "a.okafor"}), 404, "not-found")
 
 
-async def test_another_organizations_usernames_and_external_ids_are_free(api, theirs):
+async def test_another_organizations_usernames_and_external_ids_are_free(api: Api, theirs: Api) -> None:
     mine = await api.create(**PROFILE)
     other = await api.create(username="b")
     await theirs.create(username="c", external_id="HR-3")
@@ -98,7 +101,7 @@ async def test_another_organizations_usernames_and_external_ids_are_free(api, th
     assert {learner["username"] for learner in await walk(theirs)} == {"a.okafor", "c"}
 
 
-async def test_what_one_organization_does_leaves_the_other_as_it_is(api, theirs):
+async def test_what_one_organization_does_leaves_the_other_as_it_is(api: Api, theirs: Api) -> None:
     await api.create(**PROFILE)
     before = await walk(theirs)
     api.service.clock.instant = NOON.replace(hour=13)

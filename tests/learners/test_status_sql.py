@@ -1,25 +1,26 @@
 """The rule once, in two languages: each SQL expression answers what its Python form does, on both databases."""
 
 from itertools import chain, combinations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from app.domain.status import Status, has_expired, resolve_status, status_unless_expired
+from app.domain.status import Account, Status, has_expired, resolve_status, status_unless_expired
 from app.domain.transitions import Refused, activate, deactivate
 from app.learners import status_sql
 from app.learners.tables import learners
 from tests.support.learner_rows import TODAY, accounts, insert_accounts, undone
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 
 SUBSETS = list(chain.from_iterable(combinations(Status, size) for size in range(1, len(Status) + 1)))
 
 
-def python_form(account):
+def python_form(account: Account) -> dict[str, Any]:
     """What the rules say of an account, by the names of `sql_form`."""
     status = resolve_status(account, TODAY)
     activation, deactivation = activate(account, TODAY), deactivate(account, NOON)
@@ -36,7 +37,7 @@ def python_form(account):
     }
 
 
-def sql_form():
+def sql_form() -> list[Any]:
     """The same as columns of a query."""
     once_activated, once_deactivated = (
         status_sql.resolve_status(TODAY, unless_expired)
@@ -57,7 +58,7 @@ def sql_form():
 
 @settings(max_examples=50)
 @given(drawn=st.lists(accounts, min_size=1, max_size=40))
-async def test_sql_says_of_every_account_what_the_rules_say(api, drawn):
+async def test_sql_says_of_every_account_what_the_rules_say(api: Api, drawn: Any) -> None:
     async with undone(api.service.database) as connection:
         ids = await insert_accounts(connection, api.organization.id, drawn)
         mine = learners.c.organization_id == api.organization.id

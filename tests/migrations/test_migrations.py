@@ -4,15 +4,19 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 import migrations
 from app.platform import schema
 from app.platform.column_types import Id, Instant
+from app.platform.database import Database
 from app.platform.ids import new_id
 from app.platform.metadata import metadata
 from tests.support.schemas import ask, migrate, new_url, opened, reflected
@@ -45,13 +49,13 @@ BY_HAND = {
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request):
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """An empty database."""
     async with opened(new_url(request.param, request)) as database:
         yield database
 
 
-async def made_by_hand(database):
+async def made_by_hand(database: Database) -> dict[str, Any]:
     """What there is in the database beside the tables of the code and their indexes."""
     if database.is_sqlite:
         names = ", ".join(f"'{table}'" for table in metadata.tables)
@@ -82,10 +86,10 @@ async def made_by_hand(database):
     }
 
 
-async def fill(database):
+async def fill(database: Database) -> None:
     """One row in every table."""
 
-    async def work(connection):
+    async def work(connection: AsyncConnection) -> None:
         for table in metadata.sorted_tables:
             await connection.execute(
                 insert(table).values({column.name: some(column) for column in table.c if has_value(column)})
@@ -94,18 +98,18 @@ async def fill(database):
     await database.write(work)
 
 
-def has_value(column):
+def has_value(column: Any) -> Any:
     return column.computed is None and column.identity is None
 
 
-def some(column):
+def some(column: Any) -> Any:
     """A value that the column takes; 1 stands for every key."""
     values = {Id: new_id(NOON), Instant: NOON, Integer: 1, JSON: {"a": 1}, Boolean: True, LargeBinary: b"x"}
     values[Date] = NOON.date()
     return next((value for kind, value in values.items() if isinstance(column.type, kind)), "some text")
 
 
-async def counts(database):
+async def counts(database: Database) -> dict[str, Any]:
     async with database.read() as connection:
         return {
             name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
@@ -113,10 +117,10 @@ async def counts(database):
         }
 
 
-async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables(database):
+async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables(database: Database) -> None:
     await schema.upgrade(database)
 
-    def compare(connection):
+    def compare(connection: AsyncConnection) -> Any:
         options = {
             "compare_type": True,
             "include_name": lambda name, kind, _: name not in BY_HAND[connection.dialect.name].get(kind, ()),
@@ -128,7 +132,9 @@ async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables
     assert await made_by_hand(database) == BY_HAND[database.engine.dialect.name]
 
 
-async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of_it(database, request):
+async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of_it(
+    database: Database, request: pytest.FixtureRequest
+) -> None:
     """Names, types, collations, keys, checks, computed columns and the conditions of partial indexes."""
     await schema.upgrade(database)
     migrated = await reflected(database)
@@ -162,7 +168,7 @@ async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of
     assert {"uq_learners_external_id", "ix_operations_unfinished"} <= partial
 
 
-async def test_the_way_down_and_up_again_is_open_with_data_in_every_table(database):
+async def test_the_way_down_and_up_again_is_open_with_data_in_every_table(database: Database) -> None:
     await schema.upgrade(database)
     await fill(database)
     assert set((await counts(database)).values()) == {1}
@@ -180,7 +186,7 @@ async def test_the_way_down_and_up_again_is_open_with_data_in_every_table(databa
     await fill(database)
 
 
-async def test_every_step_can_be_taken_back_and_again(database):
+async def test_every_step_can_be_taken_back_and_again(database: Database) -> None:
     for place, revision in enumerate(REVISIONS):
         await migrate(database, revision)
         whole = await reflected(database)
@@ -191,7 +197,7 @@ async def test_every_step_can_be_taken_back_and_again(database):
     assert (await schema.read_state(database)).is_current
 
 
-async def test_two_who_migrate_at_once_both_succeed(database):
+async def test_two_who_migrate_at_once_both_succeed(database: Database) -> None:
     async with opened(
         database.url.render_as_string(hide_password=False).replace("+aiosqlite", "").replace("+asyncpg", "")
     ) as other:
@@ -201,10 +207,12 @@ async def test_two_who_migrate_at_once_both_succeed(database):
     await fill(database)
 
 
-async def test_a_migration_that_fails_leaves_nothing(database, monkeypatch):
+async def test_a_migration_that_fails_leaves_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On PostgreSQL and on SQLite alike, all of it is one transaction."""
 
-    def fail(*_args, **_options):
+    def fail(*_args: object, **_options: object) -> None:
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patch:
@@ -217,10 +225,10 @@ async def test_a_migration_that_fails_leaves_nothing(database, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_developers_find_alembic_ready_at_the_command_line(kind, request):
+def test_developers_find_alembic_ready_at_the_command_line(kind: str, request: pytest.FixtureRequest) -> None:
     url = new_url(kind, request)
 
-    def alembic(*arguments):
+    def alembic(*arguments: Any) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "alembic", *arguments],
             cwd=ROOT,
@@ -240,5 +248,5 @@ def test_developers_find_alembic_ready_at_the_command_line(kind, request):
         assert said in done.stdout
 
 
-def test_the_service_brings_its_migrations_along():
+def test_the_service_brings_its_migrations_along() -> None:
     assert Path(migrations.__file__).parent == schema._MIGRATIONS

@@ -1,11 +1,15 @@
 """What a start makes of the schema that it finds: migrate, go on, or stop and say what to do."""
 
 import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.platform import schema
+from app.platform.database import Database
 from app.platform.schema import SchemaMismatch
 from tests.support.schemas import ask, new_url, opened, reflected
 
@@ -30,17 +34,17 @@ def downgrade():
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database(request):
+async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """An empty database."""
     async with opened(new_url(request.param, request)) as database:
         yield database
 
 
 @pytest.fixture
-def comes_later(monkeypatch, tmp_path):
+def comes_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], str]:
     """Turns the code into a later version, which has one migration more."""
 
-    def come():
+    def come() -> Any:
         head = schema.ScriptDirectory.from_config(schema.migration_config()).get_current_head()
         shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations")
         (tmp_path / "migrations/versions/later.py").write_text(LATER.format(head=head).lstrip())
@@ -50,11 +54,11 @@ def comes_later(monkeypatch, tmp_path):
     return come
 
 
-async def has_motto(database):
+async def has_motto(database: Database) -> bool:
     return "motto" in (await reflected(database))["organizations"]["columns"]
 
 
-async def test_an_empty_database_is_migrated(database):
+async def test_an_empty_database_is_migrated(database: Database) -> None:
     before = await schema.read_state(database)
     assert (before.current, before.is_current) == (None, False)
     await schema.prepare(database)
@@ -62,14 +66,14 @@ async def test_an_empty_database_is_migrated(database):
     assert (after.current, after.is_current) == (before.needed, True)
 
 
-async def test_a_current_schema_is_left_as_it_is(database):
+async def test_a_current_schema_is_left_as_it_is(database: Database) -> None:
     await schema.prepare(database)
     await database.write(lambda connection: connection.execute(text("DROP TABLE import_keys")))
     await schema.prepare(database)
     assert "import_keys" not in await reflected(database)
 
 
-async def test_a_schema_that_this_version_does_not_know_stops_the_start(database):
+async def test_a_schema_that_this_version_does_not_know_stops_the_start(database: Database) -> None:
     await schema.prepare(database)
     stamp = text("UPDATE alembic_version SET version_num = 'of_next_year'")
     await database.write(lambda connection: connection.execute(stamp))
@@ -80,7 +84,9 @@ async def test_a_schema_that_this_version_does_not_know_stops_the_start(database
     assert await ask(database, "SELECT version_num FROM alembic_version") == ["of_next_year"]
 
 
-async def test_an_older_schema_is_migrated_in_a_file_and_by_command_alone_on_a_server(database, comes_later):
+async def test_an_older_schema_is_migrated_in_a_file_and_by_command_alone_on_a_server(
+    database: Database, comes_later: Callable[[], str]
+) -> None:
     """Other processes may be using a server's schema; a file is used by one."""
     await schema.prepare(database)
     head = comes_later()

@@ -4,15 +4,18 @@ import asyncio
 import csv
 import io
 from collections import Counter
+from typing import Any
 
+import httpx
 import pytest
 
 from app.operations.bulk_actions import select_chunks
+from app.operations.operation import Operation
 from app.operations.schemas import Selection
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 from tests.support.stored import (
     all_learners,
     all_outcomes,
@@ -30,27 +33,27 @@ NOTHING_DONE = {"changed": 0, "unchanged": 0, "refused": 0, "not_found": 0}
 
 
 @pytest.fixture
-def small_chunks(service):
+def small_chunks(service: Service) -> None:
     """Three learners a chunk, so that a short list is a large operation."""
     service.limit(chunk_rows=3)
 
 
-def counts(**given):
+def counts(**given: int) -> dict[str, int]:
     return NOTHING_DONE | given
 
 
-async def post(api, body, headers=None):
+async def post(api: Api, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
     return await api.client.post("/learners/bulk-actions", json=body, headers=headers)
 
 
-async def act(api, action, selection, **members):
+async def act(api: Api, action: str, selection: Any, **members: Any) -> dict[str, Any]:
     """The operation that did this."""
     answer = await post(api, {"action": action, "selection": selection, **members})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def create_each_status(api):
+async def create_each_status(api: Api) -> dict[str, Any]:
     """One learner of each status, and an expired one that was deactivated; by name."""
     learners = {name: await api.create(username=name) for name in ("active", "activated", "deactivated")}
     await api.client.post(f"/learners/{learners['active']['id']}/access")
@@ -104,8 +107,8 @@ async def create_each_status(api):
     ],
 )
 async def test_each_learner_has_the_outcome_that_the_rules_say_and_each_change_an_event(
-    api, action, outcomes, statuses
-):
+    api: Api, action: str, outcomes: dict[str, Any], statuses: dict[str, Any]
+) -> None:
     before = await create_each_status(api)
     api.service.clock.advance(hours=1)
     selection = {"ids": [*(each["id"] for each in before.values()), NOBODY]}
@@ -148,7 +151,7 @@ async def test_each_learner_has_the_outcome_that_the_rules_say_and_each_change_a
         assert (event["before"]["deactivated_at"] is None) == is_deactivation
 
 
-async def test_a_refusal_says_until_when_the_account_was_valid_and_what_to_do(api):
+async def test_a_refusal_says_until_when_the_account_was_valid_and_what_to_do(api: Api) -> None:
     learner = await api.create(username="gone", expires_on="2026-11-01")
 
     operation = await act(api, "activate", {"ids": [learner["id"]]})
@@ -164,7 +167,7 @@ async def test_a_refusal_says_until_when_the_account_was_valid_and_what_to_do(ap
     assert "expires_on" in outcome["problem"]["detail"]
 
 
-async def test_who_was_deactivated_loses_access_with_the_answer(api):
+async def test_who_was_deactivated_loses_access_with_the_answer(api: Api) -> None:
     learner = await api.create(username="a")
     await act(api, "deactivate", {"filter": {}})
 
@@ -175,7 +178,7 @@ async def test_who_was_deactivated_loses_access_with_the_answer(api):
 # Who is selected
 
 
-async def test_ids_are_handled_once_each_in_any_spelling(api):
+async def test_ids_are_handled_once_each_in_any_spelling(api: Api) -> None:
     learner, other = await api.create(), await api.create()
 
     operation = await act(
@@ -187,7 +190,7 @@ async def test_ids_are_handled_once_each_in_any_spelling(api):
     assert (await api.get(other))["status"] == "activated"
 
 
-async def test_usernames_are_handled_once_each_in_any_case(api):
+async def test_usernames_are_handled_once_each_in_any_case(api: Api) -> None:
     learner = await api.create(username="A.Straße")
 
     operation = await act(
@@ -235,7 +238,7 @@ FILTERS = [
 ]
 
 
-async def test_a_filter_selects_those_whom_the_list_shows(api):
+async def test_a_filter_selects_those_whom_the_list_shows(api: Api) -> None:
     ids = {}
     for username, members in PEOPLE.items():
         ids[username[0]] = (await api.create(username=username, **members))["id"]
@@ -253,7 +256,7 @@ async def test_a_filter_selects_those_whom_the_list_shows(api):
         )
 
 
-async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api):
+async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api: Api) -> None:
     learners = {name: await api.create(username=name) for name in "abc"}
     left_out = [learners["a"]["id"].upper(), NOBODY]
 
@@ -274,7 +277,7 @@ async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api):
         assert told == {"b", "c"}
 
 
-async def test_an_empty_selection_is_done_with_nothing(api):
+async def test_an_empty_selection_is_done_with_nothing(api: Api) -> None:
     learner = await api.create()
 
     for selection in (
@@ -294,7 +297,7 @@ async def test_an_empty_selection_is_done_with_nothing(api):
     assert await api.get(learner) == learner
 
 
-async def test_another_organizations_learners_are_not_found(api):
+async def test_another_organizations_learners_are_not_found(api: Api) -> None:
     other = await another(api)
     theirs = await other.create(username="same")
     mine = await api.create(username="same")
@@ -313,7 +316,7 @@ async def test_another_organizations_learners_are_not_found(api):
 
 
 @pytest.mark.parametrize("kind", ["filter", "ids", "usernames"])
-async def test_who_is_created_after_the_action_began_is_not_in_it(api, kind):
+async def test_who_is_created_after_the_action_began_is_not_in_it(api: Api, kind: str) -> None:
     known = [await api.create(username=f"u{number}") for number in range(4)]
     selection = {
         "filter": {"filter": {}},
@@ -341,7 +344,7 @@ async def test_who_is_created_after_the_action_began_is_not_in_it(api, kind):
         assert await api.get(learner) == learner
 
 
-async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes_to_stage(api):
+async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes_to_stage(api: Api) -> None:
     for number in range(5):
         await api.create(username=f"u{number}")
     with api.service.limited(chunk_rows=2):
@@ -358,7 +361,7 @@ async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes
 # expected_count
 
 
-async def test_another_number_than_the_person_saw_does_nothing_and_says_both(api):
+async def test_another_number_than_the_person_saw_does_nothing_and_says_both(api: Api) -> None:
     learners = [await api.create() for _ in range(3)]
 
     for selection, matched in (
@@ -378,7 +381,7 @@ async def test_another_number_than_the_person_saw_does_nothing_and_says_both(api
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_large_selection_that_has_changed_leaves_nothing_staged(api):
+async def test_a_large_selection_that_has_changed_leaves_nothing_staged(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(8)))
 
     answer = await post(api, {"action": "deactivate", "selection": {"filter": {}}, "expected_count": 7})
@@ -394,7 +397,7 @@ async def test_a_large_selection_that_has_changed_leaves_nothing_staged(api):
 # Large ones
 
 
-async def test_more_learners_than_one_chunk_holds(api):
+async def test_more_learners_than_one_chunk_holds(api: Api) -> None:
     rows = "".join(f"u{number},{'2026-11-01' if number < 20 else ''}\n" for number in range(5100))
     await api.import_csv("Username,Expiration Date\n" + rows)
     some = [each["id"] for each in await follow(api.client, "/learners", q="u123")]
@@ -425,12 +428,12 @@ async def test_more_learners_than_one_chunk_holds(api):
     assert told == list(range(total))
 
 
-def _number(state, operation):
+def _number(state: Any, operation: Operation) -> Any:
     return next(row["number"] for row in state["operations"] if row["id"] == operation["id"])
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_known_and_unknown_usernames_share_the_chunks(api):
+async def test_known_and_unknown_usernames_share_the_chunks(api: Api) -> None:
     for number in range(4):
         await api.create(username=f"u{number}")
     usernames = [f"nobody{number}" for number in range(4)] + [f"U{number}" for number in range(4)]
@@ -446,7 +449,7 @@ async def test_known_and_unknown_usernames_share_the_chunks(api):
     assert [row["item"] for row in state["outcomes"]] == list(range(8))
 
 
-async def test_ten_thousand_can_be_named_and_no_more(api):
+async def test_ten_thousand_can_be_named_and_no_more(api: Api) -> None:
     many = [f"u{number}" for number in range(10_001)]
     ids = [new_id(NOON) for _ in range(10_001)]
 
@@ -459,7 +462,7 @@ async def test_ten_thousand_can_be_named_and_no_more(api):
     assert pointers(problem(answer, 422, "invalid-request")) == ["/selection/except_ids"]
 
 
-async def test_the_outcomes_as_csv_name_the_learners(api):
+async def test_the_outcomes_as_csv_name_the_learners(api: Api) -> None:
     await api.import_csv("Username,Expiration Date\n=a,\nb,2026-11-01\n")
 
     ids = {name: each["id"] for name, each in (await all_learners(api)).items()}
@@ -511,7 +514,7 @@ WRONG = [
 ]
 
 
-async def test_a_wrong_request_selects_nobody_and_points_to_what_is_wrong(api):
+async def test_a_wrong_request_selects_nobody_and_points_to_what_is_wrong(api: Api) -> None:
     learner = await api.create()
 
     for body, expected in WRONG:
@@ -532,7 +535,7 @@ async def test_a_wrong_request_selects_nobody_and_points_to_what_is_wrong(api):
 
 
 @pytest.mark.parametrize("scopes", [[Scope.LEARNERS_READ, Scope.LEARNERS_WRITE], [Scope.EVENTS_READ]])
-async def test_bulk_actions_need_their_scope(api, scopes):
+async def test_bulk_actions_need_their_scope(api: Api, scopes: list[Scope]) -> None:
     learner = await api.create()
     async with await api.client_with(*scopes) as client:
         answer = await client.post("/learners/bulk-actions", json=VALID)
@@ -541,7 +544,7 @@ async def test_bulk_actions_need_their_scope(api, scopes):
     assert await api.get(learner) == learner
 
 
-async def test_the_scope_for_bulk_work_is_enough(api):
+async def test_the_scope_for_bulk_work_is_enough(api: Api) -> None:
     await api.create()
     async with await api.client_with(Scope.LEARNERS_BULK) as client:
         answer = await client.post("/learners/bulk-actions", json=VALID)
@@ -549,7 +552,7 @@ async def test_the_scope_for_bulk_work_is_enough(api):
     assert answer.json()["counts"] == counts(changed=1)
 
 
-async def test_an_unknown_caller_is_told_nothing(api):
+async def test_an_unknown_caller_is_told_nothing(api: Api) -> None:
     async with api.service.client() as client:
         answer = await client.post("/learners/bulk-actions", json={"nonsense": 1})
 
@@ -559,7 +562,7 @@ async def test_an_unknown_caller_is_told_nothing(api):
 # Idempotency, waiting, several at once
 
 
-async def test_the_same_request_with_the_same_key_is_done_once(api):
+async def test_the_same_request_with_the_same_key_is_done_once(api: Api) -> None:
     learner = await api.create()
     key = {"Idempotency-Key": "end-of-term"}
     first = await post(api, VALID, key)
@@ -574,7 +577,7 @@ async def test_the_same_request_with_the_same_key_is_done_once(api):
     assert len(await follow(api.client, "/operations")) == 1
 
 
-async def test_a_refused_selection_is_refused_again_with_the_same_key(api):
+async def test_a_refused_selection_is_refused_again_with_the_same_key(api: Api) -> None:
     key = {"Idempotency-Key": "guarded"}
     first = await post(api, {**VALID, "expected_count": 1}, key)
     await api.create()
@@ -588,7 +591,7 @@ async def test_a_refused_selection_is_refused_again_with_the_same_key(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_does_not_wait_gets_the_same_202_again_with_the_same_key(api):
+async def test_who_does_not_wait_gets_the_same_202_again_with_the_same_key(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(8)))
     headers = {"Idempotency-Key": "large", "Prefer": "respond-async"}
     async with api.service.runner.turn(api.organization.id):
@@ -602,7 +605,7 @@ async def test_who_does_not_wait_gets_the_same_202_again_with_the_same_key(api):
     assert len(await follow(api.client, "/operations", kind="bulk-action")) == 1
 
 
-async def test_concurrent_actions_change_each_learner_once(api):
+async def test_concurrent_actions_change_each_learner_once(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(60)))
 
     answers = await asyncio.gather(*(post(api, VALID) for _ in range(4)))
@@ -616,7 +619,7 @@ async def test_concurrent_actions_change_each_learner_once(api):
     }
 
 
-async def test_single_changes_and_actions_on_the_same_learners_all_count(api):
+async def test_single_changes_and_actions_on_the_same_learners_all_count(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(40)))
     learners = list((await all_learners(api)).values())
 

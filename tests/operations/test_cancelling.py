@@ -2,41 +2,42 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from app.operations import repository
-from app.operations.operation import Kind, State
+from app.operations.operation import Chunk, Kind, State
 from app.organizations.api_keys import Scope
+from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.operations.test_runner import (
+from tests.support.answers import problem
+from tests.support.runners import (
     CHUNK,
-    chunk_sizes,  # noqa: F401 - a fixture
     finish,
     make_runner,
     own_turn,
     paused_in_the_first_chunk,
-    second_database,  # noqa: F401 - a fixture
     state_of,
     stored,
     submit,
 )
-from tests.support.answers import problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 from tests.support.stored import another, ended, follow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
 
 
-async def cancel(api, operation_id):
+async def cancel(api: Api, operation_id: str) -> dict[str, Any]:
     answer = await api.client.post(f"/operations/{operation_id}/cancel")
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def finished_count(api, state):
+async def finished_count(api: Api, state: Any) -> Any:
     metrics = (await api.client.get("/metrics")).text
     for line in metrics.splitlines():
         if line.startswith(f'rollcall_operations_finished_total{{kind="csv-import",state="{state}"}}'):
@@ -44,7 +45,7 @@ async def finished_count(api, state):
     return 0.0
 
 
-async def until_a_writer_waits(database):
+async def until_a_writer_waits(database: Database) -> None:
     """Return when somebody waits for what another transaction has locked."""
     if database.is_sqlite:
         for _ in range(20):  # turns of the event loop are all that it takes to queue for the one writer
@@ -60,7 +61,9 @@ async def until_a_writer_waits(database):
 
 
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_what_is_done_stays_done_and_the_rest_is_not_begun(api, second_database, kind):  # noqa: F811
+async def test_what_is_done_stays_done_and_the_rest_is_not_begun(
+    api: Api, second_database: Database, kind: Kind
+) -> None:
     async with own_turn(api):
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
@@ -92,7 +95,7 @@ async def test_what_is_done_stays_done_and_the_rest_is_not_begun(api, second_dat
     assert await ended(api, document) == document
 
 
-async def test_what_has_not_begun_never_begins(api):
+async def test_what_has_not_begun_never_begins(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         before = await state_of(api)
@@ -109,7 +112,7 @@ async def test_what_has_not_begun_never_begins(api):
         assert await repository.list_unfinished(connection) == []
 
 
-async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api):
+async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api: Api) -> None:
     async with paused_in_the_first_chunk(api) as (_, operation, may_go_on, running):
         cancelling = asyncio.create_task(cancel(api, operation.id))
         await until_a_writer_waits(api.service.database)
@@ -124,7 +127,7 @@ async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api):
     assert sum(document["counts"].values()) == document["progress"]["done"]
 
 
-async def test_a_request_that_waits_is_answered_with_the_cancelled_operation(api):
+async def test_a_request_that_waits_is_answered_with_the_cancelled_operation(api: Api) -> None:
     async with own_turn(api):
         rows = "".join(f"u{number}\n" for number in range(2 * CHUNK))
         waiting = asyncio.create_task(
@@ -142,7 +145,7 @@ async def test_a_request_that_waits_is_answered_with_the_cancelled_operation(api
     assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
 
 
-async def test_cancelling_again_answers_the_same(api):
+async def test_cancelling_again_answers_the_same(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         counted = await finished_count(api, "cancelled")
@@ -156,11 +159,11 @@ async def test_cancelling_again_answers_the_same(api):
     assert (line["operation"], line["state"], line["kind"]) == (operation.id, "cancelled", "csv-import")
 
 
-async def test_what_has_ended_otherwise_cannot_be_cancelled(api):
+async def test_what_has_ended_otherwise_cannot_be_cancelled(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
 
-        async def fail(_connection, _chunk):
+        async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
             raise ZeroDivisionError
 
         here = make_runner(api, before=fail)
@@ -178,7 +181,7 @@ async def test_what_has_ended_otherwise_cannot_be_cancelled(api):
     assert await state_of(api) == before
 
 
-async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_failed(api):
+async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_failed(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         document = await cancel(api, operation.id)
@@ -186,7 +189,7 @@ async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_faile
     assert await ended(api, document) == document
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
     other = await another(api)
     async with own_turn(other):
         theirs = await submit(other, Kind.CSV_IMPORT)
@@ -197,7 +200,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
     await other.client.aclose()
 
 
-async def test_it_needs_the_scope_of_bulk_work(api):
+async def test_it_needs_the_scope_of_bulk_work(api: Api) -> None:
     async with own_turn(api), AsyncExitStack() as stack:
         operation = await submit(api, Kind.CSV_IMPORT)
         path = f"/operations/{operation.id}/cancel"

@@ -1,17 +1,23 @@
 """What is removed when its time has come, and what stays for ever."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
 from app.learners.tables import events
 from app.operations import housekeeping
 from app.operations.housekeeping import tidy
+from app.operations.operation import Operation
+from app.operations.runner import Runner
 from app.operations.tables import operation_chunks, operation_outcomes
-from tests.support.service import run_service
+from tests.support.service import Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +26,7 @@ _names = count(1)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def service(request, tmp_path):
+async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Service]:
     """A database of its own: housekeeping goes through the operations of all organizations."""
     url = f"sqlite:///{tmp_path}/rollcall.db"
     if request.param == "postgresql":
@@ -30,12 +36,12 @@ async def service(request, tmp_path):
 
 
 @pytest.fixture
-def runner(api):
+def runner(api: Api) -> Runner:
     api.service.limit(removed_rows=7)
     return api.service.runner
 
 
-async def rows(api, operation):
+async def rows(api: Api, operation: Operation) -> list[Any]:
     """How many rows there are of this operation: keys, chunks, outcomes, events."""
     async with api.service.database.read() as connection:
         number = (
@@ -53,7 +59,9 @@ async def rows(api, operation):
         ]
 
 
-async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(api, runner):
+async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(
+    api: Api, runner: Runner
+) -> None:
     api.service.limit(chunk_rows=50)
     roster = "Username\n" + "".join(f"u{number}\n" for number in range(120))
     operation = await api.import_csv(roster)
@@ -80,13 +88,15 @@ async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(ap
     await tidy(runner, DAYS)
 
 
-async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(api, runner, monkeypatch):
+async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(
+    api: Api, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     operation = await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(20)))
     await tidy(runner, DAYS)
     api.service.clock.advance(days=31)
     real, times = housekeeping.repository.delete_outcomes, iter([True, False])
 
-    async def delete_outcomes(connection, removed_of, limit):
+    async def delete_outcomes(connection: AsyncConnection, removed_of: Any, limit: int) -> Any:
         if removed_of.id == operation["id"] and not next(times):
             raise ConnectionError
         return await real(connection, removed_of, limit)
@@ -102,7 +112,7 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(api, 
     assert (await rows(api, operation))[2] == 0
 
 
-async def test_operations_that_have_not_ended_are_left_alone(api, runner):
+async def test_operations_that_have_not_ended_are_left_alone(api: Api, runner: Runner) -> None:
     organization = api.organization.id
     async with api.service.runner.turn(organization):
         roster = "Username\n" + "".join(f"u{number}\n" for number in range(5_001))

@@ -1,13 +1,18 @@
 """What PostgreSQL has committed though its answer never came: it counts, once, and the client is told so."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from itertools import count
+from typing import Any
 
+import httpx
 import pytest
 
+from app.operations.operation import Operation
+from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay
-from tests.support.service import run_service
+from tests.support.service import Api, Service, run_service
 from tests.support.stored import another, comparable, ended, follow, stored_state, timeless
 
 pytestmark = pytest.mark.anyio
@@ -17,29 +22,29 @@ _names = count(1)
 
 
 @pytest.fixture
-def relay(postgres):
+def relay(postgres: PostgresServer) -> Iterator[Relay]:
     with closing(Relay(postgres.create_database(f"rollcall_lost_answers_{next(_names)}"))) as relay:
         yield relay
 
 
 @pytest.fixture
-async def service(relay):
+async def service(relay: Relay) -> AsyncIterator[Service]:
     """A service whose connections to its database can be cut."""
     async with run_service(relay.url) as running:
         running.limit(chunk_rows=CHUNK)
         yield running
 
 
-def roster(rows, active=""):
+def roster(rows: Any, active: str = "") -> str:
     return "Username,Active\n" + "".join(f"u{number:03},{active}\n" for number in range(rows))
 
 
-async def import_csv(api, key, text):
+async def import_csv(api: Api, key: str, text: str) -> httpx.Response:
     headers = {"Content-Type": "text/csv", "Idempotency-Key": key, "Prefer": "respond-async"}
     return await api.client.post("/imports/csv", content=text, headers=headers)
 
 
-async def deactivate(api, key):
+async def deactivate(api: Api, key: str) -> httpx.Response:
     return await api.client.post(
         "/learners/bulk-actions",
         json={"action": "deactivate", "selection": {"filter": {}}},
@@ -47,7 +52,7 @@ async def deactivate(api, key):
     )
 
 
-async def revert(api, key, operation):
+async def revert(api: Api, key: str, operation: Operation) -> httpx.Response:
     path = f"/operations/{operation['id']}/revert"
     return await api.client.post(path, headers={"Idempotency-Key": key, "Prefer": "respond-async"})
 
@@ -61,14 +66,14 @@ REQUESTS = {
 }
 
 
-async def prepare(api):
+async def prepare(api: Api) -> Any:
     """Learners, and the operation that has created them."""
     done = await ended(api, (await import_csv(api, "first", roster(2 * CHUNK))).json())
     api.service.clock.advance(minutes=1)
     return done
 
 
-async def until_answered(api, send):
+async def until_answered(api: Api, send: Any) -> tuple[Any, Any]:
     """The first answer, and the one that comes in the end to a client who asks again with its key."""
     first = answer = await send()
     while answer.status_code in (409, 503):
@@ -79,13 +84,15 @@ async def until_answered(api, send):
     return first, answer
 
 
-async def state_of(api):
+async def state_of(api: Api) -> dict[str, Any]:
     return comparable(timeless(await stored_state(api.service.database, api.organization.id)))
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_answered(api, relay, name):
-    async def run(passing):
+async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_answered(
+    api: Api, relay: Relay, name: str
+) -> None:
+    async def run(passing: int) -> tuple[Any, Any, Any]:
         """How it is answered at first, whether an answer to it was lost, and what is stored in the end."""
         other = await another(api)
         done = await prepare(other)
@@ -113,8 +120,10 @@ async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_an
     assert passing > 1
 
 
-async def test_a_request_that_waits_for_its_operation_is_answered_though_the_database_goes_away(api, relay):
-    async def send():
+async def test_a_request_that_waits_for_its_operation_is_answered_though_the_database_goes_away(
+    api: Api, relay: Relay
+) -> None:
+    async def send() -> httpx.Response:
         headers = {"Content-Type": "text/csv", "Idempotency-Key": "key", "Prefer": "wait=30"}
         return await api.client.post("/imports/csv", content=roster(3 * CHUNK), headers=headers)
 

@@ -1,13 +1,14 @@
 """Looking at operations over HTTP: lists, one, and what another organization sees of them."""
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
 from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api
 from tests.support.stored import another, ended, follow
 
 pytestmark = pytest.mark.anyio
@@ -16,13 +17,13 @@ IMPORT = "Username\na\nb\n"
 BULK = {"action": "deactivate", "selection": {"filter": {}}, "reason": "end of term"}
 
 
-async def bulk(api, **members):
+async def bulk(api: Api, **members: Any) -> dict[str, Any]:
     answer = await api.client.post("/learners/bulk-actions", json={**BULK, **members})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def make_some(api):
+async def make_some(api: Api) -> Any:
     """An import, a bulk action, a dry run of each; a second apart."""
     made = []
     for make in (
@@ -36,7 +37,7 @@ async def make_some(api):
     return made
 
 
-async def test_an_operation_shows_what_it_is_and_what_became_of_it(api):
+async def test_an_operation_shows_what_it_is_and_what_became_of_it(api: Api) -> None:
     await api.import_csv(IMPORT)
     api.service.clock.advance(minutes=1)
 
@@ -67,7 +68,7 @@ async def test_an_operation_shows_what_it_is_and_what_became_of_it(api):
     assert answer.json() == operation
 
 
-async def test_operations_are_listed_the_newest_first(api):
+async def test_operations_are_listed_the_newest_first(api: Api) -> None:
     made = await make_some(api)
 
     answer = await api.client.get("/operations")
@@ -77,7 +78,7 @@ async def test_operations_are_listed_the_newest_first(api):
     assert "Link" not in answer.headers
 
 
-async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api):
+async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api: Api) -> None:
     made = await make_some(api)
 
     first = await api.client.get("/operations", params={"limit": 3})
@@ -91,7 +92,7 @@ async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api):
     ]
 
 
-async def test_operations_can_be_filtered(api):
+async def test_operations_can_be_filtered(api: Api) -> None:
     made = await make_some(api)
     api.service.limit(chunk_rows=1)
     async with api.service.runner.turn(api.organization.id):
@@ -115,7 +116,7 @@ async def test_operations_can_be_filtered(api):
     await ended(api, pending)
 
 
-async def test_a_cursor_is_good_only_for_its_own_filter_and_organization(api):
+async def test_a_cursor_is_good_only_for_its_own_filter_and_organization(api: Api) -> None:
     await make_some(api)
     other = await another(api)
     page = (await api.client.get("/operations", params={"limit": 1, "kind": "csv-import"})).json()
@@ -132,7 +133,7 @@ async def test_a_cursor_is_good_only_for_its_own_filter_and_organization(api):
     await other.client.aclose()
 
 
-async def test_wrong_parameters_are_refused(api):
+async def test_wrong_parameters_are_refused(api: Api) -> None:
     for params, pointer in (
         ({"kind": "import"}, "?kind"),
         ({"state": "done"}, "?state"),
@@ -145,7 +146,7 @@ async def test_wrong_parameters_are_refused(api):
         assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
     other = await another(api)
     theirs = await other.import_csv(IMPORT)
 
@@ -156,7 +157,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
     await other.client.aclose()
 
 
-async def test_whoever_reads_learners_or_does_bulk_work_sees_operations_and_nobody_else(api):
+async def test_whoever_reads_learners_or_does_bulk_work_sees_operations_and_nobody_else(api: Api) -> None:
     operation = await api.import_csv(IMPORT)
     paths = ["/operations", f"/operations/{operation['id']}", f"/operations/{operation['id']}/outcomes"]
 

@@ -2,29 +2,30 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from app.operations import progress, repository
-from app.operations.operation import Kind, State
+from app.operations.operation import Kind, Operation, State
 from app.operations.progress import stream_progress
 from app.organizations.api_keys import Scope
+from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.operations.test_runner import (
+from tests.support.answers import problem
+from tests.support.runners import (
     CHUNK,
-    chunk_sizes,  # noqa: F401 - a fixture
     finish,
     make_runner,
     own_turn,
-    second_database,  # noqa: F401 - a fixture
     stored,
     submit,
 )
-from tests.support.answers import problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 from tests.support.stored import another, ended
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
@@ -33,16 +34,16 @@ KEEP_ALIVE = ": keep-alive"
 
 
 @pytest.fixture(autouse=True)
-def looks_often(service):
+def looks_often(service: Service) -> None:
     service.limit(progress_look_seconds=0.001)
 
 
 @pytest.fixture
-def has_begun(monkeypatch):
+def has_begun(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set once the service has streamed something."""
     begun = asyncio.Event()
 
-    async def observed(*arguments):
+    async def observed(*arguments: Any) -> AsyncIterator[Any]:
         async for block in stream_progress(*arguments):
             begun.set()
             yield block
@@ -51,7 +52,7 @@ def has_begun(monkeypatch):
     return begun
 
 
-def read(text):
+def read(text: str) -> Any:
     """The events of a stream, each as its name and its document; comments as they are."""
     assert text.endswith("\n\n")
     events = []
@@ -66,18 +67,20 @@ def read(text):
     return events
 
 
-async def always():
+async def always() -> bool:
     return True
 
 
 @asynccontextmanager
-async def following(api, operation, stopping=None, is_admitted=always):
+async def following(
+    api: Api, operation: Operation, stopping: Any = None, is_admitted: Any = always
+) -> AsyncIterator[tuple[Any, Any]]:
     """The stream of an operation, and a function that gives its next event."""
     stream = stream_progress(
         api.service.database, operation, api.service.limits, stopping or asyncio.Event(), is_admitted
     )
 
-    async def next_event():
+    async def next_event() -> Any:
         (event,) = read(await anext(stream))
         return event
 
@@ -87,14 +90,14 @@ async def following(api, operation, stopping=None, is_admitted=always):
         await stream.aclose()
 
 
-async def document_of(api, operation):
+async def document_of(api: Api, operation: Operation) -> dict[str, Any]:
     return (await api.client.get(f"/operations/{operation.id}")).json()
 
 
 # What is sent
 
 
-async def test_what_has_ended_is_shown_and_the_stream_closes(api):
+async def test_what_has_ended_is_shown_and_the_stream_closes(api: Api) -> None:
     operation = await api.import_csv("Username\na\n")
 
     answer = await api.client.get(f"/operations/{operation['id']}/progress")
@@ -105,7 +108,7 @@ async def test_what_has_ended_is_shown_and_the_stream_closes(api):
     assert read(answer.text) == [("progress", operation), ("end", operation)]
 
 
-async def test_every_change_is_shown_whichever_process_makes_it(api, second_database):  # noqa: F811
+async def test_every_change_is_shown_whichever_process_makes_it(api: Api, second_database: Database) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         other_process = make_runner(api, second_database)
@@ -124,7 +127,7 @@ async def test_every_change_is_shown_whichever_process_makes_it(api, second_data
             assert await anext(stream, None) is None
 
 
-async def test_it_is_shown_over_http_as_it_goes_on(api, has_begun):
+async def test_it_is_shown_over_http_as_it_goes_on(api: Api, has_begun: asyncio.Event) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
         answering = asyncio.create_task(api.client.get(f"/operations/{operation.id}/progress"))
@@ -138,7 +141,7 @@ async def test_it_is_shown_over_http_as_it_goes_on(api, has_begun):
     assert done == sorted(done)
 
 
-async def test_a_cancellation_ends_it(api):
+async def test_a_cancellation_ends_it(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         async with following(api, operation) as (stream, next_event):
@@ -149,7 +152,7 @@ async def test_a_cancellation_ends_it(api):
     assert (await stored(api, operation.id)).state is State.CANCELLED
 
 
-async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api):
+async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api: Api) -> None:
     api.service.limit(keep_alive_seconds=0.0)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -164,11 +167,13 @@ async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is
     await ended(api, {"id": operation.id})
 
 
-async def test_a_database_that_is_away_for_a_moment_does_not_end_it(api, monkeypatch):
+async def test_a_database_that_is_away_for_a_moment_does_not_end_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faults = iter([OperationalError(None, None, Exception("gone")), ConnectionResetError("gone"), None])
     find = repository.find
 
-    async def find_at_last(*arguments):
+    async def find_at_last(*arguments: Any) -> Any:
         if (fault := next(faults, None)) is not None:
             raise fault
         return await find(*arguments)
@@ -183,8 +188,8 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_it(api, monkeyp
     assert next(faults, "all") == "all"
 
 
-async def test_a_fault_of_ours_breaks_it_off(api, monkeypatch):
-    async def fail(*_):
+async def test_a_fault_of_ours_breaks_it_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     async with own_turn(api):
@@ -200,7 +205,7 @@ async def test_a_fault_of_ours_breaks_it_off(api, monkeypatch):
 # What else ends it
 
 
-async def test_it_ends_when_the_service_stops(api):
+async def test_it_ends_when_the_service_stops(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         stopping = asyncio.Event()
@@ -210,7 +215,7 @@ async def test_it_ends_when_the_service_stops(api):
             assert await anext(stream, None) is None
 
 
-async def test_it_ends_when_the_key_is_revoked(api, has_begun):
+async def test_it_ends_when_the_key_is_revoked(api: Api, has_begun: asyncio.Event) -> None:
     issued = (await api.client.post("/api-keys", json={"name": "screen", "scopes": ["learners:read"]})).json()
     async with own_turn(api), api.service.client(issued["secret"]) as client:
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -222,15 +227,15 @@ async def test_it_ends_when_the_key_is_revoked(api, has_begun):
         assert [name for name, _ in read(answer.text)] == ["progress"]
 
 
-async def test_it_ends_when_the_client_goes(api):
+async def test_it_ends_when_the_client_goes(api: Api) -> None:
     gone, begun = asyncio.Event(), asyncio.Event()
     blocks = []
 
-    async def receive():
+    async def receive() -> dict[str, Any]:
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message):
+    async def send(message: Any) -> None:
         if message["type"] == "http.response.body":
             blocks.append(message["body"])
             begun.set()
@@ -269,7 +274,7 @@ async def test_it_ends_when_the_client_goes(api):
 # Who may
 
 
-async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api):
+async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api: Api) -> None:
     operation = await api.import_csv("Username\na\n")
     path = f"/operations/{operation['id']}/progress"
     async with AsyncExitStack() as stack:
@@ -284,7 +289,7 @@ async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api):
                 assert problem(answer, 403, "not-permitted")["required_scope"] == "learners:read"
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
     other = await another(api)
     theirs = await other.import_csv("Username\na\n")
     for an_id in (theirs["id"], new_id(NOON), "42", "%00"):

@@ -1,6 +1,7 @@
 """What taking back one change does to one learner, in pure code: which facts return, and what is in the way."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,18 +35,18 @@ profiles = st.fixed_dictionaries(
 )
 
 
-def learner(username="ada", account=Account(), **members):  # noqa: B008 - a tuple
+def learner(username: str = "ada", account: Account = Account(), **members: Any) -> Learner:  # noqa: B008 - a tuple
     return Learner(new_id(EARLIER), username, account, EARLIER, version=3, **members)
 
 
-def done(one, account=None, **profile):
+def done(one: Any, account: Account | None = None, **profile: Any) -> tuple[Any, Any]:
     """The learner after a change, and what its event tells of before."""
     change = change_of(one, DONE, one.account if account is None else account, profile)
     assert change is not None
     return change.after, event_documents(change, TODAY)[0]
 
 
-def take_back(one, before, **holders):
+def take_back(one: Any, before: Any, **holders: Any) -> Any:
     reversal = Reversal(CAUSE, {(kind.replace("_", "-"), name): who for kind, (name, who) in holders.items()})
     return reversal.decide(one, before)
 
@@ -54,7 +55,9 @@ def take_back(one, before, **holders):
 
 
 @given(was=accounts, had=profiles, becomes=accounts, has=profiles)
-def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(was, had, becomes, has):
+def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(
+    was: Any, had: Any, becomes: Any, has: Any
+) -> None:
     one = learner(account=was, last_accessed_at=EARLIER, **had)
     change = change_of(one, DONE, becomes, has)
     if change is None:
@@ -78,7 +81,7 @@ def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(w
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(name):
+def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(name: str) -> None:
     one = learner(account=ACCOUNTS[name]._replace(deactivated_at=None))
     after, before = done(one, deactivate(one.account, DONE_AT).account)
 
@@ -89,7 +92,7 @@ def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(n
     assert decision.change.type == "learner.activated"
 
 
-def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now():
+def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now() -> None:
     was = Account(DEACTIVATED_AT, ACCESSED_AT, None, DEACTIVATED_AT)
     after, before = done(learner(account=was), was._replace(deactivated_at=None))
 
@@ -99,14 +102,14 @@ def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now():
     assert decision.change.type == "learner.deactivated"
 
 
-def test_other_changes_of_a_deactivated_learner_leave_the_sessions_as_they_are():
+def test_other_changes_of_a_deactivated_learner_leave_the_sessions_as_they_are() -> None:
     was = Account(DEACTIVATED_AT, None, None, DEACTIVATED_AT)
     after, before = done(learner(account=was), was._replace(expires_on=TOMORROW), email="a@example.org")
 
     assert take_back(after, before).learner.account == was
 
 
-def test_whom_an_import_created_is_deactivated_and_keeps_everything_else():
+def test_whom_an_import_created_is_deactivated_and_keeps_everything_else() -> None:
     one = learner(external_id="HR-1", account=Account(expires_on=TOMORROW))._replace(version=1)
     assert creation_of(one).before is None
 
@@ -118,13 +121,13 @@ def test_whom_an_import_created_is_deactivated_and_keeps_everything_else():
     )
 
 
-def test_whom_an_import_created_as_deactivated_is_unchanged():
+def test_whom_an_import_created_as_deactivated_is_unchanged() -> None:
     one = learner(account=Account(DONE_AT, None, None, DONE_AT))
     decision = take_back(one, {})
     assert (decision.outcome, decision.learner, decision.change) == ("unchanged", one, None)
 
 
-def test_whoever_changed_since_is_kept():
+def test_whoever_changed_since_is_kept() -> None:
     one = learner()
     decision = take_back(one, None)
     assert (decision.outcome, decision.learner, decision.change) == ("kept", one, None)
@@ -134,7 +137,7 @@ def test_whoever_changed_since_is_kept():
 # Names
 
 
-def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is():
+def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is() -> None:
     after, before = done(learner(), username="lovelace", email="a@example.org")
 
     decision = take_back(after, before, username=("ada", "somebody else"))
@@ -144,7 +147,7 @@ def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is():
     assert "'ada'" in decision.problem["detail"]
 
 
-def test_so_does_an_external_id():
+def test_so_does_an_external_id() -> None:
     after, before = done(learner(external_id="HR-1"), external_id="HR-2")
 
     decision = take_back(after, before, external_id=("HR-1", "somebody else"))
@@ -153,23 +156,23 @@ def test_so_does_an_external_id():
     assert "'HR-1'" in decision.problem["detail"]
 
 
-def test_of_both_the_username_is_told():
+def test_of_both_the_username_is_told() -> None:
     after, before = done(learner(external_id="HR-1"), username="b", external_id="HR-2")
     holders = {"username": ("ada", "somebody"), "external_id": ("HR-1", "somebody")}
     assert take_back(after, before, **holders).problem["code"] == "username-taken"
 
 
-def test_an_external_id_that_was_not_there_is_nobodys():
+def test_an_external_id_that_was_not_there_is_nobodys() -> None:
     after, before = done(learner(), external_id="HR-2")
     assert take_back(after, before).learner.external_id is None
 
 
-def test_another_spelling_of_ones_own_username_is_free():
+def test_another_spelling_of_ones_own_username_is_free() -> None:
     after, before = done(learner("Ada"), username="ADA")
     assert take_back(after, before, username=("ada", after.id)).learner.username == "Ada"
 
 
-def test_a_chain_of_renames_is_undone_from_its_end():
+def test_a_chain_of_renames_is_undone_from_its_end() -> None:
     first, first_before = done(learner("a"), username="b")
     second, second_before = done(learner("z"), username="a")
     holders = {("username", "a"): second.id}
@@ -197,7 +200,9 @@ def test_a_chain_of_renames_is_undone_from_its_end():
 TOO_MANY = {"code": "too-many-deactivations"}
 
 
-def operation(state=State.SUCCEEDED, *, dry_run=False, problem=None, **counts):
+def operation(
+    state: Any = State.SUCCEEDED, *, dry_run: bool = False, problem: Any = None, **counts: Any
+) -> Any:
     return Operation(
         id=new_id(EARLIER),
         organization_id=1,
@@ -216,7 +221,7 @@ def operation(state=State.SUCCEEDED, *, dry_run=False, problem=None, **counts):
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED, State.FAILED])
 @pytest.mark.parametrize("counts", [{"changed": 1}, {"created": 1, "refused": 3}])
-def test_what_has_ended_and_changed_somebody_can_be_reverted(state, counts):
+def test_what_has_ended_and_changed_somebody_can_be_reverted(state: State, counts: dict[str, Any]) -> None:
     require_revertible(operation(state, **counts), None)
 
 
@@ -234,12 +239,12 @@ def test_what_has_ended_and_changed_somebody_can_be_reverted(state, counts):
         (operation(), operation(State.SUCCEEDED), "reverted already"),
     ],
 )
-def test_what_cannot_be_reverted_says_why(original, earlier, why):
+def test_what_cannot_be_reverted_says_why(original: Operation, earlier: Operation | None, why: str) -> None:
     with pytest.raises(OperationNotRevertible, match=why) as raised:
         require_revertible(original, earlier)
     assert raised.value.reverted_by == (earlier and earlier.id)
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.FAILED])
-def test_a_revert_that_did_not_come_to_its_end_can_be_followed_by_another(state):
+def test_a_revert_that_did_not_come_to_its_end_can_be_followed_by_another(state: State) -> None:
     require_revertible(operation(), operation(state))

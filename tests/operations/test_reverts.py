@@ -3,33 +3,37 @@
 import asyncio
 import csv
 import io
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.main import WORKERS
 from app.operations import repository
-from app.operations.operation import Kind, State
+from app.operations.operation import Kind, Operation, State
 from app.operations.runner import Runner
 from app.organizations.api_keys import Scope
+from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.operations.test_runner import (
+from tests.support.answers import pointers, problem
+from tests.support.rosters import Roster
+from tests.support.runners import (
     Crash,
     crash_everywhere,
     finish,
-    logged,  # noqa: F401 - a fixture
     lose_connection_everywhere,
     own_turn,
-    second_database,  # noqa: F401 - a fixture
     stored,
 )
-from tests.support.answers import pointers, problem
-from tests.support.service import NOON
+from tests.support.service import NOON, Api, Service
 from tests.support.stored import (
     all_learners,
     all_outcomes,
@@ -57,27 +61,29 @@ RESPOND_ASYNC = {"Prefer": "respond-async"}
 
 
 @pytest.fixture
-def small_chunks(service):
+def small_chunks(service: Service) -> None:
     """Two learners or rows a chunk, so that a short list is a large operation."""
     service.limit(chunk_rows=2)
 
 
-def counts(changed=0, unchanged=0, kept=0):
+def counts(changed: int = 0, unchanged: int = 0, kept: int = 0) -> dict[str, Any]:
     return {"changed": changed, "unchanged": unchanged, "kept": kept}
 
 
-async def bulk(api, action, selection=None, **members):
+async def bulk(api: Api, action: str, selection: Any = None, **members: Any) -> dict[str, Any]:
     body = {"action": action, "selection": selection or {"filter": {}}, **members}
     answer = await api.client.post("/learners/bulk-actions", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def post_revert(api, operation, body=None, headers=None):
+async def post_revert(
+    api: Api, operation: Operation, body: Any = None, headers: dict[str, str] | None = None
+) -> httpx.Response:
     return await api.client.post(f"/operations/{operation['id']}/revert", json=body, headers=headers)
 
 
-async def revert(api, operation, **body):
+async def revert(api: Api, operation: Operation, **body: Any) -> dict[str, Any]:
     """The revert of this operation; a dry run of it has foretold just the same, and changed nothing."""
     before = await stored_state(api.service.database, api.organization.id)
     dry = (await post_revert(api, operation, {**body, "dry_run": True})).json()
@@ -102,11 +108,11 @@ async def revert(api, operation, **body):
     return document
 
 
-def facts(learner):
+def facts(learner: dict[str, Any]) -> dict[str, Any]:
     return {name: learner[name] for name in FACTS}
 
 
-async def told(api, operation):
+async def told(api: Api, operation: Operation) -> dict[str, Any]:
     """The outcome of each learner, and the code of the problem where there is one."""
     return {
         each["username"]: (each["outcome"], each["problem"] and each["problem"]["code"])
@@ -114,7 +120,7 @@ async def told(api, operation):
     }
 
 
-async def create_each_status(api):
+async def create_each_status(api: Api) -> Any:
     """One learner of each status, and an expired one that was deactivated; by name."""
     learners = {name: await api.create(username=name) for name in ("active", "activated", "deactivated")}
     await api.client.post(f"/learners/{learners['active']['id']}/access")
@@ -128,7 +134,7 @@ async def create_each_status(api):
 # What goes back
 
 
-async def test_a_bulk_deactivation_is_taken_back_as_new_changes(api):
+async def test_a_bulk_deactivation_is_taken_back_as_new_changes(api: Api) -> None:
     before = await create_each_status(api)
     api.service.clock.advance(hours=1)
     operation = await bulk(api, "deactivate")
@@ -159,7 +165,7 @@ async def test_a_bulk_deactivation_is_taken_back_as_new_changes(api):
         assert newest["after"] == older["before"]
 
 
-async def test_a_bulk_activation_is_taken_back_and_access_ends_at_once(api):
+async def test_a_bulk_activation_is_taken_back_and_access_ends_at_once(api: Api) -> None:
     before = await create_each_status(api)
     api.service.clock.advance(hours=1)
     operation = await bulk(api, "activate")
@@ -179,7 +185,7 @@ async def test_a_bulk_activation_is_taken_back_and_access_ends_at_once(api):
     assert (await api.client.get(f"/learners/{learner['id']}/access")).json()["allowed"] is False
 
 
-async def test_an_import_is_taken_back_with_names_dates_and_those_whom_it_created(api):
+async def test_an_import_is_taken_back_with_names_dates_and_those_whom_it_created(api: Api) -> None:
     known = {
         "a": await api.create(username="a", external_id="HR-1", email="a@example.org", first_name="Ada"),
         "b": await api.create(username="b", expires_on="2027-01-31"),
@@ -239,7 +245,7 @@ async def test_an_import_is_taken_back_with_names_dates_and_those_whom_it_create
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_chains_and_circles_of_names_are_undone_over_chunks(api):
+async def test_chains_and_circles_of_names_are_undone_over_chunks(api: Api) -> None:
     known = {name: await api.create(username=name, external_id=f"HR-{name}") for name in "abcd"}
     before = await all_learners(api)
     operation = await api.import_csv(
@@ -283,7 +289,7 @@ async def test_chains_and_circles_of_names_are_undone_over_chunks(api):
     assert {name: facts(after[name]) for name in "abcd"} == {name: facts(before[name]) for name in "abcd"}
 
 
-async def test_a_revert_can_be_reverted_and_that_one_too(api):
+async def test_a_revert_can_be_reverted_and_that_one_too(api: Api) -> None:
     await create_each_status(api)
     first = await bulk(api, "deactivate")
     deactivated = await all_learners(api)
@@ -319,28 +325,28 @@ async def test_a_revert_can_be_reverted_and_that_one_too(api):
 # What changed since
 
 
-async def patch(api, learner):
+async def patch(api: Api, learner: dict[str, Any]) -> httpx.Response:
     return await api.client.patch(f"/learners/{learner['id']}", json={"email": "since@example.org"})
 
 
-async def activate(api, learner):
+async def activate(api: Api, learner: dict[str, Any]) -> httpx.Response:
     return await api.client.post(f"/learners/{learner['id']}/activate")
 
 
-async def there_and_back(api, learner):
+async def there_and_back(api: Api, learner: dict[str, Any]) -> httpx.Response:
     await activate(api, learner)
     return await api.client.post(f"/learners/{learner['id']}/deactivate")
 
 
-async def bulk_activate(api, learner):
+async def bulk_activate(api: Api, learner: dict[str, Any]) -> Any:
     return await bulk(api, "activate", {"ids": [learner["id"]]})
 
 
-async def import_row(api, learner):
+async def import_row(api: Api, learner: dict[str, Any]) -> Any:
     return await api.import_csv(f"Username,Active\n{learner['username']},Yes\n")
 
 
-async def revert_to(api, learner):
+async def revert_to(api: Api, learner: dict[str, Any]) -> Any:
     later = await bulk(api, "activate", {"ids": [learner["id"]]})
     return await post_revert(api, later)
 
@@ -350,7 +356,7 @@ async def revert_to(api, learner):
     [patch, activate, there_and_back, bulk_activate, import_row, revert_to],
     ids=lambda f: f.__name__,
 )
-async def test_who_changed_since_by_whatever_door_is_kept(api, change):
+async def test_who_changed_since_by_whatever_door_is_kept(api: Api, change: Callable[..., Any]) -> None:
     learners = [await api.create() for _ in range(3)]
     operation = await bulk(api, "deactivate")
     await change(api, learners[1])
@@ -368,7 +374,7 @@ async def test_who_changed_since_by_whatever_door_is_kept(api, change):
     assert page.json()["code"] == "changed-since"
 
 
-async def test_a_first_access_is_a_change_and_later_ones_are_not(api):
+async def test_a_first_access_is_a_change_and_later_ones_are_not(api: Api) -> None:
     first, later = await api.create(expires_on="2026-11-01"), await api.create(expires_on="2026-11-01")
     await api.client.patch(f"/learners/{later['id']}", json={"expires_on": None})
     await api.client.post(f"/learners/{later['id']}/access")
@@ -389,7 +395,7 @@ async def test_a_first_access_is_a_change_and_later_ones_are_not(api):
     assert (await api.get(later))["expires_on"] is None
 
 
-async def test_whom_an_import_created_is_kept_where_they_changed_since(api):
+async def test_whom_an_import_created_is_kept_where_they_changed_since(api: Api) -> None:
     operation = await api.import_csv("Username\na\nb\n")
     await patch(api, (await all_learners(api))["a"])
     assert await told(api, await revert(api, operation)) == {
@@ -402,7 +408,9 @@ async def test_whom_an_import_created_is_kept_where_they_changed_since(api):
     ("column", "member", "code"),
     [("Username", "username", "username-taken"), ("External ID", "external_id", "external-id-taken")],
 )
-async def test_a_name_that_somebody_else_has_by_now_is_not_taken_away(api, column, member, code):
+async def test_a_name_that_somebody_else_has_by_now_is_not_taken_away(
+    api: Api, column: str, member: str, code: str
+) -> None:
     members = {"username": "a", "external_id": "HR-1"}
     learner = await api.create(**members)
     row = "other,HR-1" if column == "Username" else "a,HR-2"
@@ -423,7 +431,7 @@ async def test_a_name_that_somebody_else_has_by_now_is_not_taken_away(api, colum
 # What cannot be reverted
 
 
-async def test_what_cannot_be_reverted_is_refused_with_the_reason(api):
+async def test_what_cannot_be_reverted_is_refused_with_the_reason(api: Api) -> None:
     await api.create()
     dry = await bulk(api, "deactivate", dry_run=True)
     real = await bulk(api, "deactivate")
@@ -444,7 +452,7 @@ async def test_what_cannot_be_reverted_is_refused_with_the_reason(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(api):
+async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(api: Api) -> None:
     for number in range(6):
         await api.create(username=f"u{number}")
     async with own_turn(api):
@@ -470,7 +478,7 @@ async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(a
     assert sorted(each["version"] for each in after.values()) == [1, 1, 3, 3, 3, 3]
 
 
-async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api):
+async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     async with api.service.database.read() as connection:
@@ -485,7 +493,7 @@ async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api):
     assert (await api.client.get(f"/operations/{operation['id']}")).json()["reverted_by"] is None
 
 
-async def test_of_two_reverts_at_once_one_is_done(api):
+async def test_of_two_reverts_at_once_one_is_done(api: Api) -> None:
     await create_each_status(api)
     operation = await bulk(api, "deactivate")
     answers = await asyncio.gather(*(post_revert(api, operation) for _ in range(4)))
@@ -498,7 +506,7 @@ async def test_of_two_reverts_at_once_one_is_done(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_the_rest(api):
+async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_the_rest(api: Api) -> None:
     for number in range(6):
         await api.create(username=f"u{number}")
     operation = await bulk(api, "deactivate")
@@ -520,7 +528,7 @@ async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_
 # The request
 
 
-async def test_a_revert_is_an_operation_like_any_other(api):
+async def test_a_revert_is_an_operation_like_any_other(api: Api) -> None:
     await api.create(username="a")
     operation = await bulk(api, "deactivate")
     api.service.clock.advance(minutes=1)
@@ -552,7 +560,7 @@ async def test_a_revert_is_an_operation_like_any_other(api):
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_large_one_goes_on_in_the_background_and_shows_on_both_from_the_beginning(api):
+async def test_a_large_one_goes_on_in_the_background_and_shows_on_both_from_the_beginning(api: Api) -> None:
     for number in range(5):
         await api.create(username=f"u{number}")
     operation = await bulk(api, "deactivate")
@@ -570,7 +578,7 @@ async def test_a_large_one_goes_on_in_the_background_and_shows_on_both_from_the_
     assert document["counts"] == counts(changed=4, kept=1)
 
 
-async def test_the_outcomes_are_a_report_too(api):
+async def test_the_outcomes_are_a_report_too(api: Api) -> None:
     await api.import_csv("Username\n=1+1\nb\nc\n")
     operation = await bulk(api, "deactivate")
     learners = await all_learners(api)
@@ -589,7 +597,7 @@ async def test_the_outcomes_are_a_report_too(api):
 
 
 @pytest.mark.parametrize("chunk", [2, 5000])
-async def test_the_same_request_twice_is_carried_out_once(api, chunk):
+async def test_the_same_request_twice_is_carried_out_once(api: Api, chunk: int) -> None:
     api.service.limit(chunk_rows=chunk)
     for _ in range(5):
         await api.create()
@@ -612,7 +620,7 @@ async def test_the_same_request_twice_is_carried_out_once(api, chunk):
     assert replayed.json()["detail"] == refused["detail"]
 
 
-async def test_wrong_requests_are_refused(api):
+async def test_wrong_requests_are_refused(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     for body, pointer in (
@@ -626,7 +634,7 @@ async def test_wrong_requests_are_refused(api):
     assert (await api.client.get(f"/operations/{operation['id']}")).json()["reverted_by"] is None
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
+async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
     other = await another(api)
     await other.create()
     theirs = await bulk(other, "deactivate")
@@ -636,7 +644,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api):
     await other.client.aclose()
 
 
-async def test_it_needs_the_scope_of_bulk_work(api):
+async def test_it_needs_the_scope_of_bulk_work(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     path = f"/operations/{operation['id']}/revert"
@@ -692,7 +700,7 @@ singles = st.tuples(
 )
 
 
-async def change_one(api, single):
+async def change_one(api: Api, single: Any) -> None:
     place, change = single
     learners = list((await all_learners(api)).values())
     path = f"/learners/{learners[place % len(learners)]['id']}"
@@ -703,7 +711,7 @@ async def change_one(api, single):
     assert answer.status_code in (200, 409), answer.text
 
 
-async def run_with_changes_between(api, what, between):
+async def run_with_changes_between(api: Api, what: Any, between: Any) -> dict[str, Any]:
     """A large operation, with a change of somebody between its chunks."""
     async with own_turn(api):
         if isinstance(what, str):
@@ -731,7 +739,7 @@ async def run_with_changes_between(api, what, between):
     return (await api.client.get(f"/operations/{operation.id}")).json()
 
 
-def facts_after(events, version):
+def facts_after(events: Any, version: int) -> Any:
     """What the history says that a learner was at this version."""
     state = dict.fromkeys(FACTS)
     for each in sorted(events, key=lambda each: each["version"]):
@@ -740,7 +748,7 @@ def facts_after(events, version):
     return state
 
 
-async def check_against_history(api, original, document, before):
+async def check_against_history(api: Api, original: Any, document: dict[str, Any], before: Any) -> None:
     after = {each["id"]: each for each in (await all_learners(api)).values()}
     outcomes = {each["learner_id"]: each for each in await all_outcomes(api, document)}
     assert set(after) == set(before)
@@ -774,7 +782,9 @@ async def check_against_history(api, original, document, before):
     since=st.lists(singles, max_size=3),
     size=st.sampled_from([2, 3, 5000]),
 )
-async def test_a_dry_run_foretells_what_a_revert_does(api, roster, what, between, since, size):
+async def test_a_dry_run_foretells_what_a_revert_does(
+    api: Api, roster: Roster, what: Any, between: Any, since: Any, size: int
+) -> None:
     own = await another(api)
     own.service.clock.instant = NOON
     with own.service.limited(chunk_rows=size):
@@ -803,7 +813,7 @@ async def test_a_dry_run_foretells_what_a_revert_does(api, roster, what, between
 CHUNK = 25  # enough that rows go to the database in bulk
 
 
-async def submit_revert(api, *, dry_run=False):
+async def submit_revert(api: Api, *, dry_run: bool = False) -> Operation:
     """A large revert, stored and not begun, of an import that renamed, created and changed."""
     names = [f"u{number}" for number in range(2 * CHUNK)]
     await api.import_csv(
@@ -832,15 +842,15 @@ async def submit_revert(api, *, dry_run=False):
     return await stored(api, answer.json()["id"])
 
 
-def make_runner(api, database=None):
+def make_runner(api: Api, database: Database | None = None) -> Runner:
     return Runner(database or api.service.database, api.service.clock, WORKERS, api.service.limits)
 
 
-async def state_of(api):
+async def state_of(api: Api) -> State:
     return await stored_state(api.service.database, api.organization.id)
 
 
-async def undisturbed(api, **options):
+async def undisturbed(api: Api, **options: Any) -> dict[str, Any]:
     other = await another(api)
     async with own_turn(other):
         await finish(make_runner(other), await submit_revert(other, **options))
@@ -849,7 +859,9 @@ async def undisturbed(api, **options):
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(api, second_database, dry_run):  # noqa: F811
+async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(
+    api: Api, second_database: Database, dry_run: bool
+) -> None:
     expected = await undisturbed(api, dry_run=dry_run)
     async with own_turn(api):
         operation = await submit_revert(api, dry_run=dry_run)
@@ -862,9 +874,9 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
 
 
 async def test_a_connection_lost_after_any_statement_leaves_everything_as_before_the_chunk(
-    api,
-    second_database,  # noqa: F811
-):
+    api: Api,
+    second_database: Database,
+) -> None:
     if second_database.is_sqlite:
         pytest.skip("SQLite has no connection to lose")
     expected = await undisturbed(api)
@@ -878,7 +890,7 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
     assert comparable(await state_of(api)) == expected
 
 
-async def test_two_runners_on_one_revert_do_each_chunk_once(api, second_database):  # noqa: F811
+async def test_two_runners_on_one_revert_do_each_chunk_once(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api)
     async with own_turn(api):
         operation = await submit_revert(api)
@@ -888,7 +900,7 @@ async def test_two_runners_on_one_revert_do_each_chunk_once(api, second_database
 
 
 @pytest.mark.usefixtures("logged")
-async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api):
+async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     before = await state_of(api)
@@ -896,7 +908,14 @@ async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api):
     for at in count(1):
         reached = []
 
-        def crash(_connection, _cursor, statement, *_, at=at, reached=reached):
+        def crash(
+            _connection: AsyncConnection,
+            _cursor: object,
+            statement: str,
+            *_: object,
+            at: int = at,
+            reached: list[str] = reached,
+        ) -> None:
             if not statement.lstrip().startswith(("SELECT api_keys", "SELECT operations")):
                 reached.append(statement)
             if len(reached) == at:
@@ -918,7 +937,7 @@ async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api):
 # How much there is does not matter
 
 
-async def test_each_chunk_takes_the_same_few_statements(api):
+async def test_each_chunk_takes_the_same_few_statements(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(400)))
     api.service.clock.advance(seconds=timedelta(hours=1).seconds)
     operation = await bulk(api, "deactivate")
@@ -929,7 +948,7 @@ async def test_each_chunk_takes_the_same_few_statements(api):
         statements = []
         engine = api.service.database.engine.sync_engine
 
-        def note(_connection, _cursor, statement, *_):
+        def note(_connection: AsyncConnection, _cursor: object, statement: str, *_: object) -> None:
             statements.append(statement)
 
         event.listen(engine, "before_cursor_execute", note)
@@ -942,5 +961,5 @@ async def test_each_chunk_takes_the_same_few_statements(api):
     assert (await ended(api, begun.json()))["counts"] == counts(changed=400)
 
 
-def test_the_worker_of_reverts_is_registered():
+def test_the_worker_of_reverts_is_registered() -> None:
     assert set(WORKERS) == set(Kind)

@@ -1,29 +1,38 @@
 """Chunks and cursor: whatever breaks, whenever, nothing is lost and nothing is done twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from structlog.testing import capture_logs
 
-from app.imports.worker import CsvImportWorker
 from app.main import WORKERS
 from app.operations import repository
-from app.operations.bulk_actions import BulkActionWorker
 from app.operations.housekeeping import tidy
-from app.operations.operation import Chunk, Kind, Operation, State, Worker
-from app.operations.reverts import RevertWorker
+from app.operations.operation import Chunk, Kind, Operation, State
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
-from tests.support.service import NOON, run_service
+from tests.support.logs import Logs
+from tests.support.runners import (
+    ALLOWED,
+    CHUNK,
+    REFUSED,
+    crash_everywhere,
+    finish,
+    lose_connection_everywhere,
+    make_runner,
+    own_turn,
+    paused_in_the_first_chunk,
+    state_of,
+    stored,
+    submit,
+    submit_guarded,
+    undisturbed,
+)
+from tests.support.service import NOON, Api, run_service
 from tests.support.stored import (
     all_learners,
     another,
@@ -31,255 +40,16 @@ from tests.support.stored import (
     count_stages,
     ended,
     follow,
-    stored_state,
 )
 
 pytestmark = pytest.mark.anyio
 
-CHUNK = 50  # enough that rows go to the database in bulk
-# Imports that are judged: one that does what it says, and one that is too much.
-ALLOWED = {"missing": "deactivate", "max_deactivations": "100%"}
-REFUSED = {"missing": "deactivate", "max_deactivations": "50%"}
-
-
-async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
-    """Happens before or after an undisturbed chunk."""
-
-
-@dataclass
-class Disturbed:
-    """The real worker, and what is to happen in each chunk's transaction before and after its work."""
-
-    real: Worker
-    before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
-    after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
-
-    async def remove_work(self, connection, operation, limit):
-        return await self.real.remove_work(connection, operation, limit)
-
-    def read_chunk(self, operation, chunk):
-        return self.real.read_chunk(operation, chunk)
-
-    async def run_chunk(self, connection, operation, chunk, work, cause):
-        await self.before(connection, chunk)
-        counted = await self.real.run_chunk(connection, operation, chunk, work, cause)
-        await self.after(connection, chunk)
-        return counted
-
-    async def find_more(self, connection, operation, limit):
-        return await self.real.find_more(connection, operation, limit)
-
-    async def judge(self, connection, operation, organization):
-        return await self.real.judge(connection, operation, organization)
-
-    report_header = report_cells = None
-
-
-def make_runner(api, database=None, **disturbances):
-    """A runner as another process would have it."""
-    workers = {
-        Kind.CSV_IMPORT: Disturbed(CsvImportWorker(), **disturbances),
-        Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
-        Kind.REVERT: Disturbed(RevertWorker(), **disturbances),
-    }
-    return Runner(database or api.service.database, api.service.clock, workers, api.service.limits)
-
-
-@pytest.fixture
-async def second_database(service):
-    """The same database as another process sees it."""
-    database = Database(service.url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-def logged():
-    """The lines of the log, kept as they are: to render a traceback with all its locals takes seconds."""
-    with capture_logs() as lines:
-        yield lines
-
-
-@pytest.fixture
-def chunk_sizes(service):
-    service.limit(chunk_rows=CHUNK)
-
-
-@asynccontextmanager
-async def own_turn(api):
-    """The service itself runs nothing of the organization meanwhile: the test does."""
-    async with api.service.runner.turn(api.organization.id):
-        yield
-
-
-async def submit(api, kind, chunks=3, **guards) -> Operation:
-    """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
-    known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
-    with api.service.limited(chunk_rows=5000):
-        await api.import_csv(
-            "Username,Active,Expiration Date\n"
-            + "".join(
-                f"{name},{'No' if number % 3 else ''},{'2026-11-01' if number % 10 == 0 else ''}\n"
-                for number, name in enumerate(known)
-            )
-        )
-    prefer = {"Prefer": "respond-async"}
-    if kind is Kind.BULK_ACTION:
-        body = {
-            "action": "activate",
-            "selection": {"usernames": known + [f"nobody{number}" for number in range(len(known))]},
-            "reason": "back to school",
-        }
-        answer = await api.client.post("/learners/bulk-actions", json=body, headers=prefer)
-    else:
-        rows = []
-        for number, name in enumerate(known):
-            # Each chunk creates and changes more than a few; some rows are refused, broken or there twice.
-            twice = known[0] if number % 24 == 7 else name
-            active = "Yes" if number % 10 == 0 else "Maybe" if number % 20 == 9 else ""
-            rows += [f"{twice},HR-{number},{active},Ada\n", f"new{number},,No,Grace\n"]
-        answer = await api.client.post(
-            "/imports/csv",
-            params=guards,
-            content="Username,External ID,Active,First Name\n" + "".join(rows),
-            headers={"Content-Type": "text/csv", **prefer},
-        )
-    assert answer.status_code == 202, answer.text
-    return await stored(api, answer.json()["id"])
-
-
-async def stored(api, operation_id) -> Operation:
-    async with api.service.database.read() as connection:
-        operation = await repository.find(connection, api.organization.id, operation_id)
-    assert operation is not None
-    return operation
-
-
-async def finish(a_runner, operation) -> Operation:
-    while not operation.is_finished:
-        operation = await a_runner.run_next_chunk(operation)
-    return operation
-
-
-async def state_of(api):
-    return await stored_state(api.service.database, api.organization.id)
-
-
-async def submit_guarded(api, guards) -> Operation:
-    """A large import, stored and not begun, that misses more than one chunk of learners."""
-    with api.service.limited(chunk_rows=5000):
-        await api.import_csv("Username\n" + "".join(f"missed{number}\n" for number in range(CHUNK + 25)))
-    return await submit(api, Kind.CSV_IMPORT, 2, **guards)
-
-
-async def undisturbed(api, kind, guards=None):
-    """What the operation comes to where nothing happens to it."""
-    other = await another(api)
-    async with own_turn(other):
-        operation = await (submit_guarded(other, guards) if guards else submit(other, kind))
-        await finish(make_runner(other), operation)
-    await other.client.aclose()
-    return comparable(await state_of(other))
-
-
-# Crashes
-
-
-class Crash(Exception):
-    """Stands for the end of the process."""
-
-
-def is_reading_ahead(statement):
-    """Whether it is no part of a chunk's transaction: chunks are read before it, on another connection."""
-    return "FROM operation_chunks" in statement
-
-
-@asynccontextmanager
-async def crashing(database, at):
-    """Crash before statement `at`, or before the commit after the last; answers whether it came to that."""
-    reached = []
-
-    def before_statement(_connection, _cursor, statement, *_):
-        if is_reading_ahead(statement):
-            return
-        reached.append("statement")
-        if len(reached) == at:
-            raise Crash
-
-    def before_commit(*_):
-        reached.append("commit")
-        if len(reached) == at:
-            raise Crash
-
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", before_statement)
-    event.listen(engine, "commit", before_commit)
-    try:
-        yield reached
-    finally:
-        event.remove(engine, "before_cursor_execute", before_statement)
-        event.remove(engine, "commit", before_commit)
-
-
-@asynccontextmanager
-async def losing_connection(database, at):
-    """Lose the connection to PostgreSQL after statement `at`; answers which were reached."""
-    reached = []
-
-    def after_statement(connection, _cursor, statement, *_):
-        if is_reading_ahead(statement):
-            return
-        reached.append("statement")
-        if len(reached) == at:
-            connection.connection.driver_connection._transport.abort()
-
-    engine = database.engine.sync_engine
-    event.listen(engine, "after_cursor_execute", after_statement)
-    try:
-        yield reached
-    finally:
-        event.remove(engine, "after_cursor_execute", after_statement)
-
-
-async def crash_everywhere(api, database, process, operation):
-    """Run the next chunk with a crash before each statement and the commit, until one run is through.
-
-    Each crash must leave everything as it was. Answers the operation and how many crashes there were.
-    """
-    after, faults, reached = await _disturb_everywhere(api, database, process, operation, crashing, Crash)
-    assert reached[-1] == "commit"
-    return after, faults
-
-
-async def lose_connection_everywhere(api, database, process, operation):
-    """`crash_everywhere`, with the connection to PostgreSQL lost after each statement."""
-    # What the runner knows to be no fault of the worker's.
-    faults_known = (SQLAlchemyError, OSError)
-    after, faults, _ = await _disturb_everywhere(
-        api, database, process, operation, losing_connection, faults_known
-    )
-    return after, faults
-
-
-async def _disturb_everywhere(api, database, process, operation, disturbing, fault):
-    before = await state_of(api)
-    faults = 0
-    while True:
-        async with disturbing(database, faults + 1) as reached:
-            try:
-                after = await process.run_next_chunk(operation)
-            except fault:
-                faults += 1
-                assert await state_of(api) == before, f"disturbed at {reached} of {operation.position}"
-            else:
-                break
-    assert faults == len(reached)
-    return after, faults, reached
-
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(api, second_database, kind):
+async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(
+    api: Api, second_database: Database, kind: Kind
+) -> None:
     expected = await undisturbed(api, kind)
     async with own_turn(api):
         operation = await submit(api, kind)
@@ -295,8 +65,8 @@ async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(ap
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("guards", [ALLOWED, REFUSED], ids=["allowed", "refused"])
 async def test_a_crash_at_any_statement_of_either_pass_leaves_everything_as_before_the_step(
-    api, second_database, guards
-):
+    api: Api, second_database: Database, guards: dict[str, Any]
+) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
     steps = []
     async with own_turn(api):
@@ -317,11 +87,13 @@ async def test_a_crash_at_any_statement_of_either_pass_leaves_everything_as_befo
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("guards", [ALLOWED, REFUSED], ids=["allowed", "refused"])
-async def test_two_runners_on_a_guarded_import_do_each_step_once(api, second_database, guards):
+async def test_two_runners_on_a_guarded_import_do_each_step_once(
+    api: Api, second_database: Database, guards: dict[str, Any]
+) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
     done = []
 
-    async def note(_connection, chunk):
+    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
         done.append(chunk.number)
 
     async with own_turn(api):
@@ -336,8 +108,8 @@ async def test_two_runners_on_a_guarded_import_do_each_step_once(api, second_dat
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
 async def test_a_connection_lost_after_any_statement_leaves_everything_as_before_the_chunk(
-    api, second_database, kind
-):
+    api: Api, second_database: Database, kind: Kind
+) -> None:
     if second_database.is_sqlite:
         pytest.skip("SQLite has no connection to lose; see the full disk")
     expected = await undisturbed(api, kind)
@@ -354,12 +126,14 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(api, second_database, kind, logged):
+async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
+    api: Api, second_database: Database, kind: Kind, logged: Logs
+) -> None:
     api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
     faults = iter([False, True, True, False])
 
-    async def fail(connection, _chunk):
+    async def fail(connection: AsyncConnection, _chunk: Chunk) -> None:
         if not next(faults, False):
             return
         if not second_database.is_sqlite:
@@ -385,13 +159,15 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(api, s
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(api, kind, monkeypatch, logged):
+async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(
+    api: Api, kind: Kind, monkeypatch: pytest.MonkeyPatch, logged: Logs
+) -> None:
     api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
     read = repository.get_chunk
     faults = iter([False, True, False])
 
-    async def get_chunk(connection, operation_id, number):
+    async def get_chunk(connection: AsyncConnection, operation_id: str, number: int) -> Any:
         if next(faults, False):
             raise OperationalError(None, None, Exception("the connection is gone"))
         return await read(connection, operation_id, number)
@@ -413,11 +189,13 @@ async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(api, kind, mon
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_two_runners_on_one_operation_do_each_chunk_once(api, second_database, kind):
+async def test_two_runners_on_one_operation_do_each_chunk_once(
+    api: Api, second_database: Database, kind: Kind
+) -> None:
     expected = await undisturbed(api, kind)
     done = []
 
-    async def note(_connection, chunk):
+    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
         done.append(chunk.number)
 
     async with own_turn(api):
@@ -430,7 +208,9 @@ async def test_two_runners_on_one_operation_do_each_chunk_once(api, second_datab
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_process_that_starts_goes_on_with_what_another_left(api, second_database):
+async def test_a_process_that_starts_goes_on_with_what_another_left(
+    api: Api, second_database: Database
+) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -451,7 +231,7 @@ async def test_a_process_that_starts_goes_on_with_what_another_left(api, second_
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_service_takes_up_unfinished_operations_when_it_starts(api):
+async def test_a_service_takes_up_unfinished_operations_when_it_starts(api: Api) -> None:
     expected = await undisturbed(api, Kind.BULK_ACTION)
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
@@ -464,10 +244,10 @@ async def test_a_service_takes_up_unfinished_operations_when_it_starts(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_an_operation_that_is_run_twice_is_done_once(api):
+async def test_an_operation_that_is_run_twice_is_done_once(api: Api) -> None:
     done = []
 
-    async def note(_connection, chunk):
+    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
         done.append(chunk.number)
 
     async with own_turn(api):
@@ -482,7 +262,7 @@ async def test_an_operation_that_is_run_twice_is_done_once(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_turn_that_is_over_leaves_the_rest(api, second_database):
+async def test_a_turn_that_is_over_leaves_the_rest(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -497,13 +277,13 @@ async def test_a_turn_that_is_over_leaves_the_rest(api, second_database):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_operations_of_one_organization_take_turns_and_those_of_others_go_on(api):
+async def test_operations_of_one_organization_take_turns_and_those_of_others_go_on(api: Api) -> None:
     begun, may_go_on = asyncio.Event(), asyncio.Event()
     order = []
     other = await another(api)
 
     class Observed(Runner):
-        async def run_next_chunk(self, operation):
+        async def run_next_chunk(self, operation: Operation) -> Any:
             order.append(operation.number)
             if operation.number == first.number:
                 begun.set()
@@ -529,29 +309,8 @@ async def test_operations_of_one_organization_take_turns_and_those_of_others_go_
 # Waiting and stopping
 
 
-@asynccontextmanager
-async def paused_in_the_first_chunk(api):
-    """A runner in the middle of the first chunk of its operation, and the event that lets it go on."""
-    begun, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def pause(_connection, _chunk):
-        begun.set()
-        await may_go_on.wait()
-
-    async with own_turn(api):
-        operation = await submit(api, Kind.CSV_IMPORT)
-        here = make_runner(api, after=pause)
-        running = asyncio.create_task(here.run(operation))
-        await begun.wait()
-        try:
-            yield here, operation, may_go_on, running
-        finally:
-            may_go_on.set()
-            await running
-
-
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_wait_ends_without_the_operation(api):
+async def test_a_wait_ends_without_the_operation(api: Api) -> None:
     async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, _):
         for seconds in (0, 0.001):
             waited = await here.wait(operation, seconds)
@@ -561,7 +320,9 @@ async def test_a_wait_ends_without_the_operation(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(api, second_database):
+async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(
+    api: Api, second_database: Database
+) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, running):
         here.stop()
@@ -578,10 +339,10 @@ async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(api, seco
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api):
+async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api: Api) -> None:
     attempted = asyncio.Event()
 
-    async def fail(_connection, _chunk):
+    async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
         attempted.set()
         raise OSError("the disk is full")
 
@@ -598,7 +359,7 @@ async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api):
+async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api: Api) -> None:
     async with paused_in_the_first_chunk(api):
         learners = await all_learners(api)
         assert len(learners) == 3 * CHUNK // 2
@@ -612,8 +373,8 @@ async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api)
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(api, logged):
-    async def fail(_connection, chunk):
+async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(api: Api, logged: Logs) -> None:
+    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
         if chunk.number == 1:
             raise ZeroDivisionError("secret of the learner")
 
@@ -643,8 +404,8 @@ async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(ap
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api):
-    async def fail(_connection, chunk):
+async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api: Api) -> None:
+    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
         if chunk.number == 2:
             raise ZeroDivisionError
 
@@ -662,10 +423,10 @@ async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api):
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_same(api):
+async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_same(api: Api) -> None:
     seen: list[int] = []
 
-    async def fail(_connection, chunk):
+    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
         seen.append(chunk.number)
         if seen.count(1) == 2:  # in the second pass
             raise ZeroDivisionError
@@ -685,8 +446,8 @@ async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_s
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_a_failed_operation_is_not_taken_up_again(api):
-    async def fail(_connection, _chunk):
+async def test_a_failed_operation_is_not_taken_up_again(api: Api) -> None:
+    async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
         raise ZeroDivisionError
 
     async with own_turn(api):
@@ -708,18 +469,18 @@ async def test_a_failed_operation_is_not_taken_up_again(api):
 # Stages of uploads that were cut off
 
 
-async def stage(api, at, chunks=2):
+async def stage(api: Api, at: int, chunks: int = 2) -> None:
     """Chunks without an operation, staged at this instant."""
     operation_id = new_id(at)
 
-    async def insert(connection):
+    async def insert(connection: AsyncConnection) -> None:
         for number in range(chunks):
             await repository.insert_chunk(connection, operation_id, Chunk(number, number, 1, b"[]"))
 
     await api.service.database.write(insert)
 
 
-async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api):
+async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api: Api) -> None:
     await api.import_csv("Username\na\n")  # its chunk is old, but has its operation
     await stage(api, NOON)
     api.service.clock.advance(hours=2)
@@ -733,12 +494,14 @@ async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api)
     assert len((await state_of(api))["chunks"]) == 1
 
 
-async def test_an_upload_whose_client_goes_away_leaves_nothing_staged(api, monkeypatch):
+async def test_an_upload_whose_client_goes_away_leaves_nothing_staged(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.service.limit(chunk_rows=1)
     staged, goes_on = asyncio.Event(), asyncio.Event()
     insert_chunk = repository.insert_chunk
 
-    async def insert_and_wait(connection, operation_id, chunk):
+    async def insert_and_wait(connection: AsyncConnection, operation_id: str, chunk: Chunk) -> None:
         await insert_chunk(connection, operation_id, chunk)
         if chunk.number == 2:
             staged.set()

@@ -29,5 +29,7 @@ from app.operations.waiting import seconds_to_wait
         ("respond-asynchronously", 10),
     ],
 )
-def test_prefer_says_how_long_to_wait_and_what_it_says_else_is_ignored(prefer, seconds):
+def test_prefer_says_how_long_to_wait_and_what_it_says_else_is_ignored(
+    prefer: str | None, seconds: int
+) -> None:
     assert seconds_to_wait(prefer) == seconds

@@ -3,13 +3,16 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.organizations.api_keys import Scope, new_secret
 from app.organizations.dependencies import AUTHENTICATOR
+from app.organizations.organization import Organization
 from app.organizations.principal import Actor, Principal
 from tests.support.service import NOON, Api, Service, run_service
 
@@ -70,7 +73,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Respon
     return await client.request(method, address(path))
 
 
-def test_table_lists_every_operation_that_needs_a_credential(service_app):
+def test_table_lists_every_operation_that_needs_a_credential(service_app: FastAPI) -> None:
     described = {
         (method.upper(), path)
         for path, operations in service_app.openapi()["paths"].items()
@@ -80,7 +83,7 @@ def test_table_lists_every_operation_that_needs_a_credential(service_app):
     assert described == set(NEEDS)
 
 
-def test_every_operation_documents_its_scopes(service_app):
+def test_every_operation_documents_its_scopes(service_app: FastAPI) -> None:
     for path, operations in service_app.openapi()["paths"].items():
         for method, operation in operations.items():
             needed = NEEDS.get((method.upper(), path))
@@ -94,16 +97,16 @@ def test_every_operation_documents_its_scopes(service_app):
             assert operation["description"].count(sentence) == 1, (method, path)
 
 
-def test_every_scope_is_used():
+def test_every_scope_is_used() -> None:
     assert frozenset().union(*NEEDS.values()) == set(Scope)
 
 
 @pytest.fixture
-def service_app(shared_service: Service):
+def service_app(shared_service: Service) -> FastAPI:
     return shared_service.app
 
 
-async def test_missing_scope_is_403_and_names_the_scope(api: Api):
+async def test_missing_scope_is_403_and_names_the_scope(api: Api) -> None:
     for (method, path), needed in NEEDS.items():
         if not needed:
             continue
@@ -117,7 +120,7 @@ async def test_missing_scope_is_403_and_names_the_scope(api: Api):
         assert all(scope.value in problem["detail"] for scope in needed), problem
 
 
-async def test_each_accepted_scope_is_let_in(api: Api):
+async def test_each_accepted_scope_is_let_in(api: Api) -> None:
     clients = {scope: await api.client_with(scope) for scope in Scope}
     for (method, path), needed in NEEDS.items():
         for scope in needed or Scope:
@@ -127,20 +130,20 @@ async def test_each_accepted_scope_is_let_in(api: Api):
         await client.aclose()
 
 
-async def test_admin_is_let_in_everywhere(api: Api):
+async def test_admin_is_let_in_everywhere(api: Api) -> None:
     for method, path in NEEDS:
         answer = await ask(api.client, method, path)
         assert answer.status_code not in (401, 403), (method, path, answer.text)
 
 
-def test_admin_includes_every_scope(any_organization):
+def test_admin_includes_every_scope(any_organization: Organization) -> None:
     principal = Principal(any_organization, Actor("api-key", None, "x"), ADMINISTRATION, "x")
     assert all(principal.holds(scope) for scope in Scope)
     assert not replace(principal, scopes=frozenset()).holds(Scope.LEARNERS_READ)
 
 
 @pytest.fixture
-async def any_organization(service: Service):
+async def any_organization(service: Service) -> Organization:
     return await service.found_organization()
 
 
@@ -163,7 +166,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("headers", UNUSABLE.values(), ids=UNUSABLE)
-async def test_missing_bearer_credential_is_401(service: Service, headers):
+async def test_missing_bearer_credential_is_401(service: Service, headers: dict[str, str] | None) -> None:
     async with service.client() as client:
         answer = await client.get("/me", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
@@ -172,14 +175,14 @@ async def test_missing_bearer_credential_is_401(service: Service, headers):
 
 
 @pytest.mark.parametrize("header", REFUSED.values(), ids=REFUSED)
-async def test_unknown_credential_is_401_invalid_token(service: Service, header):
+async def test_unknown_credential_is_401_invalid_token(service: Service, header: Any) -> None:
     async with service.client() as client:
         answer = await client.get("/me", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rollcall", error="invalid_token"'
 
 
-async def test_every_operation_without_a_credential_is_401(service: Service):
+async def test_every_operation_without_a_credential_is_401(service: Service) -> None:
     async with service.client() as client:
         for method, path in NEEDS:
             answer = await ask(client, method, path)
@@ -187,7 +190,7 @@ async def test_every_operation_without_a_credential_is_401(service: Service):
             assert "WWW-Authenticate" in answer.headers
 
 
-async def test_credential_is_checked_before_the_rest_of_the_request(service: Service):
+async def test_credential_is_checked_before_the_rest_of_the_request(service: Service) -> None:
     async with service.client(new_secret()) as client:
         broken = await client.post(
             "/learners?nonsense=1", content=b"{", headers={"Content-Type": "text/plain"}
@@ -199,7 +202,7 @@ async def test_credential_is_checked_before_the_rest_of_the_request(service: Ser
         assert unknown_parameter.status_code in (403, 422)
 
 
-async def test_scheme_is_accepted_in_any_case(api: Api):
+async def test_scheme_is_accepted_in_any_case(api: Api) -> None:
     secret = await api.service.issue_key(api.organization, Scope.LEARNERS_READ)
     async with api.service.client() as client:
         for scheme in ("bearer", "BEARER", "Bearer  "):
@@ -207,7 +210,7 @@ async def test_scheme_is_accepted_in_any_case(api: Api):
             assert answer.status_code == 200
 
 
-async def test_key_is_401_from_its_expiration_on(api: Api):
+async def test_key_is_401_from_its_expiration_on(api: Api) -> None:
     clock = api.service.clock
     secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(minutes=5))
     async with api.service.client(secret) as client:
@@ -219,7 +222,7 @@ async def test_key_is_401_from_its_expiration_on(api: Api):
         assert (ended.status_code, ended.json()["code"]) == (401, "not-authenticated")
 
 
-async def test_cached_key_is_401_from_its_expiration_on(api: Api):
+async def test_cached_key_is_401_from_its_expiration_on(api: Api) -> None:
     secret = await api.service.issue_key(api.organization, expires_at=NOON + timedelta(seconds=1))
     async with api.service.client(secret) as client:
         assert (await client.get("/me")).status_code == 200
@@ -227,7 +230,7 @@ async def test_cached_key_is_401_from_its_expiration_on(api: Api):
         assert (await client.get("/me")).status_code == 401
 
 
-async def test_revoked_key_is_401_at_once_in_the_same_process(api: Api):
+async def test_revoked_key_is_401_at_once_in_the_same_process(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     async with api.service.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
@@ -235,7 +238,7 @@ async def test_revoked_key_is_401_at_once_in_the_same_process(api: Api):
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_revoked_key_is_401_in_every_process_within_five_seconds(api: Api):
+async def test_revoked_key_is_401_in_every_process_within_five_seconds(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
@@ -244,14 +247,14 @@ async def test_revoked_key_is_401_in_every_process_within_five_seconds(api: Api)
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_new_key_works_in_every_process_at_once(api: Api):
+async def test_new_key_works_in_every_process_at_once(api: Api) -> None:
     async with run_service(api.service.url) as other:
         created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
         async with other.client(created["secret"]) as client:
             assert (await client.get("/me")).json()["actor"]["id"] == created["id"]
 
 
-async def test_revoked_key_is_401_after_the_clock_was_set_back(api: Api):
+async def test_revoked_key_is_401_after_the_clock_was_set_back(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/learners")).status_code == 200
@@ -260,7 +263,7 @@ async def test_revoked_key_is_401_after_the_clock_was_set_back(api: Api):
         assert (await client.get("/learners")).status_code == 401
 
 
-async def test_cached_key_is_read_again_after_two_seconds(api: Api):
+async def test_cached_key_is_read_again_after_two_seconds(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         assert (await client.get("/me")).status_code == 200
@@ -273,7 +276,7 @@ async def test_cached_key_is_read_again_after_two_seconds(api: Api):
         assert (await client.get("/me")).json()["actor"]["name"] == "renamed"
 
 
-async def test_last_use_of_a_key_is_stored(api: Api):
+async def test_last_use_of_a_key_is_stored(api: Api) -> None:
     authenticator = AUTHENTICATOR.of(api.service.app)
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     assert created["last_used_at"] is None
@@ -295,7 +298,7 @@ async def test_last_use_of_a_key_is_stored(api: Api):
     assert found[unused["id"]] is None
 
 
-async def test_refused_key_does_not_count_as_used(api: Api):
+async def test_refused_key_does_not_count_as_used(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     await api.client.delete(f"/api-keys/{created['id']}")
     async with api.service.client(created["secret"]) as client:
@@ -305,7 +308,7 @@ async def test_refused_key_does_not_count_as_used(api: Api):
     assert next(key for key in listed if key["id"] == created["id"])["last_used_at"] is None
 
 
-async def test_last_use_is_stored_when_the_service_stops(api: Api):
+async def test_last_use_is_stored_when_the_service_stops(api: Api) -> None:
     created = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["learners:read"]})).json()
     async with run_service(api.service.url) as other, other.client(created["secret"]) as client:
         await client.get("/learners")

@@ -1,6 +1,7 @@
 """The organization as a value: slug, time zone, calendar day and deactivation limit."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 from zoneinfo import available_timezones
 
 import pytest
@@ -20,7 +21,7 @@ def organization(time_zone: str) -> Organization:
 
 
 @pytest.mark.parametrize("slug", ["a", "7", "academy", "north-academy", "a--b", "x" * 63])
-def test_valid_slug_is_accepted(slug: str):
+def test_valid_slug_is_accepted(slug: str) -> None:
     assert clean_slug(slug) == slug
 
 
@@ -28,7 +29,7 @@ def test_valid_slug_is_accepted(slug: str):
     "slug",
     ["", "-", "-a", "a-", "A", "Academy", "a b", "a_b", "ä", "a\n", "\na", "a/b", "a.b", "x" * 64, "\x00"],
 )
-def test_invalid_slug_is_refused(slug: str):
+def test_invalid_slug_is_refused(slug: str) -> None:
     with pytest.raises(InvalidValue, match="slug"):
         clean_slug(slug)
 
@@ -36,7 +37,7 @@ def test_invalid_slug_is_refused(slug: str):
 @pytest.mark.parametrize(
     "name", ["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Argentina/Buenos_Aires", "Etc/GMT+12"]
 )
-def test_iana_time_zone_is_accepted(name: str):
+def test_iana_time_zone_is_accepted(name: str) -> None:
     assert clean_time_zone(name) == name
 
 
@@ -59,12 +60,12 @@ def test_iana_time_zone_is_accepted(name: str):
         "posixrules",
     ],
 )
-def test_other_time_zone_is_refused(name: str):
+def test_other_time_zone_is_refused(name: str) -> None:
     with pytest.raises(InvalidValue, match="IANA"):
         clean_time_zone(name)
 
 
-def test_every_zone_of_the_tz_database_is_accepted():
+def test_every_zone_of_the_tz_database_is_accepted() -> None:
     names = sorted(available_timezones() - {"localtime", "Factory"})
     instant = datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC)
     days = {organization(clean_time_zone(name)).today(instant) for name in names[::12]}
@@ -81,12 +82,12 @@ def test_every_zone_of_the_tz_database_is_accepted():
         ("Pacific/Kiritimati", date(2026, 11, 2)),
     ],
 )
-def test_today_is_the_calendar_day_in_the_time_zone(time_zone: str, today: date):
+def test_today_is_the_calendar_day_in_the_time_zone(time_zone: str, today: date) -> None:
     assert organization(time_zone).today(datetime(2026, 11, 2, 6, 30, tzinfo=UTC)) == today
 
 
 @pytest.mark.parametrize("value", ["0", "1", "250", "999999999", "0%", "5%", "2.5%", "99.99%", "100%"])
-def test_number_or_percentage_is_a_valid_limit(value: str):
+def test_number_or_percentage_is_a_valid_limit(value: str) -> None:
     assert clean_max_deactivations(value) == value
 
 
@@ -110,7 +111,7 @@ def test_number_or_percentage_is_a_valid_limit(value: str):
         "1" * 10,
     ],
 )
-def test_invalid_limit_is_refused(value: str):
+def test_invalid_limit_is_refused(value: str) -> None:
     with pytest.raises(InvalidValue, match="number"):
         clean_max_deactivations(value)
 
@@ -133,5 +134,5 @@ def test_invalid_limit_is_refused(value: str):
         ("99.99%", 1_000_000_000, 999_900_000),
     ],
 )
-def test_percentage_is_rounded_down(limit, learners, allowed):
+def test_percentage_is_rounded_down(limit: int, learners: Any, allowed: Any) -> None:
     assert count_allowed(limit, learners) == allowed

@@ -50,7 +50,7 @@ def pointers(answer: httpx.Response) -> set[str]:
 # /me
 
 
-async def test_me_returns_organization_actor_and_scopes(api: Api):
+async def test_me_returns_organization_actor_and_scopes(api: Api) -> None:
     created = await create_key(api, name="hr-feed", scopes=["learners:read", "learners:bulk"])
     async with api.service.client(created["secret"]) as client:
         me = (await client.get("/me")).json()
@@ -69,7 +69,7 @@ async def test_me_returns_organization_actor_and_scopes(api: Api):
     }
 
 
-async def test_internal_key_of_the_organization_is_not_shown(api: Api):
+async def test_internal_key_of_the_organization_is_not_shown(api: Api) -> None:
     organization = (await api.client.get("/organization")).json()
     assert UUID7.fullmatch(organization["id"])
 
@@ -77,7 +77,7 @@ async def test_internal_key_of_the_organization_is_not_shown(api: Api):
 # /organization
 
 
-async def test_each_member_of_the_organization_can_be_patched_alone(api: Api):
+async def test_each_member_of_the_organization_can_be_patched_alone(api: Api) -> None:
     before = (await api.client.get("/organization")).json()
     changes = {
         "name": "Zweite Akademie für Ärztinnen 🎓",
@@ -96,13 +96,13 @@ async def test_each_member_of_the_organization_can_be_patched_alone(api: Api):
     assert {member: stored[member] for member in changes} == changes
 
 
-async def test_empty_patch_changes_nothing(api: Api):
+async def test_empty_patch_changes_nothing(api: Api) -> None:
     before = (await api.client.get("/organization")).json()
     answer = await api.client.patch("/organization", json={})
     assert (answer.status_code, answer.json()) == (200, before)
 
 
-async def test_name_is_stored_without_outer_spaces(api: Api):
+async def test_name_is_stored_without_outer_spaces(api: Api) -> None:
     answer = await api.client.patch("/organization", json={"name": "  Academy  "})
     assert answer.json()["name"] == "Academy"
 
@@ -116,7 +116,7 @@ WRONG_VALUES = {
 
 
 @pytest.mark.parametrize("member", WRONG_VALUES)
-async def test_invalid_value_is_422_and_changes_nothing(api: Api, member: str):
+async def test_invalid_value_is_422_and_changes_nothing(api: Api, member: str) -> None:
     before = (await api.client.get("/organization")).json()
     for value in WRONG_VALUES[member]:
         body = {"name": "New name", "expiring_days": 7, member: value}
@@ -125,20 +125,20 @@ async def test_invalid_value_is_422_and_changes_nothing(api: Api, member: str):
     assert (await api.client.get("/organization")).json() == before
 
 
-async def test_lone_surrogate_in_a_name_is_422(api: Api):
+async def test_lone_surrogate_in_a_name_is_422(api: Api) -> None:
     answer = await api.client.patch(
         "/organization", content=rb'{"name": "a\ud800b"}', headers={"Content-Type": "application/json"}
     )
     assert pointers(answer) == {"/name"}
 
 
-async def test_unchangeable_member_is_422(api: Api):
+async def test_unchangeable_member_is_422(api: Api) -> None:
     for member in ("id", "slug", "created_at", "nonsense"):
         answer = await api.client.patch("/organization", json={member: "x"})
         assert pointers(answer) == {f"/{member}"}
 
 
-async def test_new_time_zone_changes_the_status_of_an_expiring_learner_at_once(api: Api):
+async def test_new_time_zone_changes_the_status_of_an_expiring_learner_at_once(api: Api) -> None:
     learner = await api.create(expires_on="2026-11-02")  # it is noon of that day, in UTC
     assert (await api.get(learner))["status"] == "activated"
     await api.client.patch(
@@ -156,7 +156,7 @@ async def test_new_time_zone_changes_the_status_of_an_expiring_learner_at_once(a
     assert [event["type"] for event in await api.events(learner)] == ["learner.created"]
 
 
-async def test_new_time_zone_takes_effect_everywhere_within_five_seconds(api: Api):
+async def test_new_time_zone_takes_effect_everywhere_within_five_seconds(api: Api) -> None:
     learner = await api.create(expires_on="2026-11-02")
     secret = await api.service.issue_key(api.organization)
     async with run_service(api.service.url) as other, other.client(secret) as client:
@@ -166,7 +166,7 @@ async def test_new_time_zone_takes_effect_everywhere_within_five_seconds(api: Ap
         assert (await client.get(f"/learners/{learner['id']}")).json()["status"] == "expired"
 
 
-async def test_patch_changes_only_the_own_organization(api: Api):
+async def test_patch_changes_only_the_own_organization(api: Api) -> None:
     other = await api.service.found_organization()
     await api.client.patch("/organization", json={"name": "Mine", "time_zone": "Asia/Tokyo"})
     (stored,) = await rows(api, "SELECT name, time_zone FROM organizations WHERE id = :id", id=other.id)
@@ -176,7 +176,7 @@ async def test_patch_changes_only_the_own_organization(api: Api):
 # /api-keys
 
 
-async def test_new_key_shows_its_secret_only_once(api: Api):
+async def test_new_key_shows_its_secret_only_once(api: Api) -> None:
     answer = await api.client.post(
         "/api-keys",
         json={
@@ -205,7 +205,7 @@ async def test_new_key_shows_its_secret_only_once(api: Api):
     assert secret not in listed.text
 
 
-async def test_secret_is_not_stored(api: Api):
+async def test_secret_is_not_stored(api: Api) -> None:
     created = await create_key(api)
     body = created["secret"].removeprefix(created["prefix"])
     async with api.service.database.read() as connection:
@@ -221,7 +221,7 @@ async def test_secret_is_not_stored(api: Api):
     assert stored["secret_hash"] == hash_secret(created["secret"])
 
 
-async def test_keys_are_listed_newest_first_by_page(api: Api):
+async def test_keys_are_listed_newest_first_by_page(api: Api) -> None:
     created = []
     for number in range(5):
         api.service.clock.advance(seconds=1)
@@ -243,7 +243,7 @@ async def test_keys_are_listed_newest_first_by_page(api: Api):
     assert found == [key["id"] for key in everything["items"]]
 
 
-async def test_pages_of_keys_stay_stable_while_keys_are_created_and_revoked(api: Api):
+async def test_pages_of_keys_stay_stable_while_keys_are_created_and_revoked(api: Api) -> None:
     keys = []
     for _ in range(4):
         api.service.clock.advance(seconds=1)
@@ -256,7 +256,7 @@ async def test_pages_of_keys_stay_stable_while_keys_are_created_and_revoked(api:
     assert [key["id"] for key in first["items"] + second["items"]] == keys[::-1]
 
 
-async def test_cursor_of_another_organization_or_list_is_400(api: Api):
+async def test_cursor_of_another_organization_or_list_is_400(api: Api) -> None:
     await create_key(api)
     cursor = (await api.client.get("/api-keys", params={"limit": 1})).json()["next_cursor"]
     other = await api.service.found_organization()
@@ -268,7 +268,7 @@ async def test_cursor_of_another_organization_or_list_is_400(api: Api):
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1.5", "9" * 30])
-async def test_limit_out_of_range_is_422(api: Api, limit: str):
+async def test_limit_out_of_range_is_422(api: Api, limit: str) -> None:
     assert pointers(await api.client.get("/api-keys", params={"limit": limit})) == {"?limit"}
 
 
@@ -297,7 +297,7 @@ WRONG_KEYS = [
 ]
 
 
-async def test_invalid_key_is_422_with_pointers_and_is_not_created(api: Api):
+async def test_invalid_key_is_422_with_pointers_and_is_not_created(api: Api) -> None:
     before = await rows(api, "SELECT id FROM api_keys WHERE organization_id = :id", id=api.organization.id)
     for body, expected in WRONG_KEYS:
         answer = await api.client.post("/api-keys", json=body)
@@ -307,7 +307,7 @@ async def test_invalid_key_is_422_with_pointers_and_is_not_created(api: Api):
     )
 
 
-async def test_new_key_has_exactly_its_scopes(api: Api):
+async def test_new_key_has_exactly_its_scopes(api: Api) -> None:
     created = await create_key(api, scopes=["access:check"])
     async with api.service.client(created["secret"]) as client:
         assert (await client.get("/me")).json()["scopes"] == ["access:check"]
@@ -315,7 +315,7 @@ async def test_new_key_has_exactly_its_scopes(api: Api):
         assert (await client.get("/access", params={"username": "nobody"})).status_code == 404
 
 
-async def test_revoked_key_stays_in_the_list_with_its_first_revocation(api: Api):
+async def test_revoked_key_stays_in_the_list_with_its_first_revocation(api: Api) -> None:
     created = await create_key(api)
     for _ in range(2):
         api.service.clock.advance(minutes=1)
@@ -325,7 +325,7 @@ async def test_revoked_key_stays_in_the_list_with_its_first_revocation(api: Api)
     assert listed[created["id"]]["revoked_at"] == "2026-11-02T12:01:00Z"
 
 
-async def test_id_is_accepted_in_any_case(api: Api):
+async def test_id_is_accepted_in_any_case(api: Api) -> None:
     created = await create_key(api)
     assert (await api.client.delete(f"/api-keys/{created['id'].upper()}")).status_code == 204
 
@@ -333,12 +333,12 @@ async def test_id_is_accepted_in_any_case(api: Api):
 @pytest.mark.parametrize(
     "key_id", ["019a8c5e-0000-7000-8000-000000000001", "nonsense", "%00", "%F0%9F%8E%93", "x" * 5000]
 )
-async def test_unknown_key_is_404(api: Api, key_id: str):
+async def test_unknown_key_is_404(api: Api, key_id: str) -> None:
     answer = await api.client.delete(f"/api-keys/{key_id}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-async def test_keys_of_another_organization_are_neither_listed_nor_revoked(api: Api):
+async def test_keys_of_another_organization_are_neither_listed_nor_revoked(api: Api) -> None:
     created = await create_key(api, name="mine")
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
@@ -351,14 +351,14 @@ async def test_keys_of_another_organization_are_neither_listed_nor_revoked(api: 
         assert (await client.get("/me")).json()["organization"]["slug"] == api.organization.slug
 
 
-async def test_key_can_revoke_itself(api: Api):
+async def test_key_can_revoke_itself(api: Api) -> None:
     created = await create_key(api, scopes=["admin"])
     async with api.service.client(created["secret"]) as client:
         assert (await client.delete(f"/api-keys/{created['id']}")).status_code == 204
         assert (await client.get("/me")).status_code == 401
 
 
-async def test_scopes_are_stored_by_name(api: Api):
+async def test_scopes_are_stored_by_name(api: Api) -> None:
     created = await create_key(api, scopes=[scope.value for scope in Scope])
     (stored,) = await rows(api, "SELECT scopes FROM api_keys WHERE id = :id", id=created["id"])
     scopes = json.loads(stored["scopes"]) if isinstance(stored["scopes"], str) else stored["scopes"]

@@ -1,6 +1,8 @@
 """Creating organizations, on the database itself."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +17,7 @@ from tests.support.service import NOON, Service
 pytestmark = pytest.mark.anyio
 
 
-async def test_slug_in_use_is_refused(service: Service):
+async def test_slug_in_use_is_refused(service: Service) -> None:
     founded = await service.found_organization()
     with pytest.raises(SlugTaken, match=founded.slug):
         await service.found_organization(slug=founded.slug)
@@ -24,7 +26,7 @@ async def test_slug_in_use_is_refused(service: Service):
 @pytest.mark.parametrize(("slug", "time_zone"), [("Not A Slug", "UTC"), ("slug-of-nowhere", "Mars/Olympus")])
 async def test_organization_with_invalid_slug_or_time_zone_is_not_created(
     service: Service, slug: str, time_zone: str
-):
+) -> None:
     with pytest.raises(InvalidValue):
         await service.found_organization(time_zone=time_zone, slug=slug)
     async with service.database.read() as connection:
@@ -35,7 +37,9 @@ async def test_organization_with_invalid_slug_or_time_zone_is_not_created(
 
 
 @pytest.fixture
-async def empty_database(request: pytest.FixtureRequest, database_url: str, tmp_path):
+async def empty_database(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path
+) -> AsyncIterator[Database]:
     """Migrate a database without any organization."""
     if database_url.startswith("sqlite"):
         url = f"sqlite:///{tmp_path}/rollcall.db"
@@ -49,7 +53,7 @@ async def empty_database(request: pytest.FixtureRequest, database_url: str, tmp_
     await database.close()
 
 
-async def test_first_start_creates_default_once_with_one_key(empty_database: Database):
+async def test_first_start_creates_default_once_with_one_key(empty_database: Database) -> None:
     async def start() -> str | None:
         return await empty_database.write(organization_service.set_up_first_start, NOON)
 

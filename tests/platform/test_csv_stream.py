@@ -1,13 +1,17 @@
 """Lines of CSV from a query: the same on both databases, however long it is and wherever the reader stops."""
 
 import csv
+from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from sqlalchemy import Integer, String, Text, cast, func, literal, select, union_all
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform.csv_stream import open_lines
+from tests.support.service import Service
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +19,7 @@ MANY = 60_000
 
 
 @pytest.fixture
-async def connection(service):
+async def connection(service: Service) -> AsyncIterator[AsyncConnection]:
     async with service.database.snapshot() as connection:
         yield connection
 
@@ -23,21 +27,21 @@ async def connection(service):
 HEADER = b"Number,Text\r\n"
 
 
-async def read(connection, query):
+async def read(connection: AsyncConnection, query: Any) -> Any:
     async with open_lines(connection, ("Number", "Text"), query) as parts:
         found = [part async for part in parts]
     assert found.pop(0) == HEADER
     return found
 
 
-def numbers(up_to):
+def numbers(up_to: int) -> Any:
     """A query for the numbers from 0 below `up_to`, each with a text as wide as a name."""
     first = select(literal(0).label("number")).cte("numbers", recursive=True)
     each = first.union_all(select(first.c.number + 1).where(first.c.number < up_to - 1))
     return select(cast(each.c.number, Text), literal("x" * 40, Text)).order_by(each.c.number)
 
 
-async def test_cells_are_what_a_reader_of_csv_gives_back(connection):
+async def test_cells_are_what_a_reader_of_csv_gives_back(connection: AsyncConnection) -> None:
     rows = [
         ["plain", "two words"],
         ["a, b", 'she said "no"'],
@@ -57,17 +61,17 @@ async def test_cells_are_what_a_reader_of_csv_gives_back(connection):
     assert text.count(b"\r\n") == text.count(b"\n") == len(rows)
 
 
-async def test_what_is_missing_is_an_empty_cell(connection):
+async def test_what_is_missing_is_an_empty_cell(connection: AsyncConnection) -> None:
     query = select(literal(None, Text), literal("x", Text), literal(None, Text))
     assert await read(connection, query) == [b",x,\r\n"]
 
 
-async def test_nothing_found_is_no_line(connection):
+async def test_nothing_found_is_no_line(connection: AsyncConnection) -> None:
     query = select(literal("x", Text)).where(literal("a", String) == "b")
     assert await read(connection, query) == []
 
 
-async def test_many_rows_come_in_whole_lines_and_in_order(connection):
+async def test_many_rows_come_in_whole_lines_and_in_order(connection: AsyncConnection) -> None:
     parts = await read(connection, numbers(MANY))
     assert len(parts) > 1
     assert all(part.endswith(b"\r\n") for part in parts)
@@ -75,8 +79,8 @@ async def test_many_rows_come_in_whole_lines_and_in_order(connection):
     assert found == list(range(MANY))
 
 
-async def test_a_reader_who_stops_takes_no_connection_with_them(service):
-    async def export():
+async def test_a_reader_who_stops_takes_no_connection_with_them(service: Service) -> None:
+    async def export() -> AsyncIterator[Any]:
         async with (
             service.database.snapshot() as connection,
             open_lines(connection, ("Number", "Text"), numbers(MANY)) as parts,
@@ -93,7 +97,7 @@ async def test_a_reader_who_stops_takes_no_connection_with_them(service):
         assert (await connection.execute(counting)).scalar_one() == 7
 
 
-async def test_an_error_in_the_middle_is_one_of_the_database(service):
+async def test_an_error_in_the_middle_is_one_of_the_database(service: Service) -> None:
     zero = literal(MANY - 5, Integer)
     query = numbers(MANY)
     number = cast(query.selected_columns[0], Integer)

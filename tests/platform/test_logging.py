@@ -21,7 +21,7 @@ def requests(logged: Lines) -> list[dict[str, Any]]:
     return [line for line in logged() if line["event"] == "request"]
 
 
-async def test_each_request_is_one_line_with_its_id_route_and_who_asked(api: Api, logged: Lines):
+async def test_each_request_is_one_line_with_its_id_route_and_who_asked(api: Api, logged: Lines) -> None:
     answer = await api.client.get("/learners?limit=7", headers={"X-Request-ID": "my-request"})
     (line,) = requests(logged)
     assert line["duration_ms"] > 0
@@ -40,7 +40,7 @@ async def test_each_request_is_one_line_with_its_id_route_and_who_asked(api: Api
     }
 
 
-async def test_a_request_of_nobody_is_logged_without_an_organization(api: Api, logged: Lines):
+async def test_a_request_of_nobody_is_logged_without_an_organization(api: Api, logged: Lines) -> None:
     await api.client.get("/me")
     async with api.service.client() as client:
         await client.get("/learners/019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11")
@@ -53,13 +53,13 @@ async def test_a_request_of_nobody_is_logged_without_an_organization(api: Api, l
     assert not {"organization", "api_key"} & (refused.keys() | unknown.keys() | method.keys())
 
 
-async def test_probes_are_logged_for_debugging_only(api: Api, logged: Lines):
+async def test_probes_are_logged_for_debugging_only(api: Api, logged: Lines) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         await api.client.get(path)
     assert {line["level"] for line in requests(logged)} == {"debug"}
 
 
-async def test_nothing_personal_is_logged_even_when_debugging(api: Api, logged: Lines):
+async def test_nothing_personal_is_logged_even_when_debugging(api: Api, logged: Lines) -> None:
     client = api.client
     learner = await api.create(
         username="a.okafor",
@@ -100,7 +100,7 @@ async def test_nothing_personal_is_logged_even_when_debugging(api: Api, logged: 
         assert not any(each in str(line) for each in PERSONAL), line
 
 
-async def test_no_credential_is_logged(api: Api, logged: Lines):
+async def test_no_credential_is_logged(api: Api, logged: Lines) -> None:
     issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
     async with api.service.client(issued["secret"]) as client:
         await client.get("/me")
@@ -111,7 +111,7 @@ async def test_no_credential_is_logged(api: Api, logged: Lines):
 
 async def test_a_fault_is_logged_with_its_place_and_kind_but_without_what_was_sent(
     api: Api, logged: Lines, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     async def fail(connection: Any, *_arguments: object, **_options: object) -> None:
         # What a constraint of ours says, were it ever broken: the driver's message quotes the row.
         await connection.execute(
@@ -132,7 +132,9 @@ async def test_a_fault_is_logged_with_its_place_and_kind_but_without_what_was_se
     assert not any(each in str(fault) for each in PERSONAL)
 
 
-def test_a_person_at_a_terminal_sees_no_local_variables(logged: Lines, capsys: pytest.CaptureFixture[str]):
+def test_a_person_at_a_terminal_sees_no_local_variables(
+    logged: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
     del logged  # sets the logging up again afterwards
     configure_logging("console", "info")
     password = "hunter2"
@@ -150,7 +152,7 @@ def test_a_person_at_a_terminal_sees_no_local_variables(logged: Lines, capsys: p
     assert "hunter2" not in written
 
 
-def test_the_whole_chain_of_an_exception_is_logged(logged: Lines):
+def test_the_whole_chain_of_an_exception_is_logged(logged: Lines) -> None:
     name = "Okafor"
 
     def fail() -> None:
@@ -169,7 +171,7 @@ def test_the_whole_chain_of_an_exception_is_logged(logged: Lines):
     assert "Okafor" not in str(line)
 
 
-def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tmp_path: Path):
+def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tmp_path: Path) -> None:
     file = tmp_path / "Okafor"
     try:
         file.read_text()
@@ -180,7 +182,7 @@ def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tm
     assert "Okafor" not in str(line)
 
 
-def test_libraries_are_not_heard_at_debug_since_they_say_what_they_bind(logged: Lines):
+def test_libraries_are_not_heard_at_debug_since_they_say_what_they_bind(logged: Lines) -> None:
     logging.getLogger("aiosqlite").debug("executing %s", ("Okafor",))
     logging.getLogger("rollcall.some").debug("ours")
     logging.getLogger("some.library").info("theirs")
@@ -198,7 +200,7 @@ def test_libraries_are_not_heard_at_debug_since_they_say_what_they_bind(logged: 
 )
 def test_the_least_level_is_as_the_settings_say(
     logged: Lines, capsys: pytest.CaptureFixture[str], level: str, heard: list[str]
-):
+) -> None:
     del logged
     configure_logging("json", level)
     logger = get_logger("rollcall.levels")

@@ -25,7 +25,7 @@ async def value(service: Service, name: str, **labels: str) -> float:
     return 0.0
 
 
-async def test_requests_are_counted_by_method_route_and_status(api: Api):
+async def test_requests_are_counted_by_method_route_and_status(api: Api) -> None:
     labels = {"method": "GET", "route": "/learners/{learner_id}", "status": "404"}
     before = await value(api.service, "rollcall_http_requests_total", **labels)
     durations = {"method": "GET", "route": "/learners/{learner_id}"}
@@ -36,11 +36,11 @@ async def test_requests_are_counted_by_method_route_and_status(api: Api):
     assert await value(api.service, "rollcall_http_request_duration_seconds_count", **durations) == timed + 3
 
 
-async def test_only_the_request_that_asks_is_in_flight(service: Service):
+async def test_only_the_request_that_asks_is_in_flight(service: Service) -> None:
     assert await value(service, "rollcall_http_requests_in_flight") == 1.0
 
 
-async def test_operations_and_their_rows_are_counted(api: Api):
+async def test_operations_and_their_rows_are_counted(api: Api) -> None:
     rows = {"kind": "csv-import", "outcome": "created"}
     ended = {"kind": "csv-import", "state": "succeeded"}
     before = await value(api.service, "rollcall_operation_rows_total", **rows)
@@ -50,7 +50,7 @@ async def test_operations_and_their_rows_are_counted(api: Api):
     assert await value(api.service, "rollcall_operations_finished_total", **ended) == ended_before + 1
 
 
-async def test_access_checks_are_counted_by_their_answer(api: Api):
+async def test_access_checks_are_counted_by_their_answer(api: Api) -> None:
     learner = await api.create()
     allowed, denied = {"allowed": "true", "reason": ""}, {"allowed": "false", "reason": "deactivated"}
     name = "rollcall_access_checks_total"
@@ -63,7 +63,7 @@ async def test_access_checks_are_counted_by_their_answer(api: Api):
     assert after == [before[0] + 1, before[1] + 2]
 
 
-async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_one_bucket(api: Api):
+async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_one_bucket(api: Api) -> None:
     learner = await api.create(username="metrics.okafor", first_name="Metrika")
     await api.client.get(f"/learners/{learner['id']}")
     await api.client.get("/people/metrics.okafor")
@@ -84,7 +84,7 @@ async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_on
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", shown)
 
 
-def test_with_several_processes_the_numbers_of_all_are_shown(tmp_path: Path):
+def test_with_several_processes_the_numbers_of_all_are_shown(tmp_path: Path) -> None:
     count = "from app.operations.metrics import ROWS; ROWS.labels('csv-import', 'created').inc(5)"
     show = (
         "import asyncio; from app.platform.metrics import read_metrics; "

@@ -47,16 +47,16 @@ def request_with(*accept: str) -> Request:
         (",,text/csv,,", CSV),
     ],
 )
-def test_the_type_that_is_preferred_is_chosen(accept: str, chosen: str):
+def test_the_type_that_is_preferred_is_chosen(accept: str, chosen: str) -> None:
     assert choose_media_type(request_with(accept), (JSON, CSV)) == chosen
 
 
-def test_without_the_header_the_first_one_is_chosen():
+def test_without_the_header_the_first_one_is_chosen() -> None:
     assert choose_media_type(request_with(), (JSON, CSV)) == JSON
     assert choose_media_type(request_with(), (CSV, JSON)) == CSV
 
 
-def test_a_header_in_several_lines_is_one_list():
+def test_a_header_in_several_lines_is_one_list() -> None:
     assert choose_media_type(request_with("application/json;q=0.1", "text/csv"), (JSON, CSV)) == CSV
 
 
@@ -71,7 +71,7 @@ def test_a_header_in_several_lines_is_one_list():
         "nonsense",
     ],
 )
-def test_what_is_not_at_hand_is_not_acceptable(accept: str):
+def test_what_is_not_at_hand_is_not_acceptable(accept: str) -> None:
     with pytest.raises(Problem) as raised:
         choose_media_type(request_with(accept), (JSON, CSV))
     assert raised.value.type.code == "not-acceptable"
@@ -79,7 +79,7 @@ def test_what_is_not_at_hand_is_not_acceptable(accept: str):
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=60))
-def test_any_header_is_answered_or_refused(accept: str):
+def test_any_header_is_answered_or_refused(accept: str) -> None:
     try:
         assert choose_media_type(request_with(accept), (JSON, CSV)) in (JSON, CSV)
     except Problem as problem:
@@ -87,7 +87,7 @@ def test_any_header_is_answered_or_refused(accept: str):
 
 
 @pytest.mark.anyio
-async def test_a_list_is_answered_in_the_form_that_was_asked_for(api: Api):
+async def test_a_list_is_answered_in_the_form_that_was_asked_for(api: Api) -> None:
     await api.create()
     for accept, content_type in (("text/csv", "text/csv; charset=utf-8"), (BROWSER, "application/json")):
         answer = await api.client.get("/learners", headers={"Accept": accept})

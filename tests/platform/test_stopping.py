@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
+from signal import Signals
+from typing import Any
 
 import pytest
 
@@ -12,11 +15,11 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def handled():
+def handled() -> Iterator[list[int]]:
     """The signals that another handler was given."""
     numbers = []
 
-    def handle(number, _frame):
+    def handle(number: int, _frame: object) -> None:
         numbers.append(number)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -26,7 +29,7 @@ def handled():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_is_noticed_and_handled_as_before(handled, number):
+async def test_a_signal_is_noticed_and_handled_as_before(handled: list[int], number: Signals) -> None:
     with notice_of_stop() as stopping:
         assert not stopping.is_set()
         os.kill(os.getpid(), number)
@@ -34,7 +37,7 @@ async def test_a_signal_is_noticed_and_handled_as_before(handled, number):
     assert handled == [number]
 
 
-async def test_afterwards_nothing_is_noticed(handled):
+async def test_afterwards_nothing_is_noticed(handled: list[int]) -> None:
     with notice_of_stop() as stopping:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -43,14 +46,14 @@ async def test_afterwards_nothing_is_noticed(handled):
     assert handled == [signal.SIGTERM]
 
 
-async def test_two_services_in_one_process_notice_both(handled):
+async def test_two_services_in_one_process_notice_both(handled: list[int]) -> None:
     with notice_of_stop() as first, notice_of_stop() as second:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 60)
     assert handled == [signal.SIGTERM]
 
 
-async def test_a_signal_without_a_handler_keeps_its_effect():
+async def test_a_signal_without_a_handler_keeps_its_effect() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with notice_of_stop():
@@ -59,8 +62,8 @@ async def test_a_signal_without_a_handler_keeps_its_effect():
         signal.signal(signal.SIGTERM, before)
 
 
-async def test_in_another_thread_there_is_nothing_to_notice(handled):
-    async def enter():
+async def test_in_another_thread_there_is_nothing_to_notice(handled: list[int]) -> None:
+    async def enter() -> Any:
         with notice_of_stop() as stopping:
             return stopping.is_set()
 

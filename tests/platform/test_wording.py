@@ -69,7 +69,9 @@ EVERYONE = {"filter": {}}
         ),
     ],
 )
-async def test_what_a_member_takes_is_said(api: Api, path: str, body: object, pointer: str, detail: str):
+async def test_what_a_member_takes_is_said(
+    api: Api, path: str, body: object, pointer: str, detail: str
+) -> None:
     (error,) = (await api.client.post(path, json=body)).json()["errors"]
     assert error["pointer"] == pointer
     assert error["detail"].startswith(detail)
@@ -100,7 +102,7 @@ async def test_what_a_member_takes_is_said(api: Api, path: str, body: object, po
 )
 async def test_what_a_parameter_takes_is_said_once_under_its_name(
     api: Api, query: str, name: str, detail: str
-):
+) -> None:
     (error,) = (await api.client.get(f"/learners?{query}")).json()["errors"]
     assert error["pointer"] == f"?{name}"
     assert error["detail"].startswith(detail)
@@ -128,7 +130,7 @@ async def test_what_a_parameter_takes_is_said_once_under_its_name(
         ),
     ],
 )
-async def test_why_a_body_cannot_be_read_is_said(api: Api, body: bytes, pointer: str, detail: str):
+async def test_why_a_body_cannot_be_read_is_said(api: Api, body: bytes, pointer: str, detail: str) -> None:
     problem = (await api.client.post("/learners", content=body, headers=JSON)).json()
     assert problem["errors"] == [{"pointer": pointer, "detail": detail}]
     assert detail in problem["detail"]

@@ -1,11 +1,16 @@
 """Databases of a test's own, and what there is in them."""
 
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
+import pytest
 from alembic import command
 from sqlalchemy import inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.operations.operation import Kind
 from app.platform import schema
 from app.platform.database import Database
 
@@ -13,7 +18,7 @@ _numbers = count(1)
 
 
 @asynccontextmanager
-async def opened(url):
+async def opened(url: str) -> AsyncIterator[Database]:
     """A database, closed at the end."""
     database = Database(url)
     try:
@@ -22,17 +27,17 @@ async def opened(url):
         await database.close()
 
 
-def new_url(kind, request):
+def new_url(kind: Kind, request: pytest.FixtureRequest) -> Any:
     """The address of an empty database of this kind."""
     if kind == "sqlite":
         return f"sqlite:///{request.getfixturevalue('tmp_path')}/rollcall{next(_numbers)}.db"
     return request.getfixturevalue("postgres").create_database(f"migrations_{next(_numbers)}")
 
 
-async def migrate(database, revision):
+async def migrate(database: Database, revision: str) -> None:
     """Bring the schema to this revision, up or down."""
 
-    def work(connection):
+    def work(connection: AsyncConnection) -> None:
         config = schema.migration_config(connection)
         known = [each.revision for each in schema.ScriptDirectory.from_config(config).walk_revisions()]
         current = schema.MigrationContext.configure(connection).get_current_revision()
@@ -42,16 +47,16 @@ async def migrate(database, revision):
     await database.write(lambda connection: connection.run_sync(work))
 
 
-async def ask(database, sql):
+async def ask(database: Database, sql: str) -> list[Any]:
     """The first column of what a query finds."""
     async with database.read() as connection:
         return list((await connection.execute(text(sql))).scalars())
 
 
-async def reflected(database):
+async def reflected(database: Database) -> Any:
     """Everything that the database says of its tables, by table, in a form that can be compared."""
 
-    def look(connection):
+    def look(connection: AsyncConnection) -> dict[str, Any]:
         inspector = inspect(connection)
         return {
             name: {
@@ -73,11 +78,11 @@ async def reflected(database):
         return await connection.run_sync(look)
 
 
-def by_name(found):
+def by_name(found: Any) -> dict[str, Any]:
     return {each["name"]: plain(each) for each in found}
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """With the text of an expression for the expression, which equals nothing but itself."""
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}

@@ -18,7 +18,7 @@ from tests.support.webhooks import Webhooks
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_message_is_the_event_as_the_history_has_it_and_signed(api: Api, webhooks: Webhooks):
+async def test_a_message_is_the_event_as_the_history_has_it_and_signed(api: Api, webhooks: Webhooks) -> None:
     api.service.clock.instant = datetime.now(UTC)  # which the verifier compares
     created = await webhooks.create()
     learner = await api.create(first_name="Ægir")
@@ -39,7 +39,7 @@ async def test_a_message_is_the_event_as_the_history_has_it_and_signed(api: Api,
     assert len(webhooks.receiver.received) == 2
 
 
-async def test_what_was_before_a_webhook_is_not_sent_to_it(api: Api, webhooks: Webhooks):
+async def test_what_was_before_a_webhook_is_not_sent_to_it(api: Api, webhooks: Webhooks) -> None:
     await api.create()
     await webhooks.create()
     after = await api.create()
@@ -47,7 +47,7 @@ async def test_what_was_before_a_webhook_is_not_sent_to_it(api: Api, webhooks: W
     assert [each.document["data"]["learner_id"] for each in webhooks.receiver.received] == [after["id"]]
 
 
-async def test_only_the_types_that_are_wanted_are_sent(api: Api, webhooks: Webhooks):
+async def test_only_the_types_that_are_wanted_are_sent(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create(event_types=["learner.deactivated", "learner.restored"])
     learner = await api.create(expires_on="2020-01-01")
     await api.client.post(f"/learners/{learner['id']}/deactivate")
@@ -61,7 +61,7 @@ async def test_only_the_types_that_are_wanted_are_sent(api: Api, webhooks: Webho
     assert webhooks.receiver.received[-1].document["type"] == "learner.created"
 
 
-async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Webhooks):
+async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Webhooks) -> None:
     await webhooks.create()
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
@@ -71,7 +71,7 @@ async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Web
 
 
 @pytest.mark.parametrize("limits", [Limits(webhook_pending=20, webhook_window=30)], ids=["few at a time"])
-async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: Webhooks):
+async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: Webhooks) -> None:
     first, second = await webhooks.create(), await webhooks.create(event_types=["learner.created"])
     await api.import_csv("Username\n" + "".join(f"many{number}\n" for number in range(75)))
     await webhooks.send()
@@ -82,7 +82,7 @@ async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: W
         assert len(await webhooks.deliveries(webhook, state="delivered")) == 75
 
 
-async def test_a_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhooks: Webhooks):
+async def test_a_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(503)
@@ -102,7 +102,7 @@ async def test_a_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhoo
 
 async def test_a_webhook_that_fails_for_days_is_disabled_and_goes_on_when_it_is_enabled(
     api: Api, webhooks: Webhooks
-):
+) -> None:
     created = await webhooks.create()
     lost = await api.create()
     webhooks.receiver.answers.extend([500] * 10)
@@ -128,7 +128,7 @@ async def test_a_webhook_that_fails_for_days_is_disabled_and_goes_on_when_it_is_
 
 async def test_one_delivery_that_is_given_up_disables_nothing_where_others_come_through(
     api: Api, webhooks: Webhooks
-):
+) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(400)
@@ -144,7 +144,7 @@ async def test_one_delivery_that_is_given_up_disables_nothing_where_others_come_
     assert (await webhooks.get(created))["enabled"] is True
 
 
-async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhooks):
+async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(410)
@@ -162,7 +162,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhoo
     assert len(await webhooks.deliveries(created, state="delivered")) == 2
 
 
-async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks):
+async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create(enabled=False)
     learners = [await api.create() for _ in range(3)]
     await webhooks.send()
@@ -173,7 +173,7 @@ async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks):
     assert sent == {each["id"] for each in learners}
 
 
-async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, webhooks: Webhooks):
+async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     database, now = api.service.database, api.service.clock.now()
@@ -198,7 +198,7 @@ async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, web
     assert not await database.write(lambda connection: repository.store_attempt(connection, taken))
 
 
-async def test_two_dispatchers_send_each_event_once(api: Api, webhooks: Webhooks):
+async def test_two_dispatchers_send_each_event_once(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.import_csv("Username\n" + "".join(f"both{number}\n" for number in range(60)))
     other = Dispatcher(
@@ -213,7 +213,7 @@ async def test_two_dispatchers_send_each_event_once(api: Api, webhooks: Webhooks
     assert len(await webhooks.deliveries(created)) == 60
 
 
-async def test_a_slow_endpoint_holds_up_nobody_else(api: Api, webhooks: Webhooks):
+async def test_a_slow_endpoint_holds_up_nobody_else(api: Api, webhooks: Webhooks) -> None:
     async with receiving() as hanging:
         hanging.hangs = True
         await webhooks.create(url=hanging.url)
@@ -230,7 +230,7 @@ async def test_a_slow_endpoint_holds_up_nobody_else(api: Api, webhooks: Webhooks
                 await asyncio.sleep(0.01)
 
 
-async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks):
+async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks) -> None:
     created, removed = await webhooks.create(), await webhooks.create()
     await api.create()
     await webhooks.send()
@@ -254,7 +254,7 @@ async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks):
 
 async def test_secrets_and_addresses_are_not_in_the_log(
     api: Api, webhooks: Webhooks, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(410)

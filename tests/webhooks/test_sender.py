@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -22,13 +23,13 @@ MESSAGE = {"type": "webhook.test", "data": {"name": "Ægir Þórsson"}}
 
 
 @pytest.fixture
-async def receiver():
+async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as receiver:
         yield receiver
 
 
 @pytest.fixture
-async def sender():
+async def sender() -> AsyncIterator[Sender]:
     sender = Sender(to_private_networks=True)
     yield sender
     await sender.close()
@@ -38,7 +39,7 @@ async def send(sender: Sender, url: str) -> module.Attempt:
     return await sender.send(url, SECRETS, "message-1", MESSAGE, datetime.now(UTC))
 
 
-async def test_a_message_is_signed_with_each_secret(sender: Sender, receiver: Receiver):
+async def test_a_message_is_signed_with_each_secret(sender: Sender, receiver: Receiver) -> None:
     attempt = await send(sender, receiver.url)
     assert (attempt.status, attempt.error, attempt.was_received) == (204, None, True)
     (message,) = receiver.received
@@ -53,14 +54,14 @@ async def test_a_message_is_signed_with_each_secret(sender: Sender, receiver: Re
 
 async def test_the_name_stays_in_the_host_field_though_the_address_is_connected_to(
     sender: Sender, receiver: Receiver
-):
+) -> None:
     attempt = await send(sender, f"http://localhost:{receiver.port}/hook?tenant=a")
     assert attempt.was_received, attempt
     assert receiver.received[0].headers["host"] == f"localhost:{receiver.port}"
 
 
 @pytest.mark.parametrize("status", [301, 400, 410, 429, 500, 503])
-async def test_anything_but_2xx_is_a_failure(sender: Sender, receiver: Receiver, status: int):
+async def test_anything_but_2xx_is_a_failure(sender: Sender, receiver: Receiver, status: int) -> None:
     receiver.answers.append(status)
     attempt = await send(sender, receiver.url)
     assert (attempt.status, attempt.was_received) == (status, False)
@@ -68,13 +69,13 @@ async def test_anything_but_2xx_is_a_failure(sender: Sender, receiver: Receiver,
     assert attempt.is_gone is (status == 410)
 
 
-async def test_a_connection_is_used_again(sender: Sender, receiver: Receiver):
+async def test_a_connection_is_used_again(sender: Sender, receiver: Receiver) -> None:
     for _ in range(3):
         assert (await send(sender, receiver.url)).was_received
     assert (len(receiver.received), receiver.connections) == (3, 1)
 
 
-async def test_an_answer_without_an_end_is_not_read_for_ever(sender: Sender):
+async def test_an_answer_without_an_end_is_not_read_for_ever(sender: Sender) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 Told\r\nContent-Type: text/plain\r\n\r\n")
@@ -89,14 +90,14 @@ async def test_an_answer_without_an_end_is_not_read_for_ever(sender: Sender):
     assert attempt.was_received, attempt
 
 
-async def test_redirects_are_not_followed(sender: Sender, receiver: Receiver):
+async def test_redirects_are_not_followed(sender: Sender, receiver: Receiver) -> None:
     receiver.answers.append(307)
     receiver.headers = "Location: http://127.0.0.1:9/elsewhere\r\n"
     attempt = await send(sender, receiver.url)
     assert (attempt.status, len(receiver.received)) == (307, 1)
 
 
-async def test_an_endpoint_that_hangs_is_left_after_the_timeout(receiver: Receiver):
+async def test_an_endpoint_that_hangs_is_left_after_the_timeout(receiver: Receiver) -> None:
     sender = Sender(to_private_networks=True, timeout_seconds=0.2)
     receiver.hangs = True
     attempt = await send(sender, receiver.url)
@@ -105,25 +106,25 @@ async def test_an_endpoint_that_hangs_is_left_after_the_timeout(receiver: Receiv
     assert "did not answer" in (attempt.error or "")
 
 
-async def test_where_nobody_listens(sender: Sender):
+async def test_where_nobody_listens(sender: Sender) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     attempt = await send(sender, f"http://127.0.0.1:{port}/")
     assert (attempt.status, attempt.error) == (None, "No connection could be made.")
 
 
-async def test_an_endpoint_that_hangs_up(sender: Sender, receiver: Receiver):
+async def test_an_endpoint_that_hangs_up(sender: Sender, receiver: Receiver) -> None:
     receiver.hangs_up = True
     attempt = await send(sender, receiver.url)
     assert (attempt.status, attempt.error) == (None, "The connection was lost before there was an answer.")
 
 
-async def test_a_name_that_nobody_has(sender: Sender):
+async def test_a_name_that_nobody_has(sender: Sender) -> None:
     attempt = await send(sender, "https://nobody.invalid/")
     assert (attempt.status, attempt.error) == (None, "The name nobody.invalid cannot be found.")
 
 
-async def test_a_port_without_tls(sender: Sender, receiver: Receiver):
+async def test_a_port_without_tls(sender: Sender, receiver: Receiver) -> None:
     attempt = await send(sender, receiver.url.replace("http:", "https:"))
     assert (attempt.status, attempt.error) == (None, "No secure connection could be made.")
     assert not receiver.received
@@ -137,7 +138,9 @@ async def test_a_port_without_tls(sender: Sender, receiver: Receiver):
         "https://localhost:{port}/hook",
     ],
 )
-async def test_nothing_is_sent_into_private_networks_unless_that_is_allowed(receiver: Receiver, url: str):
+async def test_nothing_is_sent_into_private_networks_unless_that_is_allowed(
+    receiver: Receiver, url: str
+) -> None:
     strict = Sender(to_private_networks=False)
     attempt = await send(strict, url.format(port=receiver.port))
     await strict.close()
@@ -149,7 +152,7 @@ async def test_nothing_is_sent_into_private_networks_unless_that_is_allowed(rece
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "::1", "169.254.169.254"])
 async def test_a_name_that_leads_into_a_private_network_is_not_sent_to(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, address: str
-):
+) -> None:
     asked = []
 
     async def lead_there(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
@@ -166,7 +169,7 @@ async def test_a_name_that_leads_into_a_private_network_is_not_sent_to(
     assert not receiver.received
 
 
-async def test_a_certificate_is_checked_against_the_name(sender: Sender):
+async def test_a_certificate_is_checked_against_the_name(sender: Sender) -> None:
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)

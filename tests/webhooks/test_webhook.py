@@ -79,7 +79,7 @@ def webhook(**members: object) -> Webhook:
         "  https://hr.example.org/rollcall ",
     ],
 )
-def test_addresses_that_can_be_sent_to(url: str):
+def test_addresses_that_can_be_sent_to(url: str) -> None:
     assert clean_url(url) == url.strip()
 
 
@@ -104,7 +104,7 @@ def test_addresses_that_can_be_sent_to(url: str):
         "https://hr.example.org/" + "x" * 2000,
     ],
 )
-def test_addresses_that_cannot(url: str):
+def test_addresses_that_cannot(url: str) -> None:
     if url.strip() != url:
         assert clean_url(url) == url.strip()  # outer spaces do not matter
         return
@@ -127,11 +127,11 @@ def test_addresses_that_cannot(url: str):
         "https://[::ffff:127.0.0.1]/",
     ],
 )
-def test_addresses_of_private_networks_and_without_tls(url: str):
+def test_addresses_of_private_networks_and_without_tls(url: str) -> None:
     assert not is_public(url)
 
 
-def test_a_name_is_only_known_by_its_addresses():
+def test_a_name_is_only_known_by_its_addresses() -> None:
     assert is_public("https://hr.example.org/")
     assert is_public("https://9.9.9.9/")
 
@@ -159,31 +159,31 @@ def test_a_name_is_only_known_by_its_addresses():
         ("64:ff9b::9.9.9.9", True),
     ],
 )
-def test_which_addresses_are_public(address: str, expected: bool):  # noqa: FBT001
+def test_which_addresses_are_public(address: str, expected: bool) -> None:
     assert is_public_address(address) is expected
 
 
-def test_secrets_are_new_each_time_and_hold_256_bits():
+def test_secrets_are_new_each_time_and_hold_256_bits() -> None:
     first, second = new_signing_secret(), new_signing_secret()
     assert first != second
     assert first.startswith("whsec_")
     assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
 
 
-def test_a_replaced_secret_signs_too_until_its_time_is_over():
+def test_a_replaced_secret_signs_too_until_its_time_is_over() -> None:
     replaced = webhook(previous_secret="whsec_b2xk", previous_secret_until=NOON + timedelta(hours=24))
     assert replaced.secrets_at(NOON) == ["whsec_bmV3", "whsec_b2xk"]
     assert replaced.secrets_at(NOON + timedelta(hours=24)) == ["whsec_bmV3"]
     assert webhook().secrets_at(NOON) == ["whsec_bmV3"]
 
 
-def test_a_delivery_that_is_received_has_ended():
+def test_a_delivery_that_is_received_has_ended() -> None:
     ended = after(delivery(3), RECEIVED, NOON)
     assert (ended.state, ended.next_attempt_at) == (DeliveryState.DELIVERED, None)
     assert (ended.response_status, ended.error, ended.duration_ms) == (204, None, 5)
 
 
-def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_up():
+def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_up() -> None:
     waits = []
     for attempts in range(1, 11):
         failed = after(delivery(attempts), FAILED, NOON)
@@ -200,13 +200,13 @@ def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_
     assert sum(waits, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
 
-def test_what_an_endpoint_that_is_gone_has_not_taken_waits_for_it_to_come_back():
+def test_what_an_endpoint_that_is_gone_has_not_taken_waits_for_it_to_come_back() -> None:
     waiting = after(delivery(), GONE, NOON)
     assert waiting.state is DeliveryState.PENDING
     assert waiting.next_attempt_at is not None
 
 
-def test_when_a_webhook_is_disabled():
+def test_when_a_webhook_is_disabled() -> None:
     given_up = after(delivery(10), FAILED, NOON)
     waiting = after(delivery(2), FAILED, NOON)
     assert reason_to_disable(None, [(waiting, FAILED)]) is None

@@ -1,0 +1,278 @@
+"""Operations run chunk by chunk by a test's own runner, and disturbed at any statement."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.imports.worker import CsvImportWorker
+from app.learners.learner import Cause
+from app.operations import repository
+from app.operations.bulk_actions import BulkActionWorker
+from app.operations.operation import Chunk, Kind, Operation, State, Worker
+from app.operations.reverts import RevertWorker
+from app.operations.runner import Runner
+from app.organizations.organization import Organization
+from app.platform.database import Database
+from tests.support.service import Api
+from tests.support.stored import (
+    another,
+    comparable,
+    stored_state,
+)
+
+CHUNK = 50  # enough that rows go to the database in bulk
+# Imports that are judged: one that does what it says, and one that is too much.
+ALLOWED = {"missing": "deactivate", "max_deactivations": "100%"}
+REFUSED = {"missing": "deactivate", "max_deactivations": "50%"}
+
+
+async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
+    """Happens before or after an undisturbed chunk."""
+
+
+@dataclass
+class Disturbed:
+    """The real worker, and what is to happen in each chunk's transaction before and after its work."""
+
+    real: Worker
+    before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+    after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+
+    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> Any:
+        return await self.real.remove_work(connection, operation, limit)
+
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
+        return self.real.read_chunk(operation, chunk)
+
+    async def run_chunk(
+        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, work: Any, cause: Cause
+    ) -> Any:
+        await self.before(connection, chunk)
+        counted = await self.real.run_chunk(connection, operation, chunk, work, cause)
+        await self.after(connection, chunk)
+        return counted
+
+    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Any:
+        return await self.real.find_more(connection, operation, limit)
+
+    async def judge(
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
+    ) -> Any:
+        return await self.real.judge(connection, operation, organization)
+
+    report_header = report_cells = None
+
+
+def make_runner(api: Api, database: Database | None = None, **disturbances: Any) -> Runner:
+    """A runner as another process would have it."""
+    workers = {
+        Kind.CSV_IMPORT: Disturbed(CsvImportWorker(), **disturbances),
+        Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
+        Kind.REVERT: Disturbed(RevertWorker(), **disturbances),
+    }
+    return Runner(database or api.service.database, api.service.clock, workers, api.service.limits)
+
+
+@asynccontextmanager
+async def own_turn(api: Api) -> AsyncIterator[None]:
+    """The service itself runs nothing of the organization meanwhile: the test does."""
+    async with api.service.runner.turn(api.organization.id):
+        yield
+
+
+async def submit(api: Api, kind: Kind, chunks: int = 3, **guards: Any) -> Operation:
+    """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
+    known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
+    with api.service.limited(chunk_rows=5000):
+        await api.import_csv(
+            "Username,Active,Expiration Date\n"
+            + "".join(
+                f"{name},{'No' if number % 3 else ''},{'2026-11-01' if number % 10 == 0 else ''}\n"
+                for number, name in enumerate(known)
+            )
+        )
+    prefer = {"Prefer": "respond-async"}
+    if kind is Kind.BULK_ACTION:
+        body = {
+            "action": "activate",
+            "selection": {"usernames": known + [f"nobody{number}" for number in range(len(known))]},
+            "reason": "back to school",
+        }
+        answer = await api.client.post("/learners/bulk-actions", json=body, headers=prefer)
+    else:
+        rows = []
+        for number, name in enumerate(known):
+            # Each chunk creates and changes more than a few; some rows are refused, broken or there twice.
+            twice = known[0] if number % 24 == 7 else name
+            active = "Yes" if number % 10 == 0 else "Maybe" if number % 20 == 9 else ""
+            rows += [f"{twice},HR-{number},{active},Ada\n", f"new{number},,No,Grace\n"]
+        answer = await api.client.post(
+            "/imports/csv",
+            params=guards,
+            content="Username,External ID,Active,First Name\n" + "".join(rows),
+            headers={"Content-Type": "text/csv", **prefer},
+        )
+    assert answer.status_code == 202, answer.text
+    return await stored(api, answer.json()["id"])
+
+
+async def stored(api: Api, operation_id: str) -> Operation:
+    async with api.service.database.read() as connection:
+        operation = await repository.find(connection, api.organization.id, operation_id)
+    assert operation is not None
+    return operation
+
+
+async def finish(a_runner: Runner, operation: Operation) -> Operation:
+    while not operation.is_finished:
+        operation = await a_runner.run_next_chunk(operation)
+    return operation
+
+
+async def state_of(api: Api) -> State:
+    return await stored_state(api.service.database, api.organization.id)
+
+
+async def submit_guarded(api: Api, guards: Any) -> Operation:
+    """A large import, stored and not begun, that misses more than one chunk of learners."""
+    with api.service.limited(chunk_rows=5000):
+        await api.import_csv("Username\n" + "".join(f"missed{number}\n" for number in range(CHUNK + 25)))
+    return await submit(api, Kind.CSV_IMPORT, 2, **guards)
+
+
+async def undisturbed(api: Api, kind: Kind, guards: Any = None) -> dict[str, Any]:
+    """What the operation comes to where nothing happens to it."""
+    other = await another(api)
+    async with own_turn(other):
+        operation = await (submit_guarded(other, guards) if guards else submit(other, kind))
+        await finish(make_runner(other), operation)
+    await other.client.aclose()
+    return comparable(await state_of(other))
+
+
+# Crashes
+
+
+class Crash(Exception):
+    """Stands for the end of the process."""
+
+
+def is_reading_ahead(statement: str) -> bool:
+    """Whether it is no part of a chunk's transaction: chunks are read before it, on another connection."""
+    return "FROM operation_chunks" in statement
+
+
+@asynccontextmanager
+async def crashing(database: Database, at: int) -> AsyncIterator[Any]:
+    """Crash before statement `at`, or before the commit after the last; answers whether it came to that."""
+    reached = []
+
+    def before_statement(_connection: AsyncConnection, _cursor: object, statement: str, *_: object) -> None:
+        if is_reading_ahead(statement):
+            return
+        reached.append("statement")
+        if len(reached) == at:
+            raise Crash
+
+    def before_commit(*_: object) -> None:
+        reached.append("commit")
+        if len(reached) == at:
+            raise Crash
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", before_statement)
+    event.listen(engine, "commit", before_commit)
+    try:
+        yield reached
+    finally:
+        event.remove(engine, "before_cursor_execute", before_statement)
+        event.remove(engine, "commit", before_commit)
+
+
+@asynccontextmanager
+async def losing_connection(database: Database, at: int) -> AsyncIterator[Any]:
+    """Lose the connection to PostgreSQL after statement `at`; answers which were reached."""
+    reached = []
+
+    def after_statement(connection: AsyncConnection, _cursor: object, statement: str, *_: object) -> None:
+        if is_reading_ahead(statement):
+            return
+        reached.append("statement")
+        if len(reached) == at:
+            connection.connection.driver_connection._transport.abort()
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "after_cursor_execute", after_statement)
+    try:
+        yield reached
+    finally:
+        event.remove(engine, "after_cursor_execute", after_statement)
+
+
+async def crash_everywhere(
+    api: Api, database: Database, process: Runner, operation: Operation
+) -> tuple[Any, Any]:
+    """Run the next chunk with a crash before each statement and the commit, until one run is through.
+
+    Each crash must leave everything as it was. Answers the operation and how many crashes there were.
+    """
+    after, faults, reached = await _disturb_everywhere(api, database, process, operation, crashing, Crash)
+    assert reached[-1] == "commit"
+    return after, faults
+
+
+async def lose_connection_everywhere(
+    api: Api, database: Database, process: Runner, operation: Operation
+) -> tuple[Any, Any]:
+    """`crash_everywhere`, with the connection to PostgreSQL lost after each statement."""
+    # What the runner knows to be no fault of the worker's.
+    faults_known = (SQLAlchemyError, OSError)
+    after, faults, _ = await _disturb_everywhere(
+        api, database, process, operation, losing_connection, faults_known
+    )
+    return after, faults
+
+
+async def _disturb_everywhere(
+    api: Api, database: Database, process: Runner, operation: Operation, disturbing: Any, fault: Any
+) -> tuple[Any, Any, Any]:
+    before = await state_of(api)
+    faults = 0
+    while True:
+        async with disturbing(database, faults + 1) as reached:
+            try:
+                after = await process.run_next_chunk(operation)
+            except fault:
+                faults += 1
+                assert await state_of(api) == before, f"disturbed at {reached} of {operation.position}"
+            else:
+                break
+    assert faults == len(reached)
+    return after, faults, reached
+
+
+@asynccontextmanager
+async def paused_in_the_first_chunk(api: Api) -> AsyncIterator[tuple[Any, Operation, Any, Any]]:
+    """A runner in the middle of the first chunk of its operation, and the event that lets it go on."""
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def pause(_connection: AsyncConnection, _chunk: Chunk) -> None:
+        begun.set()
+        await may_go_on.wait()
+
+    async with own_turn(api):
+        operation = await submit(api, Kind.CSV_IMPORT)
+        here = make_runner(api, after=pause)
+        running = asyncio.create_task(here.run(operation))
+        await begun.wait()
+        try:
+            yield here, operation, may_go_on, running
+        finally:
+            may_go_on.set()
+            await running
