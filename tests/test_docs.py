@@ -111,6 +111,27 @@ def test_events_table_has_every_event_type() -> None:
     assert {event for event, _ in table} == {f"`{event.value}`" for event in EventType}
 
 
+def test_metrics_table_has_every_metric_of_the_service() -> None:
+    from prometheus_client import REGISTRY  # noqa: PLC0415
+
+    import app.main  # noqa: F401, PLC0415 - it loads every metric
+
+    found = {
+        f"`{metric.name}_total`" if metric.type == "counter" else f"`{metric.name}`"
+        for metric in REGISTRY.collect()
+        if metric.name.startswith("rollcall_")
+    }
+    text = section("docs/operating.md", "Health and metrics")
+
+    assert {name for name, _ in rows(text[text.index("| metric |") :])} == found
+
+
+def test_architecture_names_every_package() -> None:
+    packages = {f"app/{path.parent.name}/" for path in ROOT.glob("app/*/__init__.py")}
+
+    assert set(re.findall(r"^    (app/\w+/) ", PAGES["docs/architecture.md"], re.MULTILINE)) == packages
+
+
 def test_import_options_are_the_parameters_of_the_import() -> None:
     described = yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
     parameters = described["paths"]["/imports/csv"]["post"]["parameters"]
