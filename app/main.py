@@ -44,7 +44,7 @@ from app.platform.openapi import describe, document
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
 from app.platform.runtime import tune_interpreter
-from app.platform.stopping import notice_of_stop
+from app.platform.stopping import watch_for_stop
 from app.settings import Settings
 from app.webhooks.dependencies import SENDER
 from app.webhooks.dispatcher import Dispatcher
@@ -104,7 +104,7 @@ def create_app(
         sender = SENDER.put(api, _new_sender(settings, limits))
         flushing = asyncio.create_task(_flush_key_use(authenticator, limits.key_use_seconds))
         try:
-            with notice_of_stop() as stopping:
+            with watch_for_stop() as stopping:
                 STOPPING.put(api, stopping)
                 yield
         finally:

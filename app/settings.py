@@ -1,4 +1,4 @@
-"""The configuration: the only reader of the environment (prefix ROLLCALL_)."""
+"""The configuration. Only this module reads the environment (prefix ROLLCALL_)."""
 
 from typing import Annotated, Literal
 
@@ -6,10 +6,11 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.platform.database_urls import driver_url
+from app.platform.fields import Between
 
 
 class Settings(BaseSettings):
-    """Every variable, with its default and its unit; docs/operating.md has them as a table."""
+    """Every variable, with its default and unit. docs/operating.md has the same table."""
 
     model_config = SettingsConfigDict(env_prefix="ROLLCALL_", extra="ignore")
 
@@ -17,49 +18,52 @@ class Settings(BaseSettings):
         "sqlite:///var/rollcall.db"
     )
     database_pool_size: Annotated[
-        int, Field(ge=8, le=200, description="Database connections at the most, per process.")
+        int, Between(8, 200), Field(description="The most database connections per process.")
     ] = 10
     max_body_bytes: Annotated[
-        int, Field(ge=1024, description="The largest JSON body, in bytes; 10,000 long usernames fit.")
+        int,
+        Field(
+            ge=1024, description="The largest JSON body, in bytes. The default holds 10,000 long usernames."
+        ),
     ] = 4 * 1024 * 1024
-    max_import_bytes: Annotated[int, Field(ge=1024, description="The largest CSV upload, in bytes.")] = (
+    max_import_bytes: Annotated[int, Field(ge=1024, description="The largest CSV file, in bytes.")] = (
         512 * 1024 * 1024
     )
     max_requests_in_flight: Annotated[
-        int, Field(ge=1, description="Requests handled at once, per process; beyond that 503 `overloaded`.")
+        int, Field(ge=1, description="Requests at once per process. More get 503 `overloaded`.")
     ] = 512
     rate_limit_per_minute: Annotated[
-        int, Field(ge=0, description="Requests a minute for one credential, per process; 0 = no limit.")
+        int, Field(ge=0, description="Requests per minute for one API key, per process. 0 = no limit.")
     ] = 6000
     outcomes_days: Annotated[
         int,
         Field(
             ge=1,
-            description="How long outcomes, rows as they were sent, and webhooks' deliveries are kept, in days.",
+            description="How many days outcomes, imported rows and webhook deliveries are kept.",
         ),
     ] = 30
     with_worker: Annotated[
-        bool, Field(description="Whether `serve` does a worker's work too; with SQLite it always does.")
+        bool, Field(description="Also do a worker's work in `serve`. With SQLite it always does.")
     ] = False
     webhooks_to_private_networks: Annotated[
         bool,
-        Field(description="Whether webhooks may have addresses in private networks, and http without TLS."),
+        Field(description="Allow webhooks to private addresses, and http without TLS."),
     ] = False
     log_format: Annotated[
         Literal["auto", "json", "console"],
-        Field(description="`json` lines, `console` text, or `auto`: text on a terminal only."),
+        Field(description="`json`, `console` (text), or `auto`: text on a terminal, otherwise JSON."),
     ] = "auto"
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Field(description="The least level that is logged.")
+        Literal["debug", "info", "warning", "error"], Field(description="The lowest level that is logged.")
     ] = "info"
     shutdown_seconds: Annotated[
         int,
-        Field(ge=0, description="How long accepted requests may take to finish after SIGTERM, in seconds."),
+        Field(ge=0, description="How many seconds accepted requests may take to finish after SIGTERM."),
     ] = 30
 
     @property
     def runs_operations(self) -> bool:
-        """Whether a process that serves runs large operations as well."""
+        """Whether a server process also runs large operations."""
         return self.with_worker or self.database_url.startswith("sqlite")
 
     @field_validator("database_url")

@@ -31,9 +31,9 @@ from app.organizations.organization import DEFAULT_SLUG, clean_max_deactivations
 from app.organizations.principal import Actor
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from app.platform.fields import PlainText, Reason, cleaned_by
+from app.platform.fields import PlainText, Reason, clean_with
 from app.platform.logging import configure_logging
-from app.platform.presence import presence_at
+from app.platform.presence import create_presence
 from app.platform.runtime import tune_interpreter
 
 _NOT_APPLIED = WantedOutcomes((OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND))
@@ -71,7 +71,7 @@ def import_csv(
     max_deactivations: Annotated[
         str | None,
         typer.Option(
-            callback=checked_as(Annotated[PlainText, cleaned_by(clean_max_deactivations)] | None),
+            callback=checked_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
             help="A number, or a percentage such as 5%: do nothing where more would be deactivated. Left out, it is "
             "the organization's with --missing deactivate, else there is no limit.",
         ),
@@ -144,7 +144,7 @@ async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> N
 @asynccontextmanager
 async def _somebody_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
     """Run the operation here, unless a server or worker lives, which does it."""
-    presence = presence_at(runner.database)
+    presence = create_presence(runner.database)
     try:
         is_alone = await presence.enter() and await presence.living() == {presence.name}
         running = asyncio.create_task(runner.run(operation)) if is_alone else None

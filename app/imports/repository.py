@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
 from app.operations.operation import Operation
-from app.platform.bulk_rows import delete_some, insert_rows, looked_up, one_by_one
+from app.platform.bulk_rows import delete_up_to, exists_row_by_row, insert_rows, select_by_keys
 from app.platform.threads import compute
 
 _COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
@@ -47,7 +47,7 @@ async def find_lines(
     """The lines on which the pass had these keys before."""
     if not keys:
         return {}
-    statement = looked_up(
+    statement = select_by_keys(
         [import_keys.c.key, import_keys.c.line],
         [_of(operation), import_keys.c.kind == kind],
         import_keys.c.key,
@@ -70,7 +70,7 @@ def names(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
     # Each by its whole key: asked for both kinds at once, the planner may go through all of one operation's.
     return or_(
         *(
-            one_by_one(
+            exists_row_by_row(
                 select(literal(1)).where(
                     _of(operation), import_keys.c.kind == kind, import_keys.c.key == learner_id
                 )
@@ -97,4 +97,4 @@ async def remember(
 async def forget(connection: AsyncConnection, operation_number: int, limit: int) -> int:
     """Remove up to `limit` keys of an import that has ended; how many there were."""
     mine = import_keys.c.operation_number == operation_number
-    return await delete_some(connection, import_keys, mine, limit)
+    return await delete_up_to(connection, import_keys, mine, limit)

@@ -21,13 +21,13 @@ from app.organizations.dependencies import AuthenticatedRoute, BulkWriter
 from app.organizations.organization import clean_max_deactivations
 from app.organizations.principal import Principal
 from app.platform.dependencies import Now
-from app.platform.fields import PlainText, Reason, cleaned_by
+from app.platform.fields import PlainText, Reason, clean_with
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, Problem
 
 MaxDeactivations = Annotated[
-    Annotated[PlainText, cleaned_by(clean_max_deactivations)] | None,
+    Annotated[PlainText, clean_with(clean_max_deactivations)] | None,
     Query(
         description="A number, or a percentage such as `5%` of the learners who are not deactivated when the import "
         "is judged, rounded down. Where more would be deactivated, by rows with Active=No and for want of a row, "
@@ -90,11 +90,11 @@ async def import_csv(
         Query(description="`iso` YYYY-MM-DD, `mdy` MM/DD/YYYY, `dmy` DD/MM/YYYY (also with . or -)."),
     ] = DateFormat.ISO,
     delimiter: Annotated[
-        Annotated[str, Field(max_length=3), cleaned_by(clean_delimiter)] | None,
+        Annotated[str, Field(max_length=3), clean_with(clean_delimiter)] | None,
         Query(description="One of `,` `;` `|` or `tab`; else found out from the header."),
     ] = None,
     encoding: Annotated[
-        Annotated[PlainText, Field(max_length=40), cleaned_by(clean_encoding)] | None,
+        Annotated[PlainText, Field(max_length=40), clean_with(clean_encoding)] | None,
         Query(
             description="Such as utf-8, utf-16 or windows-1252; else Content-Type's charset, else found out."
         ),

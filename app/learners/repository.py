@@ -33,7 +33,7 @@ from app.learners.learner import (
     username_key,
 )
 from app.learners.tables import EVENT_FIELDS, events, learners
-from app.platform.bulk_rows import is_one_of, looked_up
+from app.platform.bulk_rows import is_one_of, select_by_keys
 from app.platform.threads import compute
 
 # The columns of a learner: the fields of Learner, with those of Account in place of `account`.
@@ -139,7 +139,7 @@ async def lock_by_keys(
     dialect = connection.dialect.name
     own = learners.c.organization_id == organization_id
     named = [
-        looked_up([learners.c.id], [own], key, values, dialect)
+        select_by_keys([learners.c.id], [own], key, values, dialect)
         for key, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
         if values
     ]
@@ -174,7 +174,7 @@ async def find_ids_by_external_id(
 async def _find_ids(
     connection: AsyncConnection, organization_id: int, key: Column[str], values: Collection[str]
 ) -> dict[str, str]:
-    statement = looked_up(
+    statement = select_by_keys(
         [key, learners.c.id],
         [learners.c.organization_id == organization_id],
         key,
@@ -337,7 +337,7 @@ async def _created_after(
     """Which of these learners were created by a later event than the one at this position."""
     if not learner_ids:
         return set()
-    statement = looked_up(
+    statement = select_by_keys(
         [events.c.learner_id],
         [events.c.version == 1, events.c.position > position],
         events.c.learner_id,
@@ -406,7 +406,7 @@ async def find_with_last_change(
         )
         .scalar_subquery()
     )
-    statement = looked_up(
+    statement = select_by_keys(
         [*_COLUMNS, before.label("before")],
         [learners.c.organization_id == organization_id],
         learners.c.id,

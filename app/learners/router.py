@@ -30,7 +30,7 @@ from app.learners.wish import Wish
 from app.limits import LIMITS
 from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
 from app.organizations.principal import Principal
-from app.platform.csv_stream import put_before
+from app.platform.csv_stream import prepend
 from app.platform.dependencies import DATABASE, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
 from app.platform.instants import instant_text
@@ -152,7 +152,7 @@ async def _export(
     streamed = lines()
     # The header is asked for now: a database that is away can only be told of before the answer begins.
     return StreamingResponse(
-        put_before(await anext(streamed), streamed),
+        prepend(await anext(streamed), streamed),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="learners.csv"'},
     )

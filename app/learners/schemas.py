@@ -12,7 +12,7 @@ from app.learners.fields import PROFILE, PROFILE_NAMES, ProfileField
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
 from app.learners.wish import NO_CHANGE, Wish
-from app.platform.fields import Day, Instant, PlainText, Reason, cleaned_by, refused_with, shown_length
+from app.platform.fields import Day, Instant, PlainText, Reason, clean_with, document_length, reject_with
 from app.platform.paging import CursorText, Limit, Page
 
 
@@ -20,11 +20,11 @@ def _text_type(field: ProfileField) -> Any:
     return Annotated[
         PlainText,
         Field(
-            json_schema_extra=shown_length(field.max_length),
+            json_schema_extra=document_length(field.max_length),
             description=field.description,
             examples=[field.example],
         ),
-        cleaned_by(field.clean),
+        clean_with(field.clean),
     ]
 
 
@@ -37,7 +37,7 @@ ExpiresOn = Annotated[
 RefusedStatus = SkipJsonSchema[
     Annotated[
         None,
-        refused_with(
+        reject_with(
             "Status cannot be written: it follows from the facts. Use POST /learners/{id}/activate or "
             "POST /learners/{id}/deactivate, or set expires_on."
         ),

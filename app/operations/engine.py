@@ -23,7 +23,7 @@ from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
 from app.platform.logging import get_logger
-from app.platform.presence import presence_at
+from app.platform.presence import create_presence
 
 _QUEUE = "operations"
 _WORKFLOW = "run-operation"
@@ -47,7 +47,7 @@ class DurableEngine:
         self._database = database
         self._runner = runner
         self._limits = runner.limits
-        self._presence = presence_at(database)
+        self._presence = create_presence(database)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_launched = False
         self._running = 0

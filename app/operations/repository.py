@@ -23,7 +23,7 @@ from app.operations.operation import (
     WantedOutcomes,
 )
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
-from app.platform.bulk_rows import delete_some, insert_rows, is_one_of
+from app.platform.bulk_rows import delete_up_to, insert_rows, is_one_of
 from app.platform.threads import compute
 
 _FIELDS = [field.name for field in fields(Operation)]
@@ -220,7 +220,7 @@ async def store_names(
 async def forget_names(connection: AsyncConnection, number: int, limit: int) -> int:
     """Remove up to `limit` names that an operation noted; how many there were."""
     mine = operation_names.c.operation_number == number
-    return await delete_some(connection, operation_names, mine, limit)
+    return await delete_up_to(connection, operation_names, mine, limit)
 
 
 def _named(
@@ -236,7 +236,7 @@ def _named(
 async def delete_outcomes(connection: AsyncConnection, operation: Operation, limit: int) -> int:
     """Remove up to `limit` outcomes; how many there were."""
     mine = operation_outcomes.c.operation_number == operation.number
-    return await delete_some(connection, operation_outcomes, mine, limit)
+    return await delete_up_to(connection, operation_outcomes, mine, limit)
 
 
 async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:

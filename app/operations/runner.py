@@ -20,7 +20,7 @@ from app.operations.metrics import OPERATIONS, ROWS
 from app.operations.operation import DEACTIVATED, Chunk, Kind, Operation, Position, State, Worker
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
-from app.platform.bulk_rows import expect_many_rows
+from app.platform.bulk_rows import plan_for_many_rows
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.database_errors import is_unavailable, lost_a_race
@@ -79,7 +79,7 @@ class Runner:
 
         Raises TooLargeAtOnce: then the transaction is to be rolled back, and the operation to be run.
         """
-        await expect_many_rows(connection)
+        await plan_for_many_rows(connection)
         current = await repository.insert_operation(connection, operation)
         found: Chunk | None = chunk
         while True:
@@ -165,7 +165,7 @@ class Runner:
             current = await repository.lock(connection, operation.number)
             if current.position != operation.position or current.is_finished:
                 return current, current  # another process did it meanwhile
-            await expect_many_rows(connection)
+            await plan_for_many_rows(connection)
             organization = await get_organization(connection, current.organization_id)
             return current, await self._advance(connection, current, chunk, work, organization)
 

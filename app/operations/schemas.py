@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.learners.bulk_sql import Action
 from app.learners.filters import LearnerFilter, LearnerId, UsernameText
 from app.operations.operation import OUTCOMES, Kind, Operation, Outcome, OutcomeName, State
-from app.platform.fields import Reason
+from app.platform.fields import Between, Reason
 
 MAX_SELECTED = 10_000
 _ID = "019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"
@@ -64,13 +64,12 @@ class BulkActionRequest(BaseModel):
     expected_count: Annotated[
         int | None,
         Field(
-            ge=0,
-            le=2**53 - 1,  # beyond it JSON numbers are not exact, and we could not repeat it
             strict=True,
             description="The number of learners that the person saw selected: matches less `except_ids`; in a list "
             "of ids or usernames each counts once, those of nobody too. "
             "Where another number is selected, nothing is done: 409 `selection-changed`.",
         ),
+        Between(0, 2**53 - 1),  # larger JSON numbers are not exact
     ] = None
     dry_run: Annotated[
         bool, Field(strict=True, description="The same counts and outcomes; changes nothing.")

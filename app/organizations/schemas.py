@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 from app.domain.profile import MAX_LENGTH, clean_name
 from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.organization import Organization, clean_max_deactivations, clean_time_zone
-from app.platform.fields import Instant, PlainText, cleaned_by, shown_length
+from app.platform.fields import Between, Instant, PlainText, clean_with, document_length
 
 _KEY_ID = "019a8c5e-0000-7000-8000-000000000001"
 _ORGANIZATION: JsonDict = {
@@ -34,13 +34,13 @@ _KEY: JsonDict = {
 
 DisplayName = Annotated[
     PlainText,
-    Field(json_schema_extra=shown_length(MAX_LENGTH), description="1 to 255 characters."),
-    cleaned_by(clean_name),
+    Field(json_schema_extra=document_length(MAX_LENGTH), description="1 to 255 characters."),
+    clean_with(clean_name),
 ]
 TimeZone = Annotated[
     PlainText,
     Field(description="An IANA time zone name. Accounts expire at midnight in this time zone."),
-    cleaned_by(clean_time_zone),
+    clean_with(clean_time_zone),
 ]
 MaxDeactivations = Annotated[
     PlainText,
@@ -48,16 +48,15 @@ MaxDeactivations = Annotated[
         description="How many learners one import may deactivate: a number, or a percentage such as 20%. An import "
         "that would deactivate more is stopped."
     ),
-    cleaned_by(clean_max_deactivations),
+    clean_with(clean_max_deactivations),
 ]
 ExpiringDays = Annotated[
     int,
     Field(
-        ge=0,
-        le=366,
         strict=True,
         description="How many days before the expiration date an account is shown as expiring.",
     ),
+    Between(0, 366),
 ]
 
 

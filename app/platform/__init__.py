@@ -1,1 +1,1 @@
-"""What any service needs; knows nothing of learners."""
+"""What any service needs. Nothing here knows what this one is about."""

@@ -1,11 +1,12 @@
-"""Many rows in one statement: how thousands of rows are inserted or updated without a round trip each.
+"""Many rows in one statement: insert, update and find thousands of rows without a round trip each.
 
-PostgreSQL takes COPY and arrays, SQLite an `executemany` inside the process; a few rows go the same
-ordinary way on both.
+PostgreSQL takes COPY and arrays. SQLite takes `executemany` inside the process. A few rows are written in the ordinary
+way on both.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import orjson
@@ -39,16 +40,15 @@ from app.platform.threads import compute
 
 Values = Sequence[Any]
 
-# Below this an ordinary INSERT or UPDATE costs less than setting up COPY or arrays.
+# For fewer rows an ordinary INSERT or UPDATE costs less than setting up COPY or arrays.
 _FEW = 20
 
 
-async def expect_many_rows(connection: AsyncConnection) -> None:
-    """Have PostgreSQL plan the statements of this transaction for thousands of rows in tables of any size.
+async def plan_for_many_rows(connection: AsyncConnection) -> None:
+    """Make PostgreSQL plan the statements of this transaction for thousands of rows in tables of any size.
 
-    Each anew: a plan that was kept from when a table was small goes through all of it. And with an index as the
-    likelier way: for a few thousand rows of a million, the usual cost of a page that is not the next one makes the
-    whole table seem cheaper.
+    It plans each statement anew, because a plan from when the table was small would read the whole table. It also
+    assumes cheaper random reads. Otherwise, for a few thousand rows of a million, it would not use the index.
     """
     if connection.dialect.name == "postgresql":
         await connection.exec_driver_sql(
@@ -67,9 +67,7 @@ async def insert_rows(
         await connection.execute(insert(table), [dict(zip(columns, values, strict=True)) for values in rows])
         return
     dialect = connection.dialect
-    converted = await compute(
-        len(rows), lambda: list(zip(*_columns(rows, table, columns, dialect), strict=True))
-    )
+    converted = await compute(len(rows), partial(_convert_rows, rows, table, columns, dialect))
     if dialect.name == "sqlite":
         marks = ", ".join("?" * len(columns))
         names = ", ".join(columns)
@@ -82,10 +80,10 @@ async def insert_rows(
         await driver.copy_records_to_table(table.name, records=converted, columns=list(columns))
 
 
-async def delete_some(
+async def delete_up_to(
     connection: AsyncConnection, table: Table, condition: ColumnElement[bool], limit: int
 ) -> int:
-    """Remove up to `limit` of the rows that meet `condition`; how many there were."""
+    """Delete up to `limit` rows that meet `condition`. Return how many were deleted."""
     key = table.primary_key.columns.values()
     some = select(*key).where(condition).limit(limit)
     return (await connection.execute(delete(table).where(condition, tuple_(*key).in_(some)))).rowcount
@@ -98,7 +96,7 @@ async def update_rows(
     columns: Sequence[str],
     rows: Sequence[Values],
 ) -> None:
-    """Set `columns` of the rows that `keys` name; each of `rows` holds the keys first, then the new values."""
+    """Set `columns` of the rows that `keys` name. Each of `rows` has the keys first, then the new values."""
     if not rows:
         return
     names = [*keys, *columns]
@@ -112,7 +110,7 @@ async def update_rows(
         await connection.execute(statement, [dict(zip(labels, values, strict=True)) for values in rows])
         return
     dialect = connection.dialect
-    converted = await compute(len(rows), lambda: _columns(rows, table, names, dialect))
+    converted = await compute(len(rows), partial(_convert_columns, rows, table, names, dialect))
     if dialect.name == "sqlite":
         assignments = ", ".join(f"{name} = ?{len(keys) + place}" for place, name in enumerate(columns, 1))
         condition = " AND ".join(f"{name} = ?{place}" for place, name in enumerate(keys, 1))
@@ -134,8 +132,17 @@ async def update_rows(
         )
 
 
-def _columns(rows: Sequence[Values], table: Table, names: Sequence[str], dialect: Dialect) -> list[Values]:
-    """The values of each column, in the form that the driver takes."""
+def _convert_rows(
+    rows: Sequence[Values], table: Table, names: Sequence[str], dialect: Dialect
+) -> list[Values]:
+    """Return the rows in the form that the driver takes."""
+    return list(zip(*_convert_columns(rows, table, names, dialect), strict=True))
+
+
+def _convert_columns(
+    rows: Sequence[Values], table: Table, names: Sequence[str], dialect: Dialect
+) -> list[Values]:
+    """Return the values of each column in the form that the driver takes."""
     processors = [_bind_processor(table.c[name], dialect) for name in names]
     return [
         values if processor is None else _convert(processor, values)
@@ -145,7 +152,7 @@ def _columns(rows: Sequence[Values], table: Table, names: Sequence[str], dialect
 
 def _convert(processor: Callable[[Any], Any], values: Values) -> list[Any]:
     converted: list[Any] = []
-    # Rows of one batch share many values, the instant and the actor among them: convert each run once.
+    # Rows of one batch share many values, such as the instant. Convert each run of equal values once.
     last, last_converted = None, None
     for value in values:
         if value is not last:
@@ -164,27 +171,27 @@ def _type_name(column: Column[Any], dialect: Dialect) -> str:
 
 @asynccontextmanager
 async def postgresql_driver(connection: AsyncConnection) -> AsyncIterator[Any]:
-    """The driver's own connection, in the transaction that SQLAlchemy has begun, for what SQLAlchemy cannot say."""
-    # COPY before the first statement would run outside SQLAlchemy's transaction, which begins lazily.
+    """Yield the driver's own connection, in SQLAlchemy's transaction, for what SQLAlchemy cannot do."""
+    # SQLAlchemy begins its transaction at the first statement. Without one, COPY would run outside of it.
     await connection.exec_driver_sql("SELECT 1")
     driver: Any = (await connection.get_raw_connection()).driver_connection
     try:
         yield driver
     except (PostgresError, InterfaceError) as error:
-        # Whoever retries, or waits for the database to return, knows SQLAlchemy's errors, not the driver's.
+        # Code that tries again knows SQLAlchemy's errors, not the driver's.
         raise DBAPIError(None, None, error, connection_invalidated=driver.is_closed()) from error
 
 
-def one_by_one(subquery: Select[Any]) -> Exists:
-    """`EXISTS (subquery)`, asked of the subquery's index for each row and not made a join of.
+def exists_row_by_row(subquery: Select[Any]) -> Exists:
+    """Return `EXISTS (subquery)` in a form that PostgreSQL checks row by row with an index, never as a join.
 
-    Right after a large import the planner takes the table for a small one, and would compare each row with each.
+    Right after many rows were inserted, the planner still assumes a small table and would compare each row with each.
     """
     return subquery.offset(0).exists()
 
 
 def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:
-    """`column IN (values)` with one parameter, however many values there are."""
+    """Return SQL for `column IN (values)` with a single parameter for all values."""
     if dialect == "postgresql":
         return column == any_(_array(column, values))
     each = func.json_each(bindparam(None, orjson.dumps(list(values)).decode(), type_=Text)).table_valued(
@@ -193,17 +200,17 @@ def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str)
     return column.in_(select(each.c.value))
 
 
-def looked_up(
+def select_by_keys(
     columns: Sequence[ColumnElement[Any]],
     conditions: Sequence[ColumnElement[bool]],
     key: Column[str],
     values: Collection[str],
     dialect: str,
 ) -> Select[Any]:
-    """A query for `columns` of the rows that have one of these values as `key`, which is unique under `conditions`.
+    """Return a query for `columns` of the rows that have one of `values` as `key`. `conditions` make `key` unique.
 
-    By one look into the key's index for each value, whatever the planner believes: with thousands of values, or
-    without statistics, it would rather go through the whole table, in an import once for each chunk.
+    It looks into the key's index once for each value. Left alone, the planner would read the whole table if there are
+    thousands of values or no statistics.
     """
     if dialect == "sqlite":
         return select(*columns).where(*conditions, is_one_of(key, values, dialect))

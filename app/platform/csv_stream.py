@@ -1,4 +1,4 @@
-"""What a query finds as lines of CSV, a part at a time: for exports of any length."""
+"""The result of a query as lines of CSV, in parts, for files of any length."""
 
 import asyncio
 import csv
@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.platform.bulk_rows import postgresql_driver
 
 _ROWS_AT_ONCE = 5000
-# Parts that wait for a slow reader before the database has to.
+# How many parts are buffered for a slow reader before the database has to wait.
 _PARTS_AHEAD = 4
 
 
 def lines(rows: Iterable[Sequence[str | None]]) -> bytes:
-    """A line for each of these rows; what is missing is an empty cell."""
+    """Return one line for each row. None becomes an empty cell."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     return buffer.getvalue().encode()
@@ -29,24 +29,26 @@ def lines(rows: Iterable[Sequence[str | None]]) -> bytes:
 async def open_lines(
     connection: AsyncConnection, header: Sequence[str], query: Select[Any]
 ) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The header, then a line for each row of a query for texts, none of which holds a line break.
+    """Yield the header, then a line for each row of a query for texts without line breaks.
 
-    To be read inside of the context: whoever stops early leaves a connection that is not fit for more.
+    Read the parts inside the context. If you stop early, do not use the connection again.
     """
-    read = _copied if connection.dialect.name == "postgresql" else _fetched
+    read = _copy_lines if connection.dialect.name == "postgresql" else _fetch_lines
     async with read(connection, query) as parts:
-        yield put_before(lines([header]), parts)
+        yield prepend(lines([header]), parts)
 
 
-async def put_before(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """`first`, then all the rest."""
+async def prepend(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield `first`, then every part of `rest`."""
     yield first
     async for part in rest:
         yield part
 
 
 @asynccontextmanager
-async def _fetched(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+async def _fetch_lines(
+    connection: AsyncConnection, query: Select[Any]
+) -> AsyncIterator[AsyncIterator[bytes]]:
     async with connection.stream(query, execution_options={"yield_per": _ROWS_AT_ONCE}) as result:
 
         async def parts() -> AsyncIterator[bytes]:
@@ -57,8 +59,8 @@ async def _fetched(connection: AsyncConnection, query: Select[Any]) -> AsyncIter
 
 
 @asynccontextmanager
-async def _copied(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
-    """Lines made by the server, which takes half the time of making them here."""
+async def _copy_lines(connection: AsyncConnection, query: Select[Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Yield lines that PostgreSQL writes, which takes half the time of writing them here."""
     expanded = query.compile(dialect=connection.dialect).construct_expanded_state()
     parameters = [
         expanded.processors[name](value) if name in expanded.processors else value
@@ -75,7 +77,7 @@ async def _copied(connection: AsyncConnection, query: Select[Any]) -> AsyncItera
 
         async def parts() -> AsyncIterator[bytes]:
             async for block in receiving:
-                # RFC 4180 section 2 ends lines so; COPY does only on Windows.
+                # RFC 4180 section 2 asks for CRLF, which COPY writes only on Windows.
                 yield bytes(block).replace(b"\n", b"\r\n")
             await copying
 
@@ -83,11 +85,11 @@ async def _copied(connection: AsyncConnection, query: Select[Any]) -> AsyncItera
         try:
             yield parts()
         finally:
-            is_broken_off = not copying.done()
-            if is_broken_off:
-                # A COPY can only be broken off together with its connection.
+            is_cut_off = not copying.done()
+            if is_cut_off:
+                # A COPY can only be cut off by closing its connection.
                 driver.terminate()
             receiving.close()
             await asyncio.gather(copying, return_exceptions=True)
-            if is_broken_off:
+            if is_cut_off:
                 await connection.invalidate()

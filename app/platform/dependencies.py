@@ -1,4 +1,4 @@
-"""The values that routes of every slice take: the database and the current time."""
+"""The shared values that routes take: the database, the clock and the sign to stop."""
 
 import asyncio
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice.
+"""`Idempotency-Key`: a request that is sent twice is carried out once and answered twice.
 
-A key is claimed in a transaction of its own, so that a second request sees it at once; the answer is
-stored in the same transaction as the change, so that neither exists without the other.
+A key is claimed in its own transaction, so a second request sees it at once. The answer is stored in the same
+transaction as the change, so neither exists without the other.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from app.platform.problems import (
 from app.platform.tables import idempotency_keys
 
 KEPT = timedelta(hours=24)
-# A process that dies while it holds a claim leaves it; after this long another request may take it over.
+# A process may die while it holds a claim. After this time another request may take the claim over.
 _CLAIM_LASTS = timedelta(minutes=2)
 _STORED_HEADERS = ("location", "etag", "content-type", "retry-after")
 _PURGED_AT_ONCE = 100
@@ -40,15 +40,14 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 KEY_REUSED = define_problem(
     "idempotency-key-reused",
     422,
-    "Idempotency key used for another request",
-    "This Idempotency-Key came with another method, address or body before. A key stands for one request; "
-    "make a new one.",
+    "Idempotency key already used",
+    "This Idempotency-Key was already sent with another method, address or body. Use a new key for each request.",
 )
 KEY_IN_PROGRESS = define_problem(
     "idempotency-key-in-progress",
     409,
-    "The first request with this key is still running",
-    "The request that brought this Idempotency-Key first has not been answered yet; ask again after "
+    "First request still running",
+    "The first request with this Idempotency-Key has no answer yet. Send the same request again after "
     "`Retry-After` seconds.",
 )
 
@@ -56,27 +55,27 @@ KeyHeader = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="1 to 255 ASCII letters, digits and punctuation marks (`!` to `~`), no spaces; a UUID is a good "
-        "one. The same key with the same request (byte by byte) gives the first answer again, with "
-        "`Idempotent-Replayed: true`. Kept 24 hours.",
+        description="Makes a request safe to repeat. Send 1 to 255 ASCII letters, digits and punctuation marks "
+        "(`!` to `~`) without spaces, such as a UUID. If the same key comes again with the same request, byte for "
+        "byte, the first answer is sent again with `Idempotent-Replayed: true`. Keys are kept for 24 hours.",
     ),
 ]
 
 
 class ClaimLost(Exception):
-    """Another request took the claim over: nothing of this one may be committed."""
+    """Another request took the claim over, so this one must not commit anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to carry out the request of one key; a no-op where the request brought no key."""
+    """The right to carry out the request with one key. Does nothing if the request has no key."""
 
     organization_id: int
     key: str | None = None
     token: str = ""
 
     async def complete(self, connection: AsyncConnection, response: Response) -> None:
-        """Store the answer, in the transaction of the change. Raises ClaimLost."""
+        """Store the answer in the transaction of the change. Raises ClaimLost."""
         if self.key is None:
             return
         body = bytes(response.body).decode()
@@ -90,10 +89,9 @@ class Claim:
             raise ClaimLost(self.key)
 
     async def release(self, connection: AsyncConnection) -> None:
-        """Forget the key, so that the request can be tried again, unless it has its answer.
+        """Forget the key, so that the request can be tried again, unless its answer is stored.
 
-        It has where the change was committed and the database's word of that was lost, and where only what came
-        after it failed.
+        The answer is stored if the change was committed and only the confirmation, or later work, failed.
         """
         await connection.execute(
             delete(idempotency_keys).where(self._is_mine(), idempotency_keys.c.status.is_(None))
@@ -115,16 +113,16 @@ async def run_once(
     content_hash: str,
     work: Callable[[Claim], Awaitable[Response]],
 ) -> Response:
-    """Carry out `work`, or give the first answer again where this key and request came before.
+    """Carry out `work`, or return the first answer again if this key and request came before.
 
-    `work` stores its answer with `claim.complete` in the transaction of its change. What the rules refuse
-    (4xx) is an answer too and is kept; a fault (5xx) is not, so that the request can be sent again.
-    Raises the problems `idempotency-key-reused` and `idempotency-key-in-progress`.
+    `work` stores its answer with `claim.complete` in the transaction of its change. A refusal (4xx) is stored too.
+    A failure (5xx) is not, so the request can be sent again. Raises the problems `idempotency-key-reused`,
+    `idempotency-key-in-progress` and `invalid-request`.
     """
     if key is None:
         return await work(Claim(organization_id))
     if not _KEY.fullmatch(key):
-        detail = "An Idempotency-Key is 1 to 255 ASCII letters, digits and punctuation marks, without spaces."
+        detail = "The Idempotency-Key must have 1 to 255 ASCII letters, digits or punctuation marks, without spaces."
         raise Problem(
             INVALID_REQUEST, detail, errors=[{"pointer": "header:Idempotency-Key", "detail": detail}]
         )
@@ -142,15 +140,20 @@ async def run_once(
         raise _in_progress() from None
     except Exception as error:
         problem = TRANSLATE.of(request.app)(error)
-        is_final = problem.type.status < 500  # noqa: PLR2004
-        answer = problem.response(request_id_of(request))
-
-        async def settle(connection: AsyncConnection) -> None:
-            await (claimed.complete(connection, answer) if is_final else claimed.release(connection))
-
-        with suppress(ClaimLost):  # another request has the claim by now; this one answers what it found
-            await database.write(settle)
+        with suppress(ClaimLost):  # another request took the claim over; this one still answers
+            if problem.type.status < 500:  # noqa: PLR2004
+                await database.write(_complete, claimed, problem.response(request_id_of(request)))
+            else:
+                await database.write(_release, claimed)
         raise
+
+
+async def _complete(connection: AsyncConnection, claim: Claim, answer: Response) -> None:
+    await claim.complete(connection, answer)
+
+
+async def _release(connection: AsyncConnection, claim: Claim) -> None:
+    await claim.release(connection)
 
 
 async def _claim(
@@ -195,14 +198,14 @@ async def _claim(
 
 def _reused() -> Problem:
     return Problem(
-        KEY_REUSED, "This Idempotency-Key was used for another request; make a new one for this one."
+        KEY_REUSED, "This Idempotency-Key was already used for a different request. Send a new key."
     )
 
 
 def _in_progress() -> Problem:
     return Problem(
         KEY_IN_PROGRESS,
-        "The first request with this Idempotency-Key is still running.",
+        "The first request with this Idempotency-Key is still running. Try again shortly.",
         headers={"Retry-After": "2"},
     )
 

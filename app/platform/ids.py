@@ -1,4 +1,4 @@
-"""UUIDv7 (RFC 9562 section 5.7): made here, in Python or by the database, and read as an instant."""
+"""UUIDv7 (RFC 9562 section 5.7): made in Python or by the database, and read as an instant."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,11 +18,11 @@ _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 
 
 def new_id(now: datetime) -> str:
-    """A new UUIDv7 whose timestamp is the aware instant `now`, in canonical lower-case form."""
+    """Return a new UUIDv7 with the timestamp `now` (an aware instant), in canonical lower-case form."""
     return str(uuid7(nanoseconds=_nanoseconds(now)))
 
 
-# A chunk of an operation makes thousands of ids with one instant.
+# Thousands of ids are made with one instant.
 @lru_cache(16)
 def _nanoseconds(now: datetime) -> int:
     since_epoch = now - _EPOCH
@@ -31,18 +31,18 @@ def _nanoseconds(now: datetime) -> int:
 
 
 def parse_id(text: str) -> str | None:
-    """The canonical form of an id that somebody sent, or None where it is no UUID at all."""
+    """Return the canonical form of an id from outside, or None if it is not a UUID."""
     lowered = text.lower()
     return lowered if _CANONICAL.fullmatch(lowered) else None
 
 
 def instant_of(identifier: str) -> datetime:
-    """The instant, to the millisecond, that a UUIDv7 carries."""
+    """Return the instant in a UUIDv7, to the millisecond."""
     return _EPOCH + timedelta(milliseconds=int(identifier[:8] + identifier[9:13], 16))
 
 
 class _NewIds(GenericFunction[str]):
-    """A fresh UUIDv7 for each row of an INSERT ... SELECT; its argument is the timestamp as 12 hex digits."""
+    """A new UUIDv7 for each row of an INSERT ... SELECT. The argument is the timestamp as 12 hex digits."""
 
     type = Id()
     inherit_cache = True
@@ -50,7 +50,7 @@ class _NewIds(GenericFunction[str]):
 
 
 def new_ids(now: datetime) -> ColumnElement[str]:
-    """SQL that makes a new UUIDv7, with the timestamp `now`, for each row it is evaluated for."""
+    """Return SQL that makes a new UUIDv7 with the timestamp `now` for each row."""
     timestamp = new_id(now).replace("-", "")[:12]
     return _NewIds(cast(literal(timestamp), Text))
 
@@ -59,7 +59,7 @@ def new_ids(now: datetime) -> ColumnElement[str]:
 def _new_ids_postgresql(element: _NewIds, compiler: SQLCompiler, **options: Any) -> str:
     timestamp = compiler.process(element.clauses, **options)
     random = "replace(gen_random_uuid()::text, '-', '')"
-    # gen_random_uuid() carries version 4 in digit 13 and the variant in digit 17: the version alone changes.
+    # gen_random_uuid() carries version 4 in digit 13 and the variant in digit 17: only the version changes.
     return f"({timestamp} || '7' || substr({random}, 14))::uuid"
 
 

@@ -1,6 +1,6 @@
-"""Structured logs on stderr: one event a line, with the request's id, and no personal data.
+"""Structured logs on stderr: one event per line, with the request id and without personal data.
 
-Queries, bodies and credentials are never logged; a path is logged as its template.
+Queries, bodies and credentials are never logged. A path is logged as its template.
 """
 
 import errno
@@ -22,11 +22,11 @@ _SHARED: list[Any] = [
 
 
 def configure_logging(log_format: str, level: str) -> None:
-    """Send our lines and those of every library through one renderer: `json`, `console` or `auto`."""
+    """Send the lines of the service and of every library through one renderer: `json`, `console` or `auto`."""
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     renderer = [
         structlog.processors.ExceptionRenderer(_describe),
-        # The default formatter would print local variables: bodies, names and credentials.
+        # The default formatter prints local variables, and so bodies, names and credentials.
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer(),
@@ -40,14 +40,14 @@ def configure_logging(log_format: str, level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Libraries say at debug what they bind to their statements, which is what people sent.
+    # At debug level, libraries log the values in their statements, which can be personal data.
     root.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
     logging.getLogger("rollcall").setLevel(level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-    # Our own line for each request says more, and nothing personal.
+    # The service's own line for each request says more, without personal data.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
@@ -63,7 +63,7 @@ def configure_logging(log_format: str, level: str) -> None:
 
 
 def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
-    """Where an exception came from, its kind and code and those of its causes; messages quote what people sent."""
+    """Return the traceback, class and code of an exception and its causes. Messages can quote personal data."""
     error: BaseException | None = exc_info[1]
     chain = []
     while error is not None and error not in chain:
@@ -75,15 +75,15 @@ def _describe(exc_info: tuple[type[BaseException], BaseException, TracebackType 
 
 
 def _kind(error: BaseException) -> str:
-    """Its class, with the code by which a database or the system says what it was, such as SQLITE_FULL or ENOSPC."""
-    said = getattr(error, "orig", error)  # by the driver, where SQLAlchemy has wrapped it
-    code = getattr(said, "sqlite_errorname", None) or getattr(said, "sqlstate", None)
+    """Return the class of an exception, with the code of the database or system, such as SQLITE_FULL or ENOSPC."""
+    cause = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if isinstance(error, OSError) and error.errno is not None:
         code = errno.errorcode.get(error.errno)
     return f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({code})" if code else "")
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose keyword arguments become members of the line."""
+    """Return a logger. Keyword arguments become members of the line."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

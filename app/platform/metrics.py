@@ -1,4 +1,4 @@
-"""What `GET /metrics` shows, in the Prometheus text format; with several workers, of all of them."""
+"""`GET /metrics`: the numbers of all processes of this server, in the Prometheus text format."""
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 REQUESTS = Counter("rollcall_http_requests", "Requests answered.", ["method", "route", "status"])
 DURATION = Histogram(
     "rollcall_http_request_duration_seconds",
-    "Time from the request's first byte to the end of the answer.",
+    "Seconds from the first byte of the request to the end of the answer.",
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
@@ -41,10 +41,10 @@ router = APIRouter(tags=["service"])
     },
 )
 async def read_metrics() -> Response:
-    """Counters and histograms of this service, with no personal data in them. Needs no credential."""
+    """Counters and histograms of this service, without personal data. Needs no credential."""
     registry = CollectorRegistry()
     try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    except ValueError:  # `rollcall serve` runs a single process, and told it of no directory to share
+    except ValueError:  # a single process, which shares no directory with others
         registry = PROCESS_REGISTRY
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,6 +1,6 @@
-"""What surrounds every request: its id, its log line and metrics, HEAD, and the limits on size and number.
+"""Middleware: request ids, log lines, metrics, HEAD, and the limits on the size and number of requests.
 
-Pure ASGI, one layer: a BaseHTTPMiddleware costs a task and two queues a request.
+Pure ASGI, because BaseHTTPMiddleware costs a task and two queues per request.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from app.platform.problems import INTERNAL_ERROR, OVERLOADED, PAYLOAD_TOO_LARGE,
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-# How log and metrics tell of a client that went away before it had sent its request: nginx's number for it.
+# The status in log and metrics if the client leaves before it has sent its request. nginx uses the same number.
 _CLIENT_GONE = 499
 
 logger = get_logger("rollcall.http")
 
 
 class RequestContext:
-    """Gives each request its id, bounds how many run at once, and reports how each went."""
+    """Gives each request an id, limits how many run at once, and reports the result of each."""
 
     def __init__(self, app: ASGIApp, *, clock: Clock, max_in_flight: int) -> None:
-        """`max_in_flight`: requests at once in this process; beyond it 503, health probes excepted."""
+        """`max_in_flight`: requests at once in this process. More get status 503, except health probes."""
         self.app = app
         self.clock = clock
         self.max_in_flight = max_in_flight
@@ -66,16 +66,16 @@ class RequestContext:
         IN_FLIGHT.inc()
         try:
             if self.in_flight > self.max_in_flight and scope["path"] not in _PROBES:
-                await _too_many_at_once().response(request_id)(scope, receive, send_with_headers)
+                await _overloaded().response(request_id)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            status = status or _CLIENT_GONE  # nobody is there to be answered
+            status = status or _CLIENT_GONE
         except Exception:
             logger.exception("request failed", route=_route(scope))
             if status:
-                raise  # the answer has begun: all that is left is to break it off
-            await _fault().response(request_id)(scope, receive, send_with_headers)
+                raise  # the answer has begun, so it can only be cut off
+            await _internal_error().response(request_id)(scope, receive, send_with_headers)
         finally:
             self.in_flight -= 1
             IN_FLIGHT.dec()
@@ -87,27 +87,35 @@ class RequestContext:
         REQUESTS.labels(method, route, str(status)).inc()
         DURATION.labels(method, route).observe(seconds)
         say = logger.debug if scope["path"] in _PROBES else logger.info
-        say("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 2))
+        say(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 2),
+        )
 
 
-def _too_many_at_once() -> Problem:
-    return Problem(OVERLOADED, "Too many requests at once; try again shortly.", headers={"Retry-After": "1"})
+def _overloaded() -> Problem:
+    return Problem(
+        OVERLOADED, "Too many requests are running. Try again shortly.", headers={"Retry-After": "1"}
+    )
 
 
-def _fault() -> Problem:
-    return Problem(INTERNAL_ERROR, "The service failed to handle this request; nothing was changed.")
+def _internal_error() -> Problem:
+    return Problem(INTERNAL_ERROR, "The service failed to handle this request. Nothing was changed.")
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _route(scope: Scope) -> str:
-    """The path as its template, which holds nobody's name; what no route matched is one bucket."""
+    """Return the path as its template, without personal data. All unknown paths share one name."""
     return getattr(scope.get("route"), "path", None) or "unmatched"
 
 
 class HeadAsGet:
-    """Answers HEAD with what GET would answer, less its body (RFC 9110 section 9.3.2), at every address."""
+    """Answers HEAD like GET but without the body (RFC 9110 section 9.3.2), at every address."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -125,7 +133,7 @@ class HeadAsGet:
                 await send(message)
             elif not is_complete:
                 is_complete = True
-                # Now `receive` tells that all is over, and an answer that streams ends.
+                # After this, `receive` reports a disconnect, and an answer that streams ends.
                 await send({"type": "http.response.body"})
             else:
                 await asyncio.sleep(0)
@@ -134,11 +142,13 @@ class HeadAsGet:
         try:
             await self.app(as_get, receive, send_without_body)
         finally:
-            scope["route"] = as_get.get("route")  # for the log line, which names the method that was sent
+            scope["route"] = as_get.get(
+                "route"
+            )  # the log line needs the route, with the method that was sent
 
 
 class BodyLimit:
-    """Refuses a body beyond a number of bytes while it streams in, whatever Content-Length says."""
+    """Rejects a body that is too large while it streams in, whatever Content-Length says."""
 
     def __init__(self, app: ASGIApp, *, limits: dict[str, int], default: int) -> None:
         """`limits`: bytes by path; `default`: bytes for every other path."""
@@ -174,11 +184,11 @@ class BodyLimit:
 def _too_large(limit: int) -> Problem:
     return Problem(
         PAYLOAD_TOO_LARGE,
-        f"The body is too large: this address takes at most {limit:,} bytes.",
+        f"The body is too large. This address accepts at most {limit:,} bytes.",
         headers={"Connection": "close"},
     )
 
 
-illustrate(_too_many_at_once())
-illustrate(_fault())
+illustrate(_overloaded())
+illustrate(_internal_error())
 illustrate(_too_large(8 * 1024 * 1024))

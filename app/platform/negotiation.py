@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110 section 12.5.1): which of the media types at hand a client prefers."""
+"""Content negotiation (RFC 9110 section 12.5.1): which of the offered media types a client prefers."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
 def choose_media_type(request: Request, offered: Sequence[str]) -> str:
-    """The offered type that `Accept` prefers; the first one where it has no preference.
+    """Return the offered type that `Accept` prefers, or the first one if it has no preference.
 
     Raises the problem `not-acceptable`.
     """
@@ -28,8 +28,8 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
 
 
 def not_offered(offered: Sequence[str], header: str) -> Problem:
-    """The refusal of media types that an address does not have."""
-    return Problem(NOT_ACCEPTABLE, f"This address has {' or '.join(offered)}, not {header}.")
+    """Return the problem for an `Accept` header with none of the offered types."""
+    return Problem(NOT_ACCEPTABLE, f"This address offers {' or '.join(offered)}, not {header}.")
 
 
 def _parse_range(text: str) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""How routes document their answers: every problem that they can give, with an example of each."""
+"""The OpenAPI document: which problems each operation can answer with, and the headers of each answer."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -44,9 +44,9 @@ def answers(
     headers: tuple[str, ...] = (),
     status: int = 200,
 ) -> Responses:
-    """The `responses` of a route: these problems, and further media types and header fields of its good answer.
+    """Return the `responses` of a route: these problems, and the media types and headers of its good answer.
 
-    A problem as it is answered is its own example; a kind of problem has one in the catalogue.
+    A Problem is its own example. A ProblemType has its example in the catalogue.
     """
     documented: Responses = {}
     for problem in sorted(problems, key=lambda each: _kind_of(each).status):
@@ -59,7 +59,7 @@ def answers(
 
 
 def header_fields(*names: str) -> dict[str, Any]:
-    """How a response documents these header fields."""
+    """Return the `headers` of a response."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -142,7 +142,7 @@ def _name_operation(route: APIRoute) -> str:
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document, in which every operation names every problem that it can answer with."""
+    """Return the OpenAPI 3.1 document. Every operation names every problem that it can answer with."""
     if app.openapi_schema is None:
         framework = get_openapi(
             title=app.title,
@@ -151,7 +151,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        described = deepcopy(framework)  # it shares parts with the routes
+        described = deepcopy(framework)  # the framework's document shares parts with the routes
         components = described["components"]
         for unused in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(unused, None)
@@ -168,7 +168,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _restore_examples(app: FastAPI, schemas: dict[str, Any]) -> None:
-    # The framework leaves every null out of the document, those of examples included.
+    # The framework removes every null from the document, also from examples.
     routes = iter_route_contexts(app.routes)
     answered = [model for route in routes if (model := getattr(route, "response_model", None)) is not None]
     _, definitions = models_json_schema([(model, "serialization") for model in answered])
@@ -188,7 +188,7 @@ def _header_objects() -> dict[str, Any]:
 
 
 def _wrong_method() -> dict[str, Any]:
-    # No operation has it: it is what an address answers to a method for which it has none.
+    # No operation refers to this: it is the answer to a method that an address does not support.
     response: dict[str, Any] = {"headers": header_fields("Allow", "X-Request-ID")}
     _add_problem(response, METHOD_NOT_ALLOWED)
     return response
@@ -204,8 +204,8 @@ def _problem_schemas() -> dict[str, Any]:
     problem = schemas.pop(ProblemDocument.__name__)
     for kind, model in with_members:
         for name, schema in schemas.pop(model.__name__)["properties"].items():
-            told = f"With `{kind.code}`. {schema.get('description', '')}".rstrip()
-            # Several kinds may have a member of the same name.
+            told = f"Only with `{kind.code}`. {schema.get('description', '')}".rstrip()
+            # Several kinds may have a member with the same name.
             told_before = problem["properties"].get(name, {}).get("description")
             described = told if told_before is None else f"{told_before} {told}"
             problem["properties"][name] = schema | {"description": described}
@@ -235,7 +235,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
 
 
 def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -> Iterator[str]:
-    """What follows from the operation as it is documented; all else stands at its route."""
+    """Yield the headers that follow from the documented operation. A route documents its other headers itself."""
     parameters = {each["name"] for each in operation.get("parameters", [])}
     is_good = status.startswith("2")
     yield from _HEADERS_OF_STATUS.get(status, ())
@@ -257,5 +257,5 @@ def _headers(operation: dict[str, Any], status: str, response: dict[str, Any]) -
 
 
 def _is_generated(response: dict[str, Any] | None) -> bool:
-    # The framework's own description of a 422, which is not what we answer.
+    # The framework's own description of a 422, which the service never sends.
     return response is not None and "application/json" in response.get("content", {})

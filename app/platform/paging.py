@@ -1,4 +1,4 @@
-"""Paging by cursor (keyset): as cheap on the last page as on the first, and stable while rows change."""
+"""Paging by cursor (keyset): the last page costs as much as the first, and pages stay stable while rows change."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.platform.fields import Between
 from app.platform.ids import parse_id
 from app.platform.problems import Problem, define_problem, illustrate
 
@@ -28,18 +29,20 @@ class _Identified(Protocol):
 
 Identified = TypeVar("Identified", bound=_Identified)
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items a page, 1 to 1000.")]
+Limit = Annotated[int, Query(description="Items per page, 1 to 1,000."), Between(1, MAX_LIMIT)]
 CursorText = Annotated[
     str | None,
-    Query(max_length=4096, description="`next_cursor` of the page before; good only for the same query."),
+    Query(
+        max_length=4096, description="`next_cursor` of the previous page. It continues only the same query."
+    ),
 ]
 
 INVALID_CURSOR = define_problem(
     "invalid-cursor",
     400,
-    "The cursor does not belong to this query",
-    "A cursor is opaque and continues only the query that it came from: the same path, filter and sort, in "
-    "the same organization. Begin again without `cursor`, and follow `next_cursor` or the `Link` header unchanged.",
+    "Invalid cursor",
+    "A cursor continues only the query that returned it: the same path, filter, sort and organization. Start again "
+    "without `cursor`, then send `next_cursor` unchanged or follow the `Link` header.",
 )
 
 
@@ -56,21 +59,21 @@ class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(json_schema_extra=_show_an_item)
     items: list[Item]
     next_cursor: Annotated[
-        str | None, Field(description="Send it as `cursor` to get the next page; null on the last page.")
+        str | None, Field(description="Send it as `cursor` to get the next page. Null on the last page.")
     ]
 
 
 def encode_cursor(query: object, position: list[Any]) -> str:
-    """An opaque cursor that continues `query` (anything JSON can hold) after `position`."""
+    """Return an opaque cursor that continues `query` (any JSON value) after `position`."""
     packed = orjson.dumps([_fingerprint(query, position), position])
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
 def decode_cursor(query: object, cursor: str | None, kinds: tuple[type, ...]) -> list[Any] | None:
-    """The position that `cursor` holds, or None without one.
+    """Return the position in `cursor`, or None if there is no cursor.
 
-    Raises the problem `invalid-cursor` where it is not ours, was altered, is of another query, or holds
-    values of other types than `kinds`.
+    Raises the problem `invalid-cursor` if the cursor was altered, belongs to another query, or has values of other
+    types than `kinds`.
     """
     if cursor is None:
         return None
@@ -86,8 +89,10 @@ def decode_cursor(query: object, cursor: str | None, kinds: tuple[type, ...]) ->
 
 
 def invalid_cursor() -> Problem:
-    """The refusal of a cursor."""
-    return Problem(INVALID_CURSOR, "This cursor is damaged or belongs to another query; begin without it.")
+    """Return the problem for a cursor that cannot be used."""
+    return Problem(
+        INVALID_CURSOR, "This cursor is damaged or belongs to another query. Start again without it."
+    )
 
 
 illustrate(invalid_cursor())
@@ -99,13 +104,13 @@ def link_next(request: Request, response: Response, cursor: str | None) -> None:
         return
     parameters = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     root = request.scope.get("root_path", "")
-    path = request.scope["path"].removeprefix(root)  # a server puts it in front, a proxy cuts it off
+    path = request.scope["path"].removeprefix(root)  # a server adds the prefix, a proxy removes it
     target = f"{root}{path}?{urlencode([*parameters, ('cursor', cursor)])}"
     response.headers["Link"] = f'<{target}>; rel="next"'
 
 
 def decode_id(query: object, cursor: str | None) -> str | None:
-    """The id after which a list in the order of ids continues, or None without a cursor."""
+    """Return the id after which a list in the order of ids continues, or None if there is no cursor."""
     position = decode_cursor(query, cursor, (str,))
     identifier = None if position is None else parse_id(position[0])
     if position is not None and identifier is None:
@@ -121,7 +126,7 @@ def page_by_id(
     limit: int,
     present: Callable[[Identified], Any],
 ) -> dict[str, Any]:
-    """A page of up to `limit` items, and the link to the next one where `found` has one more."""
+    """Return a page of up to `limit` items. If `found` has more, link the next page."""
     shown = found[:limit]
     next_cursor = encode_cursor(query, [shown[-1].id]) if len(found) > limit else None
     link_next(request, response, next_cursor)

@@ -1,7 +1,7 @@
-"""How processes that share a database know of one another which of them live.
+"""How processes that share a database know which of them are alive.
 
-On PostgreSQL each holds an advisory lock for as long as it lives, which the server lets go when the process
-or its connection dies. On SQLite one process alone is present, by a lock on a file beside the database.
+On PostgreSQL each process holds an advisory lock while it lives. The server releases the lock when the process or its
+connection dies. On SQLite only one process can be present: it locks a file beside the database.
 """
 
 import fcntl
@@ -13,10 +13,10 @@ import asyncpg  # type: ignore[import-untyped]
 
 from app.platform.database import Database
 
-# The first half of the key of each advisory lock: any number that nothing else locks.
+# The first half of each advisory lock's key: any number that nothing else locks.
 _LOCK_CLASS = 1_380_927_308
 _NUMBERS = 2**31 - 1
-# Seconds after which a server that does not answer counts as gone.
+# A server that does not answer for this many seconds counts as gone.
 _TIMEOUT = 10.0
 _LIVING = """
     SELECT objid::bigint FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
@@ -25,48 +25,48 @@ _LIVING = """
 
 
 class Presence(ABC):
-    """One process among those that run operations; `name` is its own, new with each start."""
+    """One of the processes that share background work. `name` is unique and new at each start."""
 
     name: str
 
     @abstractmethod
     async def enter(self) -> bool:
-        """Be present from now on, or go on being so; False where only one can be, and another is.
+        """Become or stay present. Return False if only one process can be present and another one is.
 
-        Raises OSError and the driver's errors where the database cannot be reached.
+        Raises OSError and the driver's errors if the database cannot be reached.
         """
 
     @abstractmethod
     async def living(self) -> frozenset[str]:
-        """The names of all who are present. Raises like `enter`."""
+        """Return the names of all processes that are present. Raises like `enter`."""
 
     @abstractmethod
     async def leave(self) -> None:
-        """Be present no longer."""
+        """Stop being present."""
 
 
 class AdvisoryLocks(Presence):
     """Any number of processes on one PostgreSQL database."""
 
     def __init__(self, database: Database) -> None:
-        """`database` only says where to connect: the lock needs a connection of its own."""
+        """`database` only gives the address: the lock needs its own connection."""
         self._url = database.libpq_url
-        self._number = random.randrange(_NUMBERS)  # noqa: S311 - nobody gains by guessing it
+        self._number = random.randrange(_NUMBERS)  # noqa: S311 - it is not a secret
         self._connection: asyncpg.Connection | None = None
         self.name = str(self._number)
 
     async def enter(self) -> bool:
         """See Presence."""
-        await self._connected()
+        await self._connect()
         return True
 
-    async def _connected(self) -> asyncpg.Connection:
+    async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             connection = await asyncpg.connect(self._url, timeout=_TIMEOUT, command_timeout=_TIMEOUT)
             try:
                 await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_CLASS, self._number)
             except BaseException:
-                # Kept without its lock, it would make this process look dead while it works.
+                # Without the lock, this process would look dead while it works.
                 connection.terminate()
                 raise
             self._connection = connection
@@ -74,7 +74,7 @@ class AdvisoryLocks(Presence):
 
     async def living(self) -> frozenset[str]:
         """See Presence."""
-        rows = await (await self._connected()).fetch(_LIVING, _LOCK_CLASS)
+        rows = await (await self._connect()).fetch(_LIVING, _LOCK_CLASS)
         return frozenset(str(row[0]) for row in rows)
 
     async def leave(self) -> None:
@@ -84,12 +84,12 @@ class AdvisoryLocks(Presence):
 
 
 class FileLock(Presence):
-    """The one process that runs operations on an SQLite database."""
+    """The only process that does background work on an SQLite database."""
 
     name = "local"
 
     def __init__(self, database: Database) -> None:
-        """The lock is on a file beside the database's."""
+        """The locked file is beside the file of `database`."""
         self._path = f"{database.url.database}.worker"
         self._file: int | None = None
 
@@ -116,6 +116,6 @@ class FileLock(Presence):
             self._file = None
 
 
-def presence_at(database: Database) -> Presence:
-    """The kind of presence that this database allows."""
+def create_presence(database: Database) -> Presence:
+    """Return the kind of presence that this database allows."""
     return FileLock(database) if database.is_sqlite else AdvisoryLocks(database)

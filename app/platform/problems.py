@@ -1,7 +1,8 @@
-"""Errors on the wire: RFC 9457 problem details, the catalogue of their types, and the page of each."""
+"""Errors on the wire: RFC 9457 problem details, and the catalogue of their kinds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -23,7 +24,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One kind of problem: its code, HTTP status, title, what its page says, and its members of its own."""
+    """One kind of problem: its code, HTTP status, title, the text of its page, and its additional members."""
 
     code: str
     status: int
@@ -33,7 +34,7 @@ class ProblemType:
 
     @property
     def uri(self) -> str:
-        """The problem's `type` (RFC 9457 section 3.1.1), a page that GET serves."""
+        """The problem's `type` (RFC 9457 section 3.1.1): the address of its page."""
         return f"/problems/{self.code}"
 
 
@@ -43,9 +44,9 @@ CATALOGUE: dict[str, ProblemType] = {}
 def define_problem(
     code: str, status: int, title: str, explanation: str, members: type[BaseModel] | None = None
 ) -> ProblemType:
-    """Add a kind of problem to the catalogue, from which pages and openapi.yaml are made.
+    """Add a kind of problem to the catalogue and return it. Pages and openapi.yaml are made from the catalogue.
 
-    `members` describes what it has besides the members of every problem (RFC 9457 section 3.2).
+    `members` describes its additional members (RFC 9457 section 3.2). Raises ValueError if `code` is taken.
     """
     if code in CATALOGUE:
         raise ValueError(f"the problem {code} is defined twice")
@@ -55,7 +56,7 @@ def define_problem(
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """A problem to answer with: `detail` is a sentence a person can act on."""
+    """A problem to answer with: `detail` says what is wrong and what to do."""
 
     type: ProblemType
     detail: str
@@ -64,7 +65,7 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def document(self, instance: str | None = None) -> dict[str, Any]:
-        """The members of the problem document; `instance` is the id of the request."""
+        """Return the problem document; `instance` is the request id."""
         document: dict[str, Any] = {
             "type": self.type.uri,
             "code": self.type.code,
@@ -79,7 +80,7 @@ class Problem(Exception):
         return document | dict(self.members)
 
     def response(self, instance: str | None) -> Response:
-        """The answer on the wire."""
+        """Return the HTTP response."""
         return Response(
             orjson.dumps(self.document(instance), default=str),
             status_code=self.type.status,
@@ -92,21 +93,21 @@ EXAMPLES: dict[str, Problem] = {}
 
 
 def illustrate(problem: Problem) -> None:
-    """Show this problem in openapi.yaml as the example of its kind; make it as the real ones are made."""
+    """Show this problem in openapi.yaml as the example of its kind. Build it with the code that builds real ones."""
     EXAMPLES[problem.type.code] = problem
 
 
 class FieldError(BaseModel):
-    """One field that is wrong."""
+    """One fault of a request, and where it is."""
 
     pointer: Annotated[
         str,
         Field(
-            description="JSON Pointer (RFC 6901) into the body, empty for the whole of it; `?name` of a query "
-            "parameter; `header:Name` of a header field."
+            description="A JSON Pointer (RFC 6901) into the body, empty for the whole body; `?name` for a query "
+            "parameter; `header:Name` for a header."
         ),
     ]
-    detail: str
+    detail: Annotated[str, Field(description="What is wrong, and what to send instead.")]
 
 
 class ProblemDocument(BaseModel):
@@ -117,32 +118,32 @@ class ProblemDocument(BaseModel):
     type: Annotated[
         str, Field(description="A page that explains the problem.", examples=["/problems/not-found"])
     ]
-    code: str
-    title: str
-    status: int
-    detail: Annotated[str, Field(description="A sentence that a person can act on.")]
-    instance: Annotated[str | None, Field(description="The id of the request.")] = None
-    errors: list[FieldError] | None = None
+    code: Annotated[str, Field(description="The kind of problem, for programs. It never changes.")]
+    title: Annotated[str, Field(description="The kind of problem, for people.")]
+    status: Annotated[int, Field(description="The HTTP status.")]
+    detail: Annotated[str, Field(description="What is wrong and what to do, for people.")]
+    instance: Annotated[str | None, Field(description="The request id.")] = None
+    errors: Annotated[list[FieldError] | None, Field(description="Every fault of the request.")] = None
 
 
 class NotPermittedMembers(BaseModel):
-    """What `not-permitted` tells besides."""
+    """The additional members of `not-permitted`."""
 
-    required_scope: Annotated[str, Field(description="The scope to ask for.")]
+    required_scope: Annotated[str, Field(description="The scope that the request needs.")]
 
 
 NOT_AUTHENTICATED = define_problem(
     "not-authenticated",
     401,
     "Not authenticated",
-    "The request carries no credential, or one that is unknown, expired or revoked. Send "
+    "The request has no credential, or its credential is unknown, expired or revoked. Send "
     "`Authorization: Bearer <API key>`.",
 )
 NOT_PERMITTED = define_problem(
     "not-permitted",
     403,
     "Not permitted",
-    "The credential is good but lacks the scope that `required_scope` names. An administrator can make a key "
+    "The credential is valid, but does not have the scope in `required_scope`. Ask an administrator for a key "
     "that has it.",
     NotPermittedMembers,
 )
@@ -150,100 +151,102 @@ NOT_FOUND = define_problem(
     "not-found",
     404,
     "Not found",
-    "There is nothing at this address, or nothing that belongs to your organization.",
+    "This address does not exist, or what it names does not belong to your organization.",
 )
 METHOD_NOT_ALLOWED = define_problem(
     "method-not-allowed",
     405,
     "Method not allowed",
-    "The address exists; the `Allow` header names its methods.",
+    "This address does not support the method. The `Allow` header lists the methods that it supports.",
 )
 NOT_ACCEPTABLE = define_problem(
     "not-acceptable",
     406,
     "Not acceptable",
-    "The `Accept` header asks for a media type that this address does not have.",
+    "This address offers none of the media types in the `Accept` header. `detail` lists those it offers.",
 )
 PAYLOAD_TOO_LARGE = define_problem(
     "payload-too-large",
     413,
     "Payload too large",
-    "The body is larger than this address takes; the detail says how much that is.",
+    "The body is larger than this address accepts. `detail` states the limit.",
 )
 UNSUPPORTED_MEDIA_TYPE = define_problem(
     "unsupported-media-type",
     415,
     "Unsupported media type",
-    "The body's `Content-Type` is not one that this address reads.",
+    "This address does not accept the body's `Content-Type`. The `Accept` header lists those it accepts.",
 )
 INVALID_REQUEST = define_problem(
     "invalid-request",
     422,
     "Invalid request",
-    "Something in the request is missing, unknown or malformed; `errors` points to each. Unknown members and "
-    "unknown query parameters are refused too, so that a mistyped filter never selects everyone.",
+    "Part of the request is missing, unknown or malformed. `errors` lists each fault. Unknown members and query "
+    "parameters are rejected too, so a mistyped filter never selects everyone.",
 )
 RATE_LIMITED = define_problem(
     "rate-limited",
     429,
     "Too many requests",
-    "This credential has used up its requests for now; `Retry-After` says when to go on.",
+    "This credential has used all its requests for this minute. Try again after `Retry-After` seconds.",
 )
 INTERNAL_ERROR = define_problem(
     "internal-error",
     500,
     "Internal error",
-    "A fault of the service. Nothing was changed; the log has it under the request id.",
+    "The service failed. Nothing was changed. The service's log has the details under the request id.",
 )
 OVERLOADED = define_problem(
     "overloaded",
     503,
     "Overloaded",
-    "The service has more to do than it can hold; try again after `Retry-After` seconds.",
+    "The service is handling as many requests as it can. Try again after `Retry-After` seconds.",
 )
 DATABASE_UNAVAILABLE = define_problem(
     "database-unavailable",
     503,
     "Database unavailable",
-    "The database did not answer; try again after `Retry-After` seconds.",
+    "The service cannot reach its database. Try again after `Retry-After` seconds.",
 )
 
 _RETRY_SHORTLY = {"Retry-After": "2"}
 
-# How a slice puts its own exceptions into words: by the exception's exact class.
+# The problem for each of a slice's own exceptions, by the exception's exact class.
 Translations = Mapping[type[Exception], Callable[[Any], Problem]]
 
-# Turns any exception into the problem that answers it.
+# Turns any exception into a problem.
 TRANSLATE: StateKey[Callable[[Exception], Problem]] = StateKey("translate_problem")
 
 
 def request_id_of(request: Request) -> str | None:
-    """The id of this request, as it stands in log lines and in the answer's `X-Request-ID`."""
+    """Return the request id, which log lines and the `X-Request-ID` header carry too."""
     return getattr(request.state, "request_id", None)
 
 
 def install_problem_handlers(app: FastAPI, translations: Translations) -> None:
-    """Answer every exception with a problem; `translations` put the slices' own exceptions into words."""
-
-    def translate(error: Exception) -> Problem:
-        own = translations.get(type(error))
-        problem = own(error) if own else _translate_framework(error) or _translate_database(error)
-        return problem or Problem(INTERNAL_ERROR, "The service failed to handle this request.")
-
-    async def answer(request: Request, error: Exception) -> Response:
-        problem = translate(error)
-        if problem.type is INTERNAL_ERROR:
-            raise error  # RequestContext logs and answers it
-        return problem.response(request_id_of(request))
-
-    async def answer_wrong_method(request: Request, _error: Exception) -> Response:
-        return _wrong_method(request).response(request_id_of(request))
-
-    TRANSLATE.put(app, translate)
-    app.add_exception_handler(METHOD_NOT_ALLOWED.status, answer_wrong_method)
+    """Answer every exception with a problem. `translations` covers the slices' own exceptions."""
+    TRANSLATE.put(app, partial(_translate, translations))
+    app.add_exception_handler(METHOD_NOT_ALLOWED.status, _answer_wrong_method)
     database_errors = (PoolTimeout, DBAPIError, ConnectionError, TimeoutError)
     for kind in (Problem, HTTPException, RequestValidationError, *database_errors, *translations):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = TRANSLATE.of(request.app)(error)
+    if problem.type is INTERNAL_ERROR:
+        raise error  # RequestContext logs and answers it
+    return problem.response(request_id_of(request))
+
+
+async def _answer_wrong_method(request: Request, _error: Exception) -> Response:
+    return _wrong_method(request).response(request_id_of(request))
+
+
+def _translate(translations: Translations, error: Exception) -> Problem:
+    own = translations.get(type(error))
+    problem = own(error) if own else _translate_framework(error) or _translate_database(error)
+    return problem or Problem(INTERNAL_ERROR, "The service failed to handle this request.")
 
 
 def _translate_framework(error: Exception) -> Problem | None:
@@ -253,9 +256,9 @@ def _translate_framework(error: Exception) -> Problem | None:
         return _invalid_request(error)
     if isinstance(error, HTTPException):
         if isinstance(error.__cause__, Problem):
-            return error.__cause__  # raised while the framework was reading the body
+            return error.__cause__  # raised while the framework read the body
         if error.status_code == NOT_FOUND.status:
-            return _nothing_there()
+            return _no_such_address()
         if error.status_code == PAYLOAD_TOO_LARGE.status:
             return Problem(PAYLOAD_TOO_LARGE, str(error.detail))
         detail = describe_unreadable_body(error.__cause__) or "The body cannot be read."
@@ -264,7 +267,7 @@ def _translate_framework(error: Exception) -> Problem | None:
 
 
 def _wrong_method(request: Request) -> Problem:
-    # The framework's own `Allow` has the methods of the first route only, and RFC 9110 wants all of the address.
+    # The framework's own `Allow` lists only the first route's methods. RFC 9110 wants those of the whole address.
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     methods = {
         method
@@ -272,33 +275,33 @@ def _wrong_method(request: Request) -> Problem:
         if route.methods and route.path_regex.match(path)
         for method in route.methods
     }
-    if "GET" in methods or not methods:  # without a route it is a file
+    if "GET" in methods or not methods:  # an address without a route is a file
         methods |= {"GET", "HEAD"}
-    return _not_among(methods)
+    return _method_not_allowed(methods)
 
 
-def _not_among(methods: set[str]) -> Problem:
+def _method_not_allowed(methods: set[str]) -> Problem:
     allowed = ", ".join(sorted(methods))
-    return Problem(METHOD_NOT_ALLOWED, f"This address answers to {allowed}.", headers={"Allow": allowed})
+    return Problem(METHOD_NOT_ALLOWED, f"This address supports only {allowed}.", headers={"Allow": allowed})
 
 
-def _nothing_there() -> Problem:
-    return Problem(NOT_FOUND, "There is nothing at this address.")
+def _no_such_address() -> Problem:
+    return Problem(NOT_FOUND, "This address does not exist.")
 
 
 def _translate_database(error: Exception) -> Problem | None:
     if isinstance(error, PoolTimeout):
         return Problem(
-            OVERLOADED, "All database connections are busy; try again shortly.", headers=_RETRY_SHORTLY
+            OVERLOADED, "All database connections are in use. Try again shortly.", headers=_RETRY_SHORTLY
         )
     if is_unavailable(error):
-        return _database_away()
+        return _database_unavailable()
     return None
 
 
-def _database_away() -> Problem:
+def _database_unavailable() -> Problem:
     return Problem(
-        DATABASE_UNAVAILABLE, "The database cannot be reached; try again shortly.", headers=_RETRY_SHORTLY
+        DATABASE_UNAVAILABLE, "The database is unavailable. Try again shortly.", headers=_RETRY_SHORTLY
     )
 
 
@@ -309,6 +312,6 @@ def _invalid_request(error: RequestValidationError) -> Problem:
     return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
 
 
-illustrate(_nothing_there())
-illustrate(_not_among({"GET", "HEAD", "POST"}))
-illustrate(_database_away())
+illustrate(_no_such_address())
+illustrate(_method_not_allowed({"GET", "HEAD", "POST"}))
+illustrate(_database_unavailable())

@@ -1,7 +1,7 @@
-"""How many requests one credential may make a minute, and the header fields that say so.
+"""How many requests one credential may send per minute, and the headers that say so.
 
-`RateLimit` and `RateLimit-Policy` as in the IETF draft draft-ietf-httpapi-ratelimit-headers. Counted
-per process, in memory: a limit against runaway scripts, not a quota.
+`RateLimit` and `RateLimit-Policy` follow the IETF draft draft-ietf-httpapi-ratelimit-headers. Each process counts in
+memory: this stops runaway scripts and is not a quota.
 """
 
 import math
@@ -19,12 +19,12 @@ class RateLimiter:
     """A sliding window of one minute for each credential."""
 
     def __init__(self, per_minute: int) -> None:
-        """`per_minute`: requests; 0 = no limit and no header fields."""
+        """`per_minute`: requests; 0 = no limit and no headers."""
         self._item = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def count(self, request: Request, credential: str) -> None:
-        """Count one request. Raises the problem `rate-limited` beyond the limit."""
+        """Count one request. Raises the problem `rate-limited` if it exceeds the limit."""
         if self._item is None:
             return
         accepted = await self._limiter.hit(self._item, credential)
@@ -39,7 +39,7 @@ class RateLimiter:
 def _used_up(per_minute: int, seconds: int) -> Problem:
     return Problem(
         RATE_LIMITED,
-        f"This credential may make {per_minute} requests a minute; go on in {seconds} s.",
+        f"This credential may send {per_minute:,} requests per minute. Try again in {seconds} s.",
         headers={"Retry-After": str(seconds)},
     )
 

@@ -1,4 +1,4 @@
-"""How strict the routes are that need a credential: nothing that is sent is passed over."""
+"""Strict routes: they reject everything that they do not know."""
 
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -14,14 +14,14 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses what it does not know, so that a mistyped filter never selects everyone."""
+    """A route that rejects unknown parameters and bodies, so that a mistyped filter never selects everyone."""
 
     def get_route_handler(self) -> Handler:
-        """The framework's handler behind our checks."""
+        """Return the framework's handler with the strict checks in front."""
         handle = super().get_route_handler()
         parameters = dict(_query_parameters(self.dependant))
         takes_json = self.body_field is not None
-        # A route that reads its body itself documents it itself.
+        # A route that reads its own body documents it in `openapi_extra`.
         takes_body = takes_json or "requestBody" in (self.openapi_extra or {})
 
         async def check_and_handle(request: Request) -> Response:
@@ -36,11 +36,11 @@ class StrictRoute(APIRoute):
         return check_and_handle
 
     async def admit(self, request: Request) -> None:
-        """What is checked before anything else is looked at."""
+        """Check the request before anything else is read. A subclass overrides this."""
 
 
 def _query_parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:
-    """The name of each query parameter, and whether it can be repeated."""
+    """Yield the name of each query parameter, and whether it can be repeated."""
     for parameter in dependant.query_params:
         annotation = parameter.field_info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -65,18 +65,20 @@ def _require_known(request: Request, parameters: Mapping[str, bool]) -> None:
     if repeated:
         raise Problem(
             INVALID_REQUEST,
-            f"Sent more than once, though it takes one value: {', '.join(map(repr, repeated))}.",
-            errors=_errors(repeated, "This takes one value and was sent more than once."),
+            f"Sent more than once: {', '.join(map(repr, repeated))}. Send each of these parameters once.",
+            errors=_errors(repeated, "Sent more than once. Send this parameter once."),
         )
 
 
 def unknown_parameters(unknown: Sequence[str], known: Collection[str]) -> Problem:
-    """The refusal of query parameters that an address does not have."""
-    takes = f"It takes: {', '.join(sorted(known))}." if known else "It takes none."
+    """Return the problem for query parameters that an address does not have."""
+    supported = (
+        f"This address supports: {', '.join(sorted(known))}." if known else "This address supports none."
+    )
     return Problem(
         INVALID_REQUEST,
-        f"This address has no query parameter {', '.join(map(repr, unknown))}. {takes}",
-        errors=_errors(unknown, "There is no such query parameter here."),
+        f"Unknown query parameter: {', '.join(map(repr, unknown))}. {supported}",
+        errors=_errors(unknown, "Unknown query parameter. Check the spelling, or leave it out."),
     )
 
 
@@ -96,10 +98,10 @@ def _require_json(request: Request) -> None:
 
 
 def _not_json(content_type: str) -> Problem:
-    came = f"not {content_type!r}" if content_type else "and came without a Content-Type"
+    wrong = f"{content_type!r} is not supported" if content_type else "The Content-Type is missing"
     return Problem(
         UNSUPPORTED_MEDIA_TYPE,
-        f"The body must be JSON, sent with `Content-Type: application/json`, {came}.",
+        f"{wrong}. Send the body as JSON with `Content-Type: application/json`.",
         headers={"Accept": "application/json"},
     )
 
@@ -109,7 +111,7 @@ async def _require_no_body(request: Request) -> None:
         return
     async for block in request.stream():
         if block:
-            detail = "This takes no body; what it takes stands in the path and the query."
+            detail = "This address takes no body. Use the path and the query instead."
             raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
 
 

@@ -1,19 +1,19 @@
-"""How Python itself runs in a process of the service: garbage collection and turns between threads."""
+"""The interpreter's settings in each process of the service: garbage collection and thread switching."""
 
 import gc
 import sys
 
-# Importing thousands of rows makes hundreds of thousands of small objects and no cycles. With the interpreter's
-# default a quarter of an import's time goes into looking for cycles (bench, import).
+# Work on thousands of rows makes hundreds of thousands of small objects and no cycles. With the interpreter's default,
+# a quarter of that time is spent looking for cycles (see bench/).
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 20_000
-# An answer changes threads several times and may wait this long at each; Python's own value is 0.005. Measured:
-# while an import runs, the slowest access checks take half as long, and the import takes no longer.
+# An answer changes threads several times and may wait this long each time. Python's default is 0.005. With this value
+# the slowest answers during heavy work take half as long, and the work itself takes no longer (measured).
 _THREAD_TURN_SECONDS = 0.0005
 
 
 def tune_interpreter() -> None:
-    """Set up the interpreter for this process. Call it once, after all imports."""
+    """Set up the interpreter for this process. Call it once, when all modules are loaded."""
     gc.collect()
-    gc.freeze()  # what start-up made is never scanned again
+    gc.freeze()  # the objects made at start-up are never scanned again
     gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
     sys.setswitchinterval(_THREAD_TURN_SECONDS)

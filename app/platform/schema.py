@@ -1,4 +1,4 @@
-"""The schema of the database: which revision it has, which one this code needs, and the way there."""
+"""The database schema: its revision, the revision that this code needs, and how to get there."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,22 +8,23 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform.database import Database
 
-# Beside the package, both in a checkout and where it is installed.
+# Beside the package, in a checkout and in an installation.
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-# Any number that nothing else locks: two processes must not migrate one database at once.
+# Two processes must not migrate one database at once. Any number that nothing else locks will do.
 _MIGRATION_LOCK = 7_046_029_254
 
 
 class SchemaMismatch(Exception):
-    """The database's schema is not the one that this version needs; the message says what to do."""
+    """This version needs another database schema. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """The revision in the database (None = no schema at all) and the one that the code needs."""
+    """The revision in the database (None = no schema yet) and the revision that the code needs."""
 
     current: str | None
     needed: str
@@ -31,26 +32,26 @@ class SchemaState:
 
     @property
     def is_current(self) -> bool:
-        """Whether the two are the same."""
+        """Whether the database has the revision that the code needs."""
         return self.current == self.needed
 
     def require_current(self) -> None:
-        """Raises SchemaMismatch where the schema is older or newer than this code."""
+        """Raise SchemaMismatch if the schema is older or newer than this code."""
         if self.is_current:
             return
         if self.current is not None and self.current not in self.known:
             raise SchemaMismatch(
-                f"The database's schema (revision {self.current}) is newer than this version of Rollcall knows. "
-                "Start the newer version."
+                f"The database schema has revision {self.current}, which this version of Rollcall does not know. "
+                "Use the newer version."
             )
         raise SchemaMismatch(
-            f"The database's schema is at revision {self.current or 'none'}, and this version needs {self.needed}. "
+            f"The database schema has revision {self.current or 'none'}, but this version needs {self.needed}. "
             "Run: rollcall migrate"
         )
 
 
 def migration_config(connection: Connection | None = None) -> Config:
-    """Alembic's configuration, in code, so that the service needs no file for it."""
+    """Return Alembic's configuration. It is made in code, so the service needs no file for it."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -58,7 +59,7 @@ def migration_config(connection: Connection | None = None) -> Config:
 
 
 async def read_state(database: Database) -> SchemaState:
-    """Look up both revisions."""
+    """Read the revision of the database and the one that the code needs."""
     script = ScriptDirectory.from_config(migration_config())
     known = frozenset(revision.revision for revision in script.walk_revisions())
     async with database.read() as connection:
@@ -67,14 +68,14 @@ async def read_state(database: Database) -> SchemaState:
 
 
 async def upgrade(database: Database) -> None:
-    """Bring the schema to this version. One process does it; others wait and find it done."""
-    await database.write(lambda connection: connection.run_sync(_upgrade))
+    """Update the schema to this version. If several processes do this at once, one works and the others wait."""
+    await database.write(_upgrade)
 
 
 async def prepare(database: Database) -> None:
-    """What a start does: migrate an empty database and any SQLite file, else insist on the right schema.
+    """Prepare the database at start: migrate it if it is empty or SQLite, otherwise check its schema.
 
-    A PostgreSQL schema is migrated by nobody in passing: other processes may be using it. Raises SchemaMismatch.
+    An existing PostgreSQL schema is only checked, because other processes may be using it. Raises SchemaMismatch.
     """
     state = await read_state(database)
     may_migrate = state.current is None or (database.is_sqlite and state.current in state.known)
@@ -88,7 +89,11 @@ def _current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _upgrade(connection: Connection) -> None:
+async def _upgrade(connection: AsyncConnection) -> None:
+    await connection.run_sync(_upgrade_to_head)
+
+
+def _upgrade_to_head(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
     command.upgrade(migration_config(connection), "head")

@@ -1,4 +1,4 @@
-"""What every service answers: health, its own description, and a page for each kind of problem."""
+"""Routes that every service has: health, its own description, and a page for each kind of problem."""
 
 import asyncio
 import re
@@ -21,6 +21,7 @@ from app.platform.problems import (
     ProblemType,
 )
 from app.platform.schema import SchemaMismatch, read_state
+from app.platform.state import StateKey
 
 _HTML = "text/html"
 _STYLE = (
@@ -33,10 +34,13 @@ _HTML_PAGE: dict[str, Any] = {
     "example": '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not found</title> …',
 }
 
-_NO_KIND = Problem(NOT_FOUND, "There is no such kind of problem; GET /problems lists them.")
-_NO_SUCH_FORM = not_offered((_HTML, JSON), "image/png")
+_UNKNOWN_CODE = Problem(NOT_FOUND, "There is no problem with this code. GET /problems lists all of them.")
+_NOT_OFFERED = not_offered((_HTML, JSON), "image/png")
 
-# Probes and browsers add parameters of their own, such as a cache-buster; nothing here selects anyone.
+# Unknown parameters are accepted here, because probes and browsers add their own, such as a cache-buster.
+# Kept once it has been written.
+OPENAPI_YAML: StateKey[str] = StateKey("openapi_yaml")
+
 TAG = Tag(name="service", description="Health, metrics and this description. No credential needed.")
 router = APIRouter(tags=["service"])
 
@@ -52,24 +56,27 @@ def _describe(kind: ProblemType) -> dict[str, Any]:
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The state of the service."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str = "ok"
 
 
-@router.get("/healthz", summary="Is the process alive?", response_model=Health)
+@router.get("/healthz", summary="Check that the process is alive", response_model=Health)
 async def check_health() -> Any:
-    """Answers as long as the process does. Needs no credential."""
+    """Answers as long as the process is alive. Needs no credential."""
     return {"status": "ok"}
 
 
 @router.get(
-    "/readyz", summary="Can it serve?", response_model=Health, responses=answers(DATABASE_UNAVAILABLE)
+    "/readyz",
+    summary="Check that the service is ready",
+    response_model=Health,
+    responses=answers(DATABASE_UNAVAILABLE),
 )
 async def check_readiness(database: Db) -> Any:
-    """Whether the database is reachable and its schema is this version's. Needs no credential."""
+    """Checks that the database can be reached and has the schema of this version. Needs no credential."""
     state = await read_state(database)
     try:
         state.require_current()
@@ -80,7 +87,7 @@ async def check_readiness(database: Db) -> Any:
 
 @router.get(
     "/openapi.yaml",
-    summary="This description",
+    summary="Get this API description",
     response_class=Response,
     responses={
         200: {
@@ -89,31 +96,31 @@ async def check_readiness(database: Db) -> Any:
     },
 )
 async def read_openapi(request: Request) -> Response:
-    """The OpenAPI 3.1 document of this service, as YAML; `/docs` shows it. Needs no credential."""
-    state = request.app.state
-    if not hasattr(state, "openapi_yaml"):
-        # Writing it takes half a second, in which nobody else would be answered.
-        state.openapi_yaml = await asyncio.to_thread(to_yaml, request.app.openapi())
-    return Response(state.openapi_yaml, media_type="application/yaml")
+    """Returns the OpenAPI 3.1 document of this service as YAML. `/docs` shows it as a page. Needs no credential."""
+    text = OPENAPI_YAML.find(request.app)
+    if text is None:
+        # Writing it takes half a second, during which the event loop could answer nothing else.
+        text = OPENAPI_YAML.put(request.app, await asyncio.to_thread(to_yaml, request.app.openapi()))
+    return Response(text, media_type="application/yaml")
 
 
 def to_yaml(document: dict[str, Any]) -> str:
-    """The document as YAML, always the same for the same document."""
+    """Return the document as YAML. Equal documents give equal text."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
 @router.get("/", include_in_schema=False)
 async def go_to_documentation() -> RedirectResponse:
-    """Where somebody who opens the address in a browser wants to go."""
+    """Redirect a browser to the documentation."""
     return RedirectResponse("/docs")
 
 
 @router.get(
     "/problems",
-    summary="All kinds of problem",
+    summary="List all kinds of problems",
     response_class=Response,
     responses=answers(
-        _NO_SUCH_FORM,
+        _NOT_OFFERED,
         ok={
             _HTML: _HTML_PAGE,
             JSON: {
@@ -124,7 +131,7 @@ async def go_to_documentation() -> RedirectResponse:
     ),
 )
 async def list_problems(request: Request) -> Response:
-    """The catalogue of the problems that this service can answer with. Needs no credential."""
+    """Lists every kind of problem that this service can answer with. Needs no credential."""
     kinds = sorted(CATALOGUE.values(), key=lambda kind: kind.code)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse([_describe(kind) for kind in kinds])
@@ -137,11 +144,11 @@ async def list_problems(request: Request) -> Response:
 
 @router.get(
     "/problems/{code}",
-    summary="What a kind of problem means",
+    summary="Explain a kind of problem",
     response_class=Response,
     responses=answers(
-        _NO_KIND,
-        _NO_SUCH_FORM,
+        _UNKNOWN_CODE,
+        _NOT_OFFERED,
         ok={_HTML: _HTML_PAGE, JSON: {"schema": {"type": "object"}, "example": _describe(NOT_FOUND)}},
     ),
 )
@@ -149,10 +156,10 @@ async def explain_problem(
     request: Request,
     code: Annotated[str, Path(description="A problem's `code`.", examples=["not-found"])],
 ) -> Response:
-    """The page to which a problem's `type` points. Needs no credential."""
+    """Explains one kind of problem. The `type` of a problem points here. Needs no credential."""
     kind = CATALOGUE.get(code)
     if kind is None:
-        raise Problem(NOT_FOUND, _NO_KIND.detail)
+        raise Problem(NOT_FOUND, _UNKNOWN_CODE.detail)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse(_describe(kind))
     paragraphs = (

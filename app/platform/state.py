@@ -1,7 +1,7 @@
 """The application's shared values: each has one key, which knows its type.
 
-Keys stand beside what they hold: `DATABASE` in dependencies.py, the operations' runner in that slice. The application
-fills them when it starts; routes take them with `Depends(KEY)`.
+A key lives beside the code that needs its value, such as `DATABASE` in dependencies.py. The application stores the
+values when it starts. Routes take them with `Depends(KEY)`.
 """
 
 from typing import Generic, TypeVar
@@ -26,6 +26,11 @@ class StateKey(Generic[T]):
     def of(self, app: FastAPI) -> T:
         """Return the value. Raises AttributeError if the application has not started."""
         value: T = getattr(app.state, self._name)
+        return value
+
+    def find(self, app: FastAPI) -> T | None:
+        """Return the value, or None if there is none yet."""
+        value: T | None = getattr(app.state, self._name, None)
         return value
 
     async def __call__(self, request: Request) -> T:

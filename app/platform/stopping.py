@@ -1,6 +1,6 @@
-"""When the process is told to stop, noticed while requests are still being answered.
+"""Learn that the process has to stop while requests are still being answered.
 
-The server tells the application only once every answer has ended, and some would go on until they are told.
+The server tells the application only when every answer has ended. Streams would go on for ever, so they watch this.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def notice_of_stop() -> Iterator[asyncio.Event]:
-    """An event of the running loop, set as soon as SIGINT or SIGTERM comes; what handles them does so as before."""
+def watch_for_stop() -> Iterator[asyncio.Event]:
+    """Yield an event that is set when SIGINT or SIGTERM arrives. The handlers that were there still run."""
     noticed = asyncio.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield noticed  # signals come to the main thread alone
+        yield noticed  # only the main thread receives signals
         return
     loop = asyncio.get_running_loop()
     handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
@@ -31,7 +31,7 @@ def notice_of_stop() -> Iterator[asyncio.Event]:
 
     for each in _SIGNALS:
         handler = signal.getsignal(each)
-        if callable(handler):  # without one, the signal ends the process by itself
+        if callable(handler):  # without a handler, the signal ends the process anyway
             handlers[each] = handler
             signal.signal(each, notice)
     try:

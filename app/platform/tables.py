@@ -1,4 +1,4 @@
-"""The table of idempotency keys: the one thing that the platform itself stores."""
+"""The table of idempotency keys, the only table of the platform."""
 
 from sqlalchemy import JSON, Column, Index, Integer, Table, Text
 

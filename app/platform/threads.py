@@ -1,4 +1,4 @@
-"""Pure work on many rows, beside the event loop: requests are answered and the database works meanwhile."""
+"""Pure work on many rows outside the event loop, so that requests are answered meanwhile."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Fewer rows than this are done before a thread would have begun.
+# Fewer rows than this take less time than starting a thread.
 _FEW = 100
 
 
 async def compute(rows: int, work: Callable[[], T]) -> T:
-    """What `work` returns; it must touch nothing that others change. `rows`: how many it goes through."""
+    """Run `work` and return its result. It must not use anything that other code changes. `rows`: how many it reads."""
     return work() if rows < _FEW else await asyncio.to_thread(work)

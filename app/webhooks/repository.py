@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.platform.bulk_rows import delete_some
+from app.platform.bulk_rows import delete_up_to
 from app.webhooks.delivery import Delivery, DeliveryState
 from app.webhooks.tables import webhook_deliveries, webhooks
 from app.webhooks.webhook import DisabledReason, Webhook
@@ -88,7 +88,7 @@ async def list_removed(connection: AsyncConnection) -> list[str]:
 
 async def delete_remains(connection: AsyncConnection, webhook_id: str, limit: int) -> int:
     """Take away up to `limit` deliveries of a removed webhook, and at last itself; how many there were."""
-    number = await delete_some(
+    number = await delete_up_to(
         connection, webhook_deliveries, webhook_deliveries.c.webhook_id == webhook_id, limit
     )
     if number == 0:
@@ -203,7 +203,7 @@ async def retry_delivery(
 async def delete_ended_deliveries(connection: AsyncConnection, older_than: str, limit: int) -> int:
     """Remove up to `limit` deliveries that have ended and have smaller ids than this; how many there were."""
     condition = (webhook_deliveries.c.id < older_than) & webhook_deliveries.c.next_attempt_at.is_(None)
-    return await delete_some(connection, webhook_deliveries, condition, limit)
+    return await delete_up_to(connection, webhook_deliveries, condition, limit)
 
 
 def _is_of(organization_id: int) -> ColumnElement[bool]:

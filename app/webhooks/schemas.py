@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.domain.events import EventType
-from app.platform.fields import PlainText, cleaned_by, shown_length
+from app.platform.fields import PlainText, clean_with, document_length
 from app.webhooks.delivery import Delivery, DeliveryState
 from app.webhooks.webhook import MAX_URL_LENGTH, DisabledReason, Webhook, clean_url
 
@@ -41,11 +41,11 @@ _DELIVERY: JsonDict = {
 Url = Annotated[
     PlainText,
     Field(
-        json_schema_extra=shown_length(MAX_URL_LENGTH),
+        json_schema_extra=document_length(MAX_URL_LENGTH),
         description="Where messages are sent by POST: https, and no private network, unless the service's settings "
         "allow it.",
     ),
-    cleaned_by(clean_url),
+    clean_with(clean_url),
 ]
 Description = Annotated[PlainText, Field(max_length=1000, description="What it is for.")]
 EventTypes = Annotated[

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.repository import find_ids_by_external_id, find_ids_by_username, lock_by_keys
 from app.learners.tables import learners
-from app.platform.bulk_rows import looked_up
+from app.platform.bulk_rows import select_by_keys
 from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def names(api: Api) -> list[str]:
 async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names: list[str]) -> None:
     async with api.service.database.read() as connection:
         found = await connection.execute(
-            looked_up(
+            select_by_keys(
                 [learners.c.username, learners.c.external_id],
                 [learners.c.organization_id == api.organization.id],
                 learners.c.username_key,

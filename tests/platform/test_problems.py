@@ -123,7 +123,9 @@ async def test_a_missing_body_is_said_to_be_missing(api: Api) -> None:
     for path in ("/learners", "/api-keys", "/learners/bulk-actions"):
         for headers in ({}, JSON):
             problem = problem_of(await api.client.post(path, headers=headers), 422, "invalid-request")
-            assert problem["errors"] == [{"pointer": "", "detail": "This is required."}]
+            assert problem["errors"] == [
+                {"pointer": "", "detail": "The body is missing. Send a JSON object."}
+            ]
 
 
 async def test_a_body_that_may_be_missing_may_be_missing(api: Api) -> None:
@@ -180,7 +182,8 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, co
     )
     problem = problem_of(answer, 415, "unsupported-media-type")
     assert "application/json" in problem["detail"]
-    assert (f"not '{content_type.partition(';')[0]}'" if content_type else "without") in problem["detail"]
+    wrong = f"'{content_type.partition(';')[0]}' is not supported" if content_type else "is missing"
+    assert wrong in problem["detail"]
     assert answer.headers["Accept"] == "application/json"
     assert await count_learners(api) == 0
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.platform.stopping import notice_of_stop
+from app.platform.stopping import watch_for_stop
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def handled() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_is_noticed_and_handled_as_before(handled: list[int], number: Signals) -> None:
-    with notice_of_stop() as stopping:
+    with watch_for_stop() as stopping:
         assert not stopping.is_set()
         os.kill(os.getpid(), number)
         await asyncio.wait_for(stopping.wait(), 60)
@@ -38,7 +38,7 @@ async def test_a_signal_is_noticed_and_handled_as_before(handled: list[int], num
 
 
 async def test_afterwards_nothing_is_noticed(handled: list[int]) -> None:
-    with notice_of_stop() as stopping:
+    with watch_for_stop() as stopping:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def test_afterwards_nothing_is_noticed(handled: list[int]) -> None:
 
 
 async def test_two_services_in_one_process_notice_both(handled: list[int]) -> None:
-    with notice_of_stop() as first, notice_of_stop() as second:
+    with watch_for_stop() as first, watch_for_stop() as second:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 60)
     assert handled == [signal.SIGTERM]
@@ -56,7 +56,7 @@ async def test_two_services_in_one_process_notice_both(handled: list[int]) -> No
 async def test_a_signal_without_a_handler_keeps_its_effect() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with notice_of_stop():
+        with watch_for_stop():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -64,7 +64,7 @@ async def test_a_signal_without_a_handler_keeps_its_effect() -> None:
 
 async def test_in_another_thread_there_is_nothing_to_notice(handled: list[int]) -> None:
     async def enter() -> Any:
-        with notice_of_stop() as stopping:
+        with watch_for_stop() as stopping:
             return stopping.is_set()
 
     before = signal.getsignal(signal.SIGTERM)

@@ -8,64 +8,69 @@ pytestmark = pytest.mark.anyio
 
 JSON = {"Content-Type": "application/json"}
 BULK = "/learners/bulk-actions"
-STATUSES = "This takes 'active', 'activated', 'deactivated' or 'expired'."
+STATUSES = "Must be 'active', 'activated', 'deactivated' or 'expired'."
 EVERYONE = {"filter": {}}
 
 
 @pytest.mark.parametrize(
     ("path", "body", "pointer", "detail"),
     [
-        ("/learners", [], "", "This takes an object."),
+        ("/learners", [], "", "Must be a JSON object."),
         ("/learners", {}, "/username", "This is required."),
-        ("/learners", {"username": 7}, "/username", "This takes text."),
-        ("/learners", {"username": "x", "a/b": 1}, "/a~1b", "There is no such member or parameter."),
-        ("/learners", {"username": "x", "expires_on": 0}, "/expires_on", "A date is written YYYY-MM-DD,"),
+        ("/learners", {"username": 7}, "/username", "Must be text."),
+        (
+            "/learners",
+            {"username": "x", "a/b": 1},
+            "/a~1b",
+            "Unknown member. Check the spelling, or leave it out.",
+        ),
+        ("/learners", {"username": "x", "expires_on": 0}, "/expires_on", "Invalid date: use YYYY-MM-DD,"),
         (
             "/learners",
             {"username": "x", "expires_on": "2026-02-30"},
             "/expires_on",
-            "There is no such day: day",
+            "This date does not exist: check the month and the day.",
         ),
-        ("/api-keys", {"name": "x", "scopes": []}, "/scopes", "This takes at least 1 item."),
-        ("/api-keys", {"name": "x", "scopes": ["admin"] * 21}, "/scopes", "This takes at most 20 items."),
-        ("/api-keys", {"name": "x", "scopes": "admin"}, "/scopes", "This takes a list."),
+        ("/api-keys", {"name": "x", "scopes": []}, "/scopes", "Must have at least 1 item."),
+        ("/api-keys", {"name": "x", "scopes": ["admin"] * 21}, "/scopes", "Must have at most 20 items."),
+        ("/api-keys", {"name": "x", "scopes": "admin"}, "/scopes", "Must be a list."),
         (
             "/api-keys",
             {"name": "x", "scopes": ["x"]},
             "/scopes/0",
-            "This takes 'learners:read', 'learners:wr",
+            "Must be 'learners:read', 'learners:wr",
         ),
         (
             "/api-keys",
             {"name": "x", "scopes": ["admin"], "expires_at": "2027-13-01T00:00:00Z"},
             "/expires_at",
-            "There is no such instant: month",
+            "This time does not exist: check the date, the hour and the minute.",
         ),
-        (BULK, {"action": "x", "selection": EVERYONE}, "/action", "This takes 'activate' or 'deactivate'."),
-        (BULK, {"action": "activate", "selection": 3}, "/selection", "This takes an object."),
+        (BULK, {"action": "x", "selection": EVERYONE}, "/action", "Must be 'activate' or 'deactivate'."),
+        (BULK, {"action": "activate", "selection": 3}, "/selection", "Must be a JSON object."),
         (
             BULK,
             {"action": "activate", "selection": {"usernames": [""]}},
             "/selection/usernames/0",
-            "This takes at least 1 character.",
+            "Must have at least 1 character.",
         ),
         (
             BULK,
             {"action": "activate", "selection": EVERYONE, "dry_run": 1},
             "/dry_run",
-            "This takes true or false.",
+            "Must be true or false.",
         ),
         (
             BULK,
             {"action": "activate", "selection": EVERYONE, "expected_count": -1},
             "/expected_count",
-            "This takes 0 or more.",
+            "Must be between 0 and 9,007,199,254,740,991.",
         ),
         (
             BULK,
             {"action": "activate", "selection": EVERYONE, "reason": "x" * 1001},
             "/reason",
-            "This takes at most 1000 characters.",
+            "Must have at most 1000 characters.",
         ),
     ],
 )
@@ -80,24 +85,24 @@ async def test_what_a_member_takes_is_said(
 @pytest.mark.parametrize(
     ("query", "name", "detail"),
     [
-        ("limit=x", "limit", "This takes a whole number."),
-        ("limit=0", "limit", "This takes 1 or more."),
-        ("limit=1001", "limit", "This takes 1000 or less."),
-        ("q=", "q", "This takes at least 1 character."),
-        ("include=x", "include", "This takes 'total'."),
+        ("limit=x", "limit", "Must be a whole number."),
+        ("limit=0", "limit", "Must be between 1 and 1,000."),
+        ("limit=1001", "limit", "Must be between 1 and 1,000."),
+        ("q=", "q", "Must have at least 1 character."),
+        ("include=x", "include", "Must be 'total'."),
         ("ids=a&ids=b", "ids", "An id is a UUID in its canonical form."),
         ("status=x&status=active", "status", STATUSES),
         (
             "status=active,expired",
             "status",
-            f"{STATUSES} For several values repeat the parameter: status=…&status=….",
+            f"{STATUSES} To send several values, repeat the parameter: status=…&status=….",
         ),
         (
             "ids=a,b",
             "ids",
-            "An id is a UUID in its canonical form. For several values repeat the parameter: ids=…&ids=….",
+            "An id is a UUID in its canonical form. To send several values, repeat the parameter: ids=…&ids=….",
         ),
-        ("sort=username,created_at", "sort", "This takes 'username', '-username',"),
+        ("sort=username,created_at", "sort", "Must be 'username', '-username',"),
     ],
 )
 async def test_what_a_parameter_takes_is_said_once_under_its_name(
@@ -115,18 +120,18 @@ async def test_what_a_parameter_takes_is_said_once_under_its_name(
         (
             b"{",
             "",
-            "The body is not valid JSON: expecting property name enclosed in double quotes, character 2.",
+            "The body is not valid JSON. A member name in double quotes is missing at character 2.",
         ),
-        (b'{"username" "x"}', "", "The body is not valid JSON: expecting ':' delimiter, character 13."),
-        (b'{"username": "\xff"}', "", "The body is not text in UTF-8: byte 15 of it cannot be read."),
+        (b'{"username" "x"}', "", "The body is not valid JSON. A colon is missing at character 13."),
+        (b'{"username": "\xff"}', "", "The body is not text in UTF-8: byte 15 cannot be read."),
         (b"[" * 100_000, "", "The body is nested too deeply."),
         (b"[" * 100_000 + b"]" * 100_000, "", "The body is nested too deeply."),
         (b'{"username": ' + b"1" * 5000 + b"}", "", "A number in the body has too many digits."),
-        (b'{"username": "a\\u0007"}', "/username", "Control characters are not allowed."),
+        (b'{"username": "a\\u0007"}', "/username", "Control characters are not allowed. Remove them."),
         (
             b'{"username": "\\ud800"}',
             "/username",
-            "\\ud800 is half of a pair (a lone surrogate), not a character.",
+            "\\ud800 is half of a surrogate pair. Send the other half too, or remove it.",
         ),
     ],
 )
