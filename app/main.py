@@ -25,13 +25,14 @@ import app.webhooks.problems
 import app.webhooks.router
 from app import __version__
 from app.description import INTRODUCTION
-from app.imports.worker import CsvImportWorker
+from app.imports.handler import CsvImportHandler
 from app.learners.dependencies import EXPORTS
 from app.limits import LIMITS, Limits
-from app.operations.bulk_actions import BulkActionWorker
+from app.operations.bulk_actions import BulkActionHandler
 from app.operations.dependencies import RUNNER
-from app.operations.operation import Kind, Worker
-from app.operations.reverts import RevertWorker
+from app.operations.handler import Handler
+from app.operations.operation import Kind
+from app.operations.reverts import RevertHandler
 from app.operations.runner import Engine, Runner
 from app.organizations.authentication import Authenticator
 from app.organizations.dependencies import AUTHENTICATOR, RATE_LIMITER
@@ -54,10 +55,10 @@ logger = get_logger("rollcall")
 
 NewEngine = Callable[[Database, Runner, Settings], Engine]
 
-WORKERS: dict[Kind, Worker] = {
-    Kind.BULK_ACTION: BulkActionWorker(),
-    Kind.CSV_IMPORT: CsvImportWorker(),
-    Kind.REVERT: RevertWorker(),
+HANDLERS: dict[Kind, Handler] = {
+    Kind.BULK_ACTION: BulkActionHandler(),
+    Kind.CSV_IMPORT: CsvImportHandler(),
+    Kind.REVERT: RevertHandler(),
 }
 _TRANSLATIONS = {
     **app.learners.problems.TRANSLATIONS,
@@ -96,7 +97,7 @@ def create_app(
         EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
         RATE_LIMITER.put(api, RateLimiter(settings.rate_limit_per_minute))
         authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, limits))
-        runner = RUNNER.put(api, Runner(database, clock, WORKERS, limits))
+        runner = RUNNER.put(api, Runner(database, clock, HANDLERS, limits))
         engine = None
         if settings.runs_operations:
             engine = (new_engine or new_background)(database, runner, settings)

@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from app.main import WORKERS
+from app.main import HANDLERS
 from app.operations.housekeeping import tidy
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
@@ -262,7 +262,7 @@ async def _read(url: str) -> dict[str, Any]:
     """All that is stored, but for when; and what housekeeping has left over, which is to be nothing."""
     database = Database(url)
     try:
-        await tidy(Runner(database, _Tomorrow(), WORKERS), timedelta(days=30))
+        await tidy(Runner(database, _Tomorrow(), HANDLERS), timedelta(days=30))
         state = await stored_state(database, _ORGANIZATION)
         stages = await count_stages(database)
     finally:

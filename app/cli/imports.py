@@ -20,9 +20,9 @@ from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, checked_as, examples
 from app.cli.terminal import is_stdout, open_output
 from app.imports.guards import Missing
+from app.imports.handler import CsvImportHandler
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
-from app.imports.worker import CsvImportWorker
 from app.operations import repository as operations
 from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName, WantedOutcomes
 from app.operations.report import stream_report
@@ -39,7 +39,7 @@ from app.platform.runtime import tune_interpreter
 _NOT_APPLIED = WantedOutcomes((OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND))
 _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
-_WORKER = CsvImportWorker()
+_HANDLER = CsvImportHandler()
 
 commands = typer.Typer()
 
@@ -116,7 +116,7 @@ def import_csv(
         async with database.read() as connection:
             owner = await get_organization(connection, organization)
         clock = SystemClock()
-        runner = Runner(database, clock, {Kind.CSV_IMPORT: _WORKER})
+        runner = Runner(database, clock, {Kind.CSV_IMPORT: _HANDLER})
         actor = Actor("command-line", None, getpass.getuser())
         with _opened(file) as opened:
             operation = await submit_import(
@@ -233,5 +233,5 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
 
 async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
     with open_output(rejects) as output:
-        async for lines in stream_report(runner.database, operation, _WORKER, _NOT_APPLIED):
+        async for lines in stream_report(runner.database, operation, _HANDLER, _NOT_APPLIED):
             output.write(lines)

@@ -1,59 +1,65 @@
-"""The problems of imports: of the file as a whole, and of single rows."""
+"""The problems of imports, of the whole file and of single rows, and how the facts in `errors` become them."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from app.imports.errors import GuardReason, TooManyDeactivations, UnidentifiedRows
 from app.imports.reader import IncompleteFeed, UnreadableCsv
 from app.platform.problems import Problem, ProblemType, Translations, define_problem, illustrate
 
 
 class UnreadableMembers(BaseModel):
-    """What `unreadable-csv` tells besides."""
+    """The further members of `unreadable-csv`."""
 
-    line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")]
+    line: Annotated[int | None, Field(description="The line, or null if the problem is not on one line.")]
 
 
 class IncompleteMembers(BaseModel):
-    """What `incomplete-feed` tells besides."""
+    """The further members of `incomplete-feed`."""
 
-    line: Annotated[int | None, Field(description="Where; null where it is no matter of one line.")] = None
-    row_count: Annotated[int | None, Field(description="How many rows do not tell whose they are.")] = None
+    line: Annotated[int | None, Field(description="The line, or null if the problem is not on one line.")] = (
+        None
+    )
+    row_count: Annotated[
+        int | None, Field(description="How many rows do not say which learner they are about.")
+    ] = None
 
 
 class DeactivationMembers(BaseModel):
-    """What `too-many-deactivations` tells besides."""
+    """The further members of `too-many-deactivations`."""
 
     deactivation_count: Annotated[int, Field(description="How many learners would be deactivated.")]
-    allowed_count: Annotated[int, Field(description="How many may be.")]
-    max_deactivations: Annotated[str, Field(description="The limit, as it was given.")]
+    allowed_count: Annotated[int, Field(description="How many may be deactivated.")]
+    max_deactivations: Annotated[str, Field(description="The limit as it was given.")]
 
 
 UNREADABLE_CSV = define_problem(
     "unreadable-csv",
     422,
     "The file cannot be read as a roster",
-    "Nothing was imported. The detail tells what was found, and `line` where. A roster is a CSV file whose first "
-    "line names its columns, Username or External ID among them.",
+    "Nothing was imported. The detail says what is wrong, and `line` where. A roster is a CSV file whose first line "
+    "names its columns. Username or External ID must be among them.",
     UnreadableMembers,
 )
 INCOMPLETE_FEED = define_problem(
     "incomplete-feed",
     422,
-    "The file may not name everybody",
-    "With `missing=deactivate`, learners without a row would be deactivated. But the file does not end with a line "
-    "break, or ends within a quoted cell, as one does that was cut off; or it has rows that do not tell whose they "
-    "are. So nothing was done. Send the whole file, mend the rows (`row_count` of them, the first on `line`), or "
-    "import it with `missing=keep`.",
+    "The file may be incomplete",
+    "With `missing=deactivate`, learners that the file does not list are deactivated, so the file must be complete. "
+    "This one ends without a line break or inside a quoted cell, or has rows that do not say which learner they are "
+    "about (`row_count` rows, the first on `line`). Nothing was changed. Send the whole file, correct the rows, or "
+    "send it with `missing=keep`.",
     IncompleteMembers,
 )
 TOO_MANY_DEACTIVATIONS = define_problem(
     "too-many-deactivations",
     409,
-    "More learners would be deactivated than may be",
-    "The import would deactivate `deactivation_count` learners, and its limit `max_deactivations` allows "
-    "`allowed_count`, so nothing was done; the operation's outcomes show what would have been. Look whether the file "
-    "is the right one and whole; if this is meant, send it again with a `max_deactivations` that allows it.",
+    "Too many learners would be deactivated",
+    "The import would deactivate `deactivation_count` learners, but its limit `max_deactivations` allows only "
+    "`allowed_count`. Nothing was changed. The outcomes of the operation show what would have happened. Check that you "
+    "sent the right file, and all of it. To apply it anyway, send it again with a higher `max_deactivations`.",
     DeactivationMembers,
 )
 
@@ -62,56 +68,61 @@ def _row_problem(code: str, title: str, explanation: str, status: int = 422) -> 
     return define_problem(code, status, title, f"{explanation} Nothing of this row was applied.")
 
 
-_ACTIVE = "Active takes Yes (activate), No (deactivate), or nothing (leave as it is); anything else is never guessed."
 WRONG_NUMBER_OF_CELLS = _row_problem(
     "wrong-number-of-cells",
     "The row has more or fewer cells than the header",
-    "Often a comma inside a cell that is not in quotes. In a report that is sent back it stays out: put each cell "
-    "into its column, and empty its cell Problem to apply it.",
+    "Often a cell contains a comma and is not in quotes. If you send a report back, such a row is still not applied: "
+    "put each cell into its column, and empty its Problem cell.",
 )
-MISSING_KEY = _row_problem("missing-key", "The row names nobody", "A row needs a Username or an External ID.")
+MISSING_KEY = _row_problem(
+    "missing-key", "The row names no learner", "A row needs a Username or an External ID."
+)
 MISSING_USERNAME = _row_problem(
     "missing-username",
     "A new learner needs a username",
-    "The External ID is not known, so the row would create a learner, who needs a Username.",
+    "No learner has this External ID, so the row would create one. A new learner needs a Username.",
 )
-INVALID_ACTIVE = _row_problem("invalid-active", "Active is neither Yes nor No", _ACTIVE)
+INVALID_ACTIVE = _row_problem(
+    "invalid-active",
+    "Active is neither Yes nor No",
+    "Use Yes (activate), No (deactivate) or an empty cell (keep the status). No other word is accepted.",
+)
 INVALID_DATE = _row_problem(
     "invalid-date",
-    "The expiration date is no date",
-    "Dates are YYYY-MM-DD, or as the import's `date_format` says; the word `never` clears the date.",
+    "The expiration date is not valid",
+    "Write dates as YYYY-MM-DD, or as the import's `date_format` says. The word `never` removes the date.",
 )
 INVALID_USERNAME = _row_problem(
     "invalid-username",
-    "The username cannot be one",
-    "A username is 1 to 255 characters without control characters and invisible ones.",
+    "The username is not valid",
+    "Use 1 to 255 characters, without control characters and invisible characters.",
 )
 INVALID_EXTERNAL_ID = _row_problem(
     "invalid-external-id",
-    "The external id cannot be one",
-    "An external id is 1 to 255 characters without control characters.",
+    "The external id is not valid",
+    "Use 1 to 255 characters, without control characters.",
 )
 INVALID_EMAIL = _row_problem(
-    "invalid-email", "The email address cannot be one", "It looks like name@example.org."
+    "invalid-email", "The email address is not valid", "Write it like name@example.org."
 )
 INVALID_NAME = _row_problem(
-    "invalid-name", "The name cannot be one", "A name is 1 to 255 characters without control characters."
+    "invalid-name", "The name is not valid", "Use 1 to 255 characters, without control characters."
 )
 IDENTITY_CONFLICT = _row_problem(
     "identity-conflict",
-    "Username and External ID name two learners",
-    "The External ID finds one learner and the Username another.",
+    "Username and External ID belong to two learners",
+    "One learner has the External ID of this row, and another has its Username.",
 )
 DUPLICATE_ROW = _row_problem(
     "duplicate-row",
-    "The learner stands in the file already",
-    "The first row of a learner counts; this one is a later one. In a report that is sent back it stays one: delete "
-    "the row, or empty its cell Problem to apply it.",
+    "The file has an earlier row for this learner",
+    "Only the first row of a learner is used. If you send a report back, this row is still not applied: delete it, or "
+    "empty its Problem cell.",
 )
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",
     "A person deactivated this learner",
-    "The import has `protect_manual=true`, so that a feed does not undo what a person did.",
+    "With `protect_manual=true` an import does not activate learners whom a person deactivated.",
     status=409,
 )
 
@@ -126,11 +137,58 @@ def _incomplete(error: IncompleteFeed) -> Problem:
 
 TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, IncompleteFeed: _incomplete}
 
+
+def describe_guard(reason: GuardReason) -> Mapping[str, Any]:
+    """Return the problem document of an import that a guard has stopped."""
+    return _guard_problem(reason).document()
+
+
+def _guard_problem(reason: GuardReason) -> Problem:
+    if isinstance(reason, UnidentifiedRows):
+        return _unidentified_rows(reason)
+    return _too_many_deactivations(reason)
+
+
+def _unidentified_rows(reason: UnidentifiedRows) -> Problem:
+    if reason.row_count == 1:
+        what = f"Line {reason.first_line} does not say which learner it is about."
+    else:
+        what = (
+            f"{reason.row_count:,} rows do not say which learner they are about. The first is on line "
+            f"{reason.first_line}."
+        )
+    return Problem(
+        INCOMPLETE_FEED,
+        f"{what} So the missing learners are not known, and nothing was changed. Correct the file, or send it with "
+        "missing=keep.",
+        members={"line": reason.first_line, "row_count": reason.row_count},
+    )
+
+
+def _too_many_deactivations(reason: TooManyDeactivations) -> Problem:
+    share = ""
+    if reason.limit.endswith("%"):
+        share = f" ({reason.limit} of the {reason.not_deactivated:,} learners who are not deactivated)"
+    return Problem(
+        TOO_MANY_DEACTIVATIONS,
+        f"This would deactivate {reason.total:,} learners: {reason.by_row:,} by their rows and {reason.missing:,} "
+        f"because the file does not list them. The limit is {reason.allowed:,}{share}. Nothing was changed. To apply "
+        f"it anyway, send the file with max_deactivations={reason.total}.",
+        members={
+            "deactivation_count": reason.total,
+            "allowed_count": reason.allowed,
+            "max_deactivations": reason.limit,
+        },
+    )
+
+
 illustrate(
     _unreadable(
         UnreadableCsv(
-            "The header on line 1 has neither a column Username nor a column External ID. It has: 'Name', 'Active'.",
+            "The header on line 1 has no column Username and no column External ID. It has: 'Name', 'Active'.",
             line=1,
         )
     )
 )
+illustrate(_unidentified_rows(UnidentifiedRows(first_line=17, row_count=1)))
+illustrate(_too_many_deactivations(TooManyDeactivations(12, 2328, 1800, "20%", 9000)))

@@ -1,4 +1,4 @@
-"""All SQL on the keys that an import has had, of which each of its passes has its own."""
+"""All SQL on the keys of the learners that an import has handled; each of its passes has keys of its own."""
 
 from collections.abc import Collection, Mapping
 from enum import IntEnum
@@ -17,15 +17,15 @@ _COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
 class KeyKind(IntEnum):
     """What a key stands for."""
 
-    # The id of a learner whose row was handled: any later one is a duplicate.
+    # The id of a learner whose row was handled: any later row is a duplicate.
     LEARNER = 0
-    # A username or external id that nobody in the database has.
+    # A username or external id that no learner in the database has.
     NAME = 1
-    # The id of a learner whom a row names that was not handled as theirs.
+    # The id of a learner that a row names without being the learner's row.
     MENTION = 2
 
 
-# The keys that are ids, and say that a row names this learner.
+# The kinds of keys that are ids, and say that a row names this learner.
 _NAMED = (KeyKind.LEARNER, KeyKind.MENTION)
 
 
@@ -36,7 +36,7 @@ def _of(operation: Operation) -> ColumnElement[bool]:
 
 
 async def has_names(connection: AsyncConnection, operation: Operation) -> bool:
-    """Whether any row so far named nobody: mostly none did, and then there is nothing to look for."""
+    """Return whether any row so far had an unknown name: mostly none did, and then there is nothing to look up."""
     statement = select(import_keys.c.line).where(_of(operation), import_keys.c.kind == KeyKind.NAME).limit(1)
     return (await connection.execute(statement)).first() is not None
 
@@ -44,7 +44,7 @@ async def has_names(connection: AsyncConnection, operation: Operation) -> bool:
 async def find_lines(
     connection: AsyncConnection, operation: Operation, kind: KeyKind, keys: Collection[str]
 ) -> dict[str, int]:
-    """The lines on which the pass had these keys before."""
+    """Return the lines on which the pass has met these keys before."""
     if not keys:
         return {}
     statement = select_by_keys(
@@ -60,14 +60,14 @@ async def find_lines(
 async def find_named(
     connection: AsyncConnection, operation: Operation, learner_ids: Collection[str]
 ) -> set[str]:
-    """Which of these learners any row of the pass named so far."""
+    """Return those of these learners whom a row of the pass has named so far."""
     found = [await find_lines(connection, operation, kind, learner_ids) for kind in _NAMED]
     return {learner_id for lines in found for learner_id in lines}
 
 
-def names(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
-    """SQL for whether any row of the pass named this learner."""
-    # Each by its whole key: asked for both kinds at once, the planner may go through all of one operation's.
+def is_named(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
+    """Return SQL for whether any row of the pass has named this learner."""
+    # Each by its whole key: asked for both kinds at once, the planner may read all keys of the operation.
     return or_(
         *(
             exists_row_by_row(
@@ -80,10 +80,10 @@ def names(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
     )
 
 
-async def remember(
+async def store_lines(
     connection: AsyncConnection, operation: Operation, kind: KeyKind, lines: Mapping[str, int]
 ) -> None:
-    """Note the lines of keys that the pass has had now."""
+    """Store the lines of keys that the pass has now met."""
     rows = await compute(
         len(lines),
         lambda: [
@@ -94,7 +94,7 @@ async def remember(
     await insert_rows(connection, import_keys, _COLUMNS, rows)
 
 
-async def forget(connection: AsyncConnection, operation_number: int, limit: int) -> int:
-    """Remove up to `limit` keys of an import that has ended; how many there were."""
+async def delete_keys(connection: AsyncConnection, operation_number: int, limit: int) -> int:
+    """Remove up to `limit` keys of an import, and return how many were removed."""
     mine = import_keys.c.operation_number == operation_number
     return await delete_up_to(connection, import_keys, mine, limit)

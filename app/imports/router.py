@@ -1,39 +1,39 @@
 """`POST /imports/csv`."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from app.domain.errors import InvalidValue
+from app.imports.dependencies import Upload, not_csv, receive_upload
 from app.imports.guards import Missing
 from app.imports.problems import INCOMPLETE_FEED, UNREADABLE_CSV
 from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
-from app.imports.uploads import Upload, no_csv, receive_upload
-from app.operations.dependencies import ACCEPTED, CurrentRunner
+from app.operations.dependencies import ACCEPTED, CurrentRunner, PreferHeader, submit_and_wait
 from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument
 from app.operations.service import OnStored
-from app.operations.waiting import PreferHeader, submit_and_wait
 from app.organizations.dependencies import AuthenticatedRoute, BulkWriter
 from app.organizations.organization import clean_max_deactivations
 from app.organizations.principal import Principal
 from app.platform.dependencies import Now
 from app.platform.fields import PlainText, Reason, clean_with
-from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run_once
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, Problem
 
 MaxDeactivations = Annotated[
     Annotated[PlainText, clean_with(clean_max_deactivations)] | None,
     Query(
-        description="A number, or a percentage such as `5%` of the learners who are not deactivated when the import "
-        "is judged, rounded down. Where more would be deactivated, by rows with Active=No and for want of a row, "
-        "nothing is done: the operation ends as `refused` with the problem `too-many-deactivations`, and its counts "
-        "and outcomes show what would have been. Left out, it is the organization's `max_deactivations` with "
-        "`missing=deactivate`, and else there is no limit.",
+        description="A number, or a percentage such as `5%` of the learners who are not deactivated, rounded down. If "
+        "the import would deactivate more, by rows with Active=No or because the file does not list them, nothing is "
+        "changed. The operation then ends as `refused` with the problem `too-many-deactivations`, and its counts and "
+        "outcomes show what would have happened. The default is the organization's `max_deactivations` with "
+        "`missing=deactivate`, and no limit otherwise.",
         examples=["5%"],
     ),
 ]
@@ -74,46 +74,51 @@ _BODY: dict[str, Any] = {
     response_model=OperationDocument,
     openapi_extra=_BODY,
     responses=ACCEPTED
-    | answers(UNREADABLE_CSV, INCOMPLETE_FEED, no_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
+    | answers(UNREADABLE_CSV, INCOMPLETE_FEED, not_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
 )
 async def import_csv(
     request: Request,
     principal: BulkWriter,
     runner: CurrentRunner,
     now: Now,
-    dry_run: Annotated[bool, Query(description="The same counts and outcomes; changes nothing.")] = False,
+    dry_run: Annotated[
+        bool, Query(description="Report the same counts and outcomes, but change nothing.")
+    ] = False,
     create: Annotated[
-        bool, Query(description="Whether a row whose learner does not exist creates one.")
+        bool, Query(description="Whether a row creates its learner if the learner does not exist.")
     ] = True,
     date_format: Annotated[
         DateFormat,
-        Query(description="`iso` YYYY-MM-DD, `mdy` MM/DD/YYYY, `dmy` DD/MM/YYYY (also with . or -)."),
+        Query(
+            description="`iso`: YYYY-MM-DD. `mdy`: MM/DD/YYYY. `dmy`: DD/MM/YYYY. The last two also with . or -."
+        ),
     ] = DateFormat.ISO,
     delimiter: Annotated[
         Annotated[str, Field(max_length=3), clean_with(clean_delimiter)] | None,
-        Query(description="One of `,` `;` `|` or `tab`; else found out from the header."),
+        Query(description="One of `,` `;` `|` or `tab`. The default is detected from the header."),
     ] = None,
     encoding: Annotated[
         Annotated[PlainText, Field(max_length=40), clean_with(clean_encoding)] | None,
         Query(
-            description="Such as utf-8, utf-16 or windows-1252; else Content-Type's charset, else found out."
+            description="For example utf-8, utf-16 or windows-1252. The default is the charset of Content-Type; "
+            "without one it is detected."
         ),
     ] = None,
     protect_manual: Annotated[
         bool,
         Query(
-            description="Refuse, as `deactivated-by-hand`, to activate a learner whom a person deactivated (by a "
-            "single call or a bulk action, not by an import), so that a nightly feed does not undo it."
+            description="Do not activate learners whom a person deactivated, by a single call or a bulk action. Their "
+            "rows are refused as `deactivated-by-hand`. So a nightly feed does not undo what a person did."
         ),
     ] = False,
     missing: Annotated[
         Missing,
         Query(
-            description="What becomes of learners whom no row names, not even an invalid or refused one: `keep` "
-            "leaves them as they are; `deactivate` deactivates those who existed before the import was sent, expired "
-            "ones too. Each then has an outcome `changed` without a line, and counts into `progress.total`. A file "
-            "without rows (`unreadable-csv`), one that may have been cut off and one with rows that do not tell "
-            "whose they are (`incomplete-feed`) are refused."
+            description="What to do with learners that no row names, not even an invalid or refused one. `keep` leaves "
+            "them unchanged. `deactivate` deactivates those who existed before the import was sent, including expired "
+            "ones. Each of them gets an outcome `changed` without a line, and counts in `progress.total`. A file "
+            "without rows is refused (`unreadable-csv`). So is a file that may be cut off, or has rows that do not say "
+            "which learner they are about (`incomplete-feed`)."
         ),
     ] = Missing.KEEP,
     max_deactivations: MaxDeactivations = None,
@@ -121,17 +126,16 @@ async def import_csv(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """One row, one learner; a row applies whole or not at all.
+    """Each row is about one learner. A row applies completely or not at all.
 
-    Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (or the
-    word `never`), in any order, case and spacing. An empty cell, or a column that is not there, leaves that
-    field as it is. Up to 5,000 rows are done at once; more are done in the background, chunk by chunk.
+    Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (a date, or the
+    word `never`). Their order, case and spacing do not matter. An empty cell or a missing column leaves the field
+    unchanged. Up to 5,000 rows are done at once. More are done in the background, chunk by chunk.
 
-    With `missing=deactivate` or a limit, everything is decided and judged first, and then done: meanwhile the
-    operation is `running` and its `progress.done` stays 0. Who is missing is found then, so `progress.total`
-    grows once.
+    With `missing=deactivate` or a limit, all rows are checked first and then applied. During the check the operation is
+    `running` and its `progress.done` stays 0. The missing learners are found in the check, so `progress.total` grows
+    once.
     """
-    organization = principal.organization
     async with receive_upload(request) as upload:
         options = ImportOptions(
             dry_run=dry_run,
@@ -145,18 +149,13 @@ async def import_csv(
             reason=reason,
         )
 
-        async def submit(on_stored: OnStored) -> Operation:
-            return await _submit(runner, upload, options, principal, now, on_stored)
-
-        async def work(claim: Claim) -> Response:
-            return await submit_and_wait(request, runner, claim, prefer, submit)
-
+        submit = partial(_submit, runner, upload, options, principal, now)
         return await run_once(
             request,
-            organization_id=organization.id,
+            organization_id=principal.organization.id,
             key=idempotency_key,
             content_hash=upload.content_hash,
-            work=work,
+            work=partial(submit_and_wait, request, runner, prefer, submit),
         )
 
 
@@ -172,6 +171,6 @@ async def _submit(
         return await submit_import(
             runner, upload.file, options, principal.organization, principal.actor, now, on_stored
         )
-    except InvalidValue as error:  # the query has been checked: what is left is the upload's charset
+    except InvalidValue as error:  # the query was checked before, so it is the charset of the upload
         errors = [{"pointer": "header:Content-Type", "detail": str(error)}]
         raise Problem(INVALID_REQUEST, str(error), errors=errors) from None

@@ -1,4 +1,4 @@
-"""The table by which an import knows that it has had a learner already."""
+"""The table in which an import stores which learners it has already handled."""
 
 from sqlalchemy import Boolean, Column, Integer, PrimaryKeyConstraint, Table
 
@@ -9,13 +9,13 @@ import_keys = Table(
     "import_keys",
     metadata,
     Column("operation_number", Integer, nullable=False),
-    # Two passes over the same rows do not see each other's keys.
+    # The two passes over the rows do not see each other's keys.
     Column("is_rehearsal", Boolean, nullable=False),
     # A KeyKind of the repository.
     Column("kind", Integer, nullable=False),
     Column("key", Id, nullable=False),
     Column("line", Integer, nullable=False),
-    # Unique, so that no learner can be handled twice; and the question whether one was.
+    # Unique, so that no learner can be handled twice; also answers whether one was handled.
     PrimaryKeyConstraint("operation_number", "is_rehearsal", "kind", "key"),
     sqlite_with_rowid=False,
 )

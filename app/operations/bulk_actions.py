@@ -1,11 +1,11 @@
-"""Bulk actions: a selection becomes chunks of ids, and each chunk a few statements."""
+"""Bulk actions: the selected learners are staged in chunks, and each chunk is a few statements."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Select, Subquery, false, func, literal, select
@@ -16,45 +16,100 @@ from app.domain.status import Status
 from app.learners import bulk_sql
 from app.learners.bulk_sql import Action
 from app.learners.learner import Cause, username_key
-from app.learners.problems import expired_problem
 from app.learners.repository import find_ids_by_username, select_ids
-from app.operations import repository
-from app.operations.operation import Chunk, OnePass, Operation, Outcome, OutcomeName
-from app.operations.report import LearnerColumns
+from app.operations import repository, service
+from app.operations.errors import SelectionChanged, UnknownLearner
+from app.operations.handler import LearnerColumns, OnePass
+from app.operations.operation import Chunk, Kind, Operation, Outcome, OutcomeName, Tally
+from app.operations.parameters import BulkActionParameters
+from app.operations.problems import describe_reason
 from app.operations.runner import Runner
-from app.operations.schemas import Selection
+from app.operations.schemas import BulkActionRequest, Selection
+from app.operations.service import OnStored
 from app.organizations.organization import Organization
-from app.platform.problems import NOT_FOUND, Problem
+from app.organizations.principal import Actor
+from app.platform.ids import new_id
 
-_NOT_FOUND = Problem(NOT_FOUND, "There is no such learner in your organization.").document()
+
+class SelectedLearners(NamedTuple):
+    """A chunk of a bulk action: ids that were selected, and selected usernames that no learner has."""
+
+    ids: list[str]
+    unknown_usernames: Sequence[str] = ()
+
+    @classmethod
+    def decode(cls, content: bytes) -> "SelectedLearners":
+        """Read what `encode` has made."""
+        document = orjson.loads(content)
+        return cls(document["ids"], document.get("unknown", ()))
+
+    def encode(self) -> bytes:
+        """Return the content of the chunk."""
+        return orjson.dumps({"ids": self.ids, "unknown": self.unknown_usernames})
+
+
+async def submit_bulk_action(
+    runner: Runner,
+    organization: Organization,
+    actor: Actor,
+    wanted: BulkActionRequest,
+    now: datetime,
+    on_stored: OnStored,
+) -> Operation:
+    """Begin a bulk action. Raises SelectionChanged."""
+    selection = wanted.selection.model_dump(mode="json", include={"filter"}, exclude_unset=True)
+    draft = Operation(
+        id=new_id(now),
+        organization_id=organization.id,
+        kind=Kind.BULK_ACTION,
+        action=wanted.action.value,
+        dry_run=wanted.dry_run,
+        reason=wanted.reason,
+        parameters=BulkActionParameters(selection.get("filter")),
+        created_by=actor.document(),
+        created_at=now,
+    )
+    return await service.submit(
+        runner,
+        draft,
+        organization,
+        select_chunks(runner, organization, wanted.selection, now),
+        on_stored=on_stored,
+        check_total=partial(_check_matched, wanted.expected_count),
+    )
+
+
+def _check_matched(expected: int | None, matched: int) -> None:
+    if expected is not None and expected != matched:
+        raise SelectionChanged(expected, matched)
 
 
 async def select_chunks(
     runner: Runner, organization: Organization, selection: Selection, now: datetime
 ) -> AsyncGenerator[Chunk]:
-    """The learners of the selection, each once, as chunks; they are what the selection means from now on."""
+    """Yield the selected learners, each once, as chunks; later changes do not change the selection."""
     number = first_item = 0
-    async with aclosing(_batches(runner, organization, selection, now)) as batches:
-        async for content in batches:
-            items = sum(map(len, content.values()))
-            yield Chunk(number, first_item, items, orjson.dumps(content))
+    async with aclosing(_select_batches(runner, organization, selection, now)) as batches:
+        async for batch in batches:
+            items = len(batch.ids) + len(batch.unknown_usernames)
+            yield Chunk(number, first_item, items, batch.encode())
             number, first_item = number + 1, first_item + items
 
 
-async def _batches(
+async def _select_batches(
     runner: Runner, organization: Organization, selection: Selection, now: datetime
-) -> AsyncGenerator[dict[str, list[str]]]:
+) -> AsyncGenerator[SelectedLearners]:
     excepted, chunk_rows = set(selection.except_ids), runner.limits.chunk_rows
     if selection.ids is not None:
         ids = sorted(set(selection.ids) - excepted)
         for start in range(0, len(ids), chunk_rows):
-            yield {"ids": ids[start : start + chunk_rows]}
+            yield SelectedLearners(ids[start : start + chunk_rows])
     elif selection.usernames is not None:
-        known, unknown = await _resolve(runner, organization, selection.usernames, excepted)
+        known, unknown = await _find_learners(runner, organization, selection.usernames, excepted)
         for start in range(0, len(known) + len(unknown), chunk_rows):
             batch = known[start : start + chunk_rows]
             rest = max(0, start - len(known))
-            yield {"ids": batch, "unknown": unknown[rest : rest + chunk_rows - len(batch)]}
+            yield SelectedLearners(batch, unknown[rest : rest + chunk_rows - len(batch)])
     elif selection.filter is not None:
         pending: list[str] = []
         today = organization.today(now)
@@ -66,70 +121,75 @@ async def _batches(
                 async for partition in selected.partitions():
                     pending += (learner_id for learner_id in partition if learner_id not in excepted)
                     while len(pending) >= chunk_rows:
-                        yield {"ids": pending[:chunk_rows]}
+                        yield SelectedLearners(pending[:chunk_rows])
                         del pending[:chunk_rows]
                 # In here: the stream's end swallows GeneratorExit, after which nothing may be yielded.
                 if pending:
-                    yield {"ids": pending}
+                    yield SelectedLearners(pending)
 
 
-async def _resolve(
+async def _find_learners(
     runner: Runner, organization: Organization, usernames: Sequence[str], excepted: set[str]
-) -> tuple[list[str], list[str]]:
-    """The ids of those who have these usernames now, and the usernames that nobody has.
+) -> SelectedLearners:
+    """Return the ids of the learners who have these usernames now, and the usernames that no learner has.
 
-    Once and at the beginning, so that nobody comes into the selection, or into it twice, by a later change.
+    Done once and at the beginning, so that a later change adds no learner to the selection, and none twice.
     """
-    # The first spelling of each counts.
+    # Of several spellings the first counts.
     by_key = {username_key(username): username for username in reversed(usernames)}
     async with runner.database.read() as connection:
         ids = await find_ids_by_username(connection, organization.id, by_key)
-    return sorted(set(ids.values()) - excepted), [by_key[key] for key in sorted(by_key.keys() - ids.keys())]
+    unknown = [by_key[key] for key in sorted(by_key.keys() - ids.keys())]
+    return SelectedLearners(sorted(set(ids.values()) - excepted), unknown)
 
 
 @dataclass(frozen=True, slots=True)
-class BulkActionWorker(OnePass, LearnerColumns):
+class BulkActionHandler(OnePass, LearnerColumns):
     """Activates or deactivates the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """There is none."""
+        """Do nothing: a bulk action needs no further rows."""
         return 0
 
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> dict[str, list[str]]:
-        """`ids`, and as `unknown` the usernames that nobody had."""
-        content: dict[str, list[str]] = orjson.loads(chunk.content)
-        return content
+    def read_chunk(self, operation: Operation, chunk: Chunk) -> SelectedLearners:
+        """See Handler.read_chunk."""
+        return SelectedLearners.decode(chunk.content)
 
     async def run_chunk(
         self,
         connection: AsyncConnection,
         operation: Operation,
         chunk: Chunk,
-        work: dict[str, list[str]],
+        work: SelectedLearners,
         cause: Cause,
-    ) -> Counter[str]:
-        """See Worker.run_chunk."""
-        organization_id, ids = operation.organization_id, work["ids"]
+    ) -> Tally:
+        """See Handler.run_chunk."""
+        organization_id, ids = operation.organization_id, work.ids
         existing = await bulk_sql.lock_many(connection, organization_id, ids)
-        missing = [_missing(learner_id=learner_id) for learner_id in ids if learner_id not in existing]
-        missing += [_missing(username=username) for username in work.get("unknown", ())]
         action = Action(str(operation.action))
         decided = bulk_sql.decide(action, organization_id, ids, cause, connection.dialect.name)
-        numbered = _numbered(decided, chunk.first_item)
+        numbered = _number_items(decided, chunk.first_item)
         await _record_outcomes(connection, operation, numbered, deactivates=action is Action.DEACTIVATE)
-        first_missing = chunk.first_item + len(existing)
-        outcomes = [outcome._replace(item=first_missing + place) for place, outcome in enumerate(missing)]
-        await repository.insert_outcomes(connection, operation, outcomes)
+        unknown = _list_unknown(work, existing, chunk.first_item + len(existing))
+        await repository.insert_outcomes(connection, operation, unknown)
         if not operation.dry_run:
             await bulk_sql.apply(connection, action, organization_id, ids, cause)
         return await repository.count_outcomes(connection, operation, chunk)
 
 
-def _missing(learner_id: str | None = None, username: str | None = None) -> Outcome:
-    return Outcome(0, OutcomeName.NOT_FOUND, learner_id, username, problem=_NOT_FOUND)
+def _list_unknown(selected: SelectedLearners, existing: set[str], first_item: int) -> list[Outcome]:
+    problem = describe_reason(UnknownLearner())
+    names: list[tuple[str | None, str | None]] = [
+        (learner_id, None) for learner_id in selected.ids if learner_id not in existing
+    ]
+    names += [(None, username) for username in selected.unknown_usernames]
+    return [
+        Outcome(item, OutcomeName.NOT_FOUND, learner_id, username, problem=problem)
+        for item, (learner_id, username) in enumerate(names, first_item)
+    ]
 
 
-def _numbered(decided: Select[Any], first_item: int) -> Subquery:
+def _number_items(decided: Select[Any], first_item: int) -> Subquery:
     each = decided.order_by(None).subquery()
     item = (func.row_number().over(order_by=each.c.id) - 1 + first_item).label("item")
     return select(item, each).subquery()
@@ -153,7 +213,7 @@ async def _record_outcomes(
             OutcomeName.REFUSED,
             row.id,
             row.username,
-            problem=expired_problem(Expired(row.expires_on, Status(row.restores_to))).document(),
+            problem=describe_reason(Expired(row.expires_on, Status(row.restores_to))),
         )
         for row in rows
     ]

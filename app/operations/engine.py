@@ -178,7 +178,7 @@ class DurableEngine:
 
     async def _take_turn(self, number: int) -> None:
         async with self._database.read() as connection:
-            operation = await repository.get(connection, number)
+            operation = await repository.get_operation(connection, number)
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._limits.turn_seconds
         await self._runner.run(operation, is_over=lambda: self._others_wait and loop.time() > ends_at)

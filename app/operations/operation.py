@@ -1,17 +1,20 @@
-"""One operation: its kind, its state, how far it is, and what a kind of operation has to supply."""
+"""One operation: its kind, its state, how far it is, and the parts of which it is made."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, Protocol
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any, NamedTuple, Self
 
 from app.learners.learner import Cause
+from app.operations.parameters import (
+    BulkActionParameters,
+    CsvImportParameters,
+    Parameters,
+    RevertParameters,
+)
 from app.organizations.organization import Organization
-from app.platform.problems import Problem
 
 
 class Kind(StrEnum):
@@ -23,7 +26,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """Where an operation is: pending, running, then one of the final ones."""
+    """How far an operation is: pending, running, then one of the final states."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -34,7 +37,7 @@ class State(StrEnum):
 
 
 class OutcomeName(StrEnum):
-    """What became of one learner or row."""
+    """The outcome for one learner or row."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -45,7 +48,7 @@ class OutcomeName(StrEnum):
     NOT_FOUND = "not_found"
 
 
-# The outcomes that each kind counts, nought included.
+# The outcomes that each kind counts, including those with a count of 0.
 OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
     Kind.BULK_ACTION: (
         OutcomeName.CHANGED,
@@ -56,21 +59,73 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
     Kind.CSV_IMPORT: tuple(name for name in OutcomeName if name is not OutcomeName.KEPT),
     Kind.REVERT: (OutcomeName.CHANGED, OutcomeName.UNCHANGED, OutcomeName.KEPT),
 }
+_PARAMETERS: Mapping[Kind, type[Parameters]] = {
+    Kind.BULK_ACTION: BulkActionParameters,
+    Kind.CSV_IMPORT: CsvImportParameters,
+    Kind.REVERT: RevertParameters,
+}
 
 
-# Among what a worker counts: how many of those whom a chunk changes it deactivates.
-DEACTIVATED = "deactivated"
-# Whether the chunks are being rehearsed, and which is next.
-Position = tuple[bool, int]
+def read_parameters(kind: Kind, document: Mapping[str, Any]) -> Parameters:
+    """Return the stored parameters of an operation of this kind."""
+    return _PARAMETERS[kind].from_document(document)
+
+
+class Position(NamedTuple):
+    """Which chunk is next, and whether in the rehearsal or in the pass after it."""
+
+    is_rehearsal: bool
+    chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What the first of two passes over the rows has counted, by which the handler judges whether to go on."""
+
+    deactivated_by_row: int = 0
+    missing: int = 0
+    # Rows that name no learner who could be found, and the line of the first.
+    unidentified_rows: int = 0
+    first_unidentified_line: int | None = None
+
+    def __add__(self, later: "Rehearsal") -> "Rehearsal":
+        """Add what later rows have counted."""
+        first_line = self.first_unidentified_line
+        return Rehearsal(
+            self.deactivated_by_row + later.deactivated_by_row,
+            self.missing + later.missing,
+            self.unidentified_rows + later.unidentified_rows,
+            later.first_unidentified_line if first_line is None else first_line,
+        )
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, int]) -> Self:
+        """Read what `to_document` has made."""
+        return cls(
+            document.get("deactivated_by_row", 0),
+            document.get("missing", 0),
+            document.get("untold", 0),
+            document.get("first_untold_line"),
+        )
+
+    def to_document(self) -> dict[str, int]:
+        """Return the counts as JSON, without those that are 0."""
+        counts = {
+            "deactivated_by_row": self.deactivated_by_row,
+            "missing": self.missing,
+            "untold": self.unidentified_rows,
+            "first_untold_line": self.first_unidentified_line or 0,
+        }
+        return {name: count for name, count in counts.items() if count}
 
 
 class Tidied(IntEnum):
-    """How much of an operation that has ended was removed already."""
+    """How much of an operation that has ended was already removed."""
 
     NOTHING = 0
     # What it needed while it ran.
     WORK = 1
-    # Its outcomes and chunks are not shown any more, but may be there.
+    # Its outcomes and chunks are no longer shown, but may still be there.
     OUTCOMES_EXPIRED = 2
     ALL = 3
 
@@ -85,17 +140,18 @@ class Operation:
     dry_run: bool
     created_by: Mapping[str, Any]
     created_at: datetime
-    chunks: int
-    total: int
+    parameters: Parameters
+    # Set when the chunks are staged.
+    chunks: int = 0
+    total: int = 0
     action: str | None = None
     reason: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[Mapping[str, str]] = ()
     state: State = State.PENDING
     cursor: int = 0
     done: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    # How many of those whom it changed it deactivated.
+    # How many of the changed learners lost access.
     deactivated: int = 0
     problem: Mapping[str, Any] | None = None
     reverts: str | None = None
@@ -103,10 +159,10 @@ class Operation:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     tidied: Tidied = Tidied.NOTHING
-    # In the first of two passes over its chunks, which changes nothing and records no outcome; after it the
-    # worker judges, by what was counted, whether the second may change anything.
+    # Whether this is the first of two passes over its chunks, which changes nothing and records no outcome. After it
+    # the handler judges, by what was counted, whether the second pass may change anything.
     is_rehearsal: bool = False
-    rehearsed: Mapping[str, int] = field(default_factory=dict)
+    rehearsed: Rehearsal = Rehearsal()
     number: int = 0
 
     @property
@@ -116,22 +172,29 @@ class Operation:
 
     @property
     def position(self) -> Position:
-        """Where it stands: the pass, and the chunk that is next in it."""
-        return self.is_rehearsal, self.cursor
+        """Which chunk is next."""
+        return Position(self.is_rehearsal, self.cursor)
 
     @property
     def is_refused(self) -> bool:
-        """Whether it was judged too much: what it would have done is being recorded, or is."""
+        """Whether a guard has stopped it: what it would have done is recorded, and nothing is changed."""
         return self.problem is not None and self.state is not State.FAILED
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether its chunks are decided only: in a dry run, in a rehearsal, and where it is refused."""
+        """Whether its chunks are only decided: in a dry run, in a rehearsal, and if a guard has stopped it."""
         return self.dry_run or self.is_rehearsal or self.is_refused
 
     def cause(self, organization: Organization, now: datetime) -> Cause:
-        """The cause of the changes that a chunk, run at the instant `now`, makes."""
+        """Return the cause of the changes that a chunk makes at the instant `now`."""
         return Cause(self.created_by, now, organization.today(now), self.reason, self.id)
+
+
+class Step(NamedTuple):
+    """An operation before and after one transaction."""
+
+    before: Operation
+    after: Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +208,7 @@ class Chunk:
 
 
 class Outcome(NamedTuple):
-    """What became of the learner or row number `item` of an operation."""
+    """The outcome for the learner or row number `item` of an operation."""
 
     item: int
     outcome: OutcomeName
@@ -156,82 +219,28 @@ class Outcome(NamedTuple):
     deactivated: bool = False
 
 
-def count_outcomes(outcomes: Iterable[Outcome]) -> Counter[str]:
-    """How many there are of each, and as DEACTIVATED, how many lost access."""
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a chunk has counted: learners or rows by outcome, those who lose access, and its part of a rehearsal."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    deactivated: int = 0
+    rehearsal: Rehearsal = Rehearsal()
+
+
+def count_outcomes(outcomes: Iterable[Outcome]) -> Tally:
+    """Count the outcomes by name, and those by which a learner loses access."""
     counted = Counter((outcome.outcome.value, outcome.deactivated) for outcome in outcomes)
-    result: Counter[str] = Counter()
-    for (name, deactivated), number in counted.items():
-        result[name] += number
-        if deactivated:
-            result[DEACTIVATED] += number
-    return result
+    names: Counter[str] = Counter()
+    deactivated = 0
+    for (name, loses_access), number in counted.items():
+        names[name] += number
+        deactivated += number if loses_access else 0
+    return Tally(names, deactivated)
 
 
 class WantedOutcomes(NamedTuple):
-    """Which outcomes to list: those of these names (none = all), and those by which somebody lost access or not."""
+    """Which outcomes to list: those with these names (none = all), and only those that take access away or do not."""
 
     names: Sequence[OutcomeName] = ()
     deactivated: bool | None = None
-
-
-class Worker(Protocol):
-    """How one kind of operation does its work and shows it."""
-
-    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """Remove up to `limit` rows that only the running operation needed; how many there were."""
-        ...
-
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
-        """What the chunk's content says. Pure: done in a thread, ahead of the chunk's turn."""
-        ...
-
-    async def run_chunk(
-        self,
-        connection: AsyncConnection,
-        operation: Operation,
-        chunk: Chunk,
-        work: Any,
-        cause: Cause,
-    ) -> Counter[str]:
-        """Do all of the chunk, record its outcomes, and count them, in the caller's transaction.
-
-        DEACTIVATED counts those who lose access by it, among those who are changed.
-        `work` is what read_chunk made of it. Where the operation changes nothing, only the outcomes are stored;
-        in a rehearsal not even they, and what is counted is what `judge` wants to know.
-        """
-        ...
-
-    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Chunk | None:
-        """Return a further chunk, of up to `limit` items, that the rehearsal of all chunks found to do, or None.
-
-        Asked again after each; the chunk has the number and the first item that come next.
-        """
-        ...
-
-    async def judge(
-        self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> Problem | None:
-        """Why nothing may be done, by what the rehearsal counted; None where all is well."""
-        ...
-
-    def report_header(self, operation: Operation) -> Sequence[str]:
-        """The columns of the outcomes as CSV that stand before Line, Outcome and Problem."""
-        ...
-
-    def report_cells(
-        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
-    ) -> list[Sequence[str]]:
-        """What stands in those columns for each of these outcomes of the chunk."""
-        ...
-
-
-class OnePass:
-    """The part of a Worker that an operation without a rehearsal has no use for."""
-
-    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> None:
-        """See Worker.find_more: never asked."""
-
-    async def judge(
-        self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> None:
-        """See Worker.judge: never asked."""

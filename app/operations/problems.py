@@ -1,102 +1,117 @@
-"""The problems of operations."""
+"""The problems of operations, and how the facts in `errors` become them."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from app.platform.problems import Problem, Translations, define_problem, illustrate
+from app.domain.errors import Expired
+from app.learners.problems import EXTERNAL_ID_TAKEN, USERNAME_TAKEN, expired_problem, learner_not_found
+from app.learners.unique_keys import USERNAME
+from app.operations.errors import (
+    ChangedSince,
+    NameTaken,
+    Obstacle,
+    OperationNotCancellable,
+    OperationNotFound,
+    OperationNotRevertible,
+    OutcomesDeleted,
+    Reason,
+    SelectionChanged,
+    UnknownLearner,
+)
+from app.platform.problems import (
+    INTERNAL_ERROR,
+    NOT_FOUND,
+    Problem,
+    Translations,
+    define_problem,
+    illustrate,
+)
 
 
 class SelectionMembers(BaseModel):
-    """What `selection-changed` tells besides."""
+    """The further members of `selection-changed`."""
 
     expected_count: Annotated[int, Field(description="How many learners were expected.")]
-    matched_count: Annotated[int, Field(description="How many are selected now.")]
+    matched_count: Annotated[int, Field(description="How many learners are selected now.")]
 
 
 class StateMembers(BaseModel):
-    """What `operation-not-cancellable` tells besides."""
+    """The further members of `operation-not-cancellable`."""
 
     state: Annotated[str, Field(description="How the operation ended.")]
 
 
 class RevertedByMembers(BaseModel):
-    """What `operation-not-revertible` tells besides, where the operation is reverted already."""
+    """The further members of `operation-not-revertible`."""
 
-    reverted_by: Annotated[str | None, Field(description="The id of the revert that there was.")] = None
+    reverted_by: Annotated[
+        str | None, Field(description="The id of the revert, if the operation has been reverted.")
+    ] = None
 
 
 SELECTION_CHANGED = define_problem(
     "selection-changed",
     409,
     "The selection has changed",
-    "`expected_count` learners were expected, `matched_count` are selected now, so nothing was done. Look again, "
-    "then send the number that you see.",
+    "`expected_count` learners were expected, but `matched_count` are selected now. Nothing was changed. Look at the "
+    "selection again, then send the number that you see.",
     SelectionMembers,
 )
 OUTCOMES_REMOVED = define_problem(
     "outcomes-removed",
     410,
-    "The outcomes are not kept any more",
-    "Outcomes, and the rows as they were sent, are removed some weeks after the operation ended. Its counts stay, "
-    "and so does the history of each learner.",
+    "The outcomes have been deleted",
+    "Outcomes and uploaded rows are deleted some weeks after an operation ends. Its counts remain, and so does the "
+    "history of each learner.",
 )
 OPERATION_NOT_CANCELLABLE = define_problem(
     "operation-not-cancellable",
     409,
-    "The operation has ended already",
-    "Only what is pending or running can be cancelled; `state` tells how this operation ended. What it changed can be "
-    "taken back: `POST /operations/{id}/revert`.",
+    "The operation has already ended",
+    "Only a pending or running operation can be cancelled. `state` says how this one ended. To undo its changes, "
+    "revert it: `POST /operations/{id}/revert`.",
     StateMembers,
 )
 OPERATION_NOT_REVERTIBLE = define_problem(
     "operation-not-revertible",
     409,
     "The operation cannot be reverted",
-    "An operation can be reverted once it has ended (succeeded, cancelled or failed) and has changed somebody, and "
-    "once only; the detail says what is in the way. A dry run of a revert is always safe to try.",
+    "An operation can be reverted once, after it has ended (succeeded, cancelled or failed) and if it has changed at "
+    "least one learner. The detail says what prevents it. A dry run of a revert is always safe.",
     RevertedByMembers,
 )
 CHANGED_SINCE = define_problem(
     "changed-since",
     409,
     "The learner has changed since",
-    "A revert takes back only what nobody has changed since: this learner has a later change in their history, by "
-    "whatever door, and stays as they are.",
+    "A revert does not overwrite later changes. This learner was changed again after the operation and is left "
+    "unchanged.",
 )
-OPERATION_NOT_FOUND = "There is no such operation in your organization."
+OPERATION_NOT_FOUND = "Your organization has no such operation."
+
+_OBSTACLES = {
+    Obstacle.NOT_ENDED: "The operation has not ended yet. Wait until it ends, or cancel it.",
+    Obstacle.DRY_RUN: "The operation was a dry run, which changes nothing.",
+    Obstacle.REFUSED: "The operation was refused and changed nothing.",
+    Obstacle.CHANGED_NOTHING: "The operation changed no learner, so there is nothing to revert.",
+    Obstacle.OUTCOMES_DELETED: "The outcomes of the operation have been deleted, so it can no longer be reverted.",
+}
 
 
-class SelectionChanged(Exception):
-    """Another number of learners is selected than the person saw."""
-
-    def __init__(self, expected: int, matched: int) -> None:
-        super().__init__(f"{expected} expected, {matched} matched")
-        self.expected = expected
-        self.matched = matched
+def _not_found(_error: OperationNotFound) -> Problem:
+    return Problem(NOT_FOUND, OPERATION_NOT_FOUND)
 
 
-class OperationNotCancellable(Exception):
-    """The operation has ended, and not by being cancelled."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-class OperationNotRevertible(Exception):
-    """Something is in the way of reverting the operation; `detail` is a sentence that says what."""
-
-    def __init__(self, detail: str, reverted_by: str | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.reverted_by = reverted_by
+def _outcomes_deleted(_error: OutcomesDeleted) -> Problem:
+    return Problem(OUTCOMES_REMOVED, "Per-learner outcomes have been deleted. The counts remain.")
 
 
 def _selection_changed(error: SelectionChanged) -> Problem:
     return Problem(
         SELECTION_CHANGED,
-        f"You expected {error.expected} learners, but {error.matched} are selected now; nothing was done.",
+        f"You expected {error.expected} learners, but {error.matched} are selected now. Nothing was changed.",
         members={"expected_count": error.expected, "matched_count": error.matched},
     )
 
@@ -104,34 +119,65 @@ def _selection_changed(error: SelectionChanged) -> Problem:
 def _not_cancellable(error: OperationNotCancellable) -> Problem:
     return Problem(
         OPERATION_NOT_CANCELLABLE,
-        f"This operation has ended already ({error.state}), so there is nothing left to cancel.",
+        f"The operation has already ended ({error.state}), so it cannot be cancelled.",
         members={"state": error.state},
     )
 
 
 def _not_revertible(error: OperationNotRevertible) -> Problem:
+    if error.obstacle is Obstacle.ALREADY_REVERTED:
+        detail = (
+            f"The operation has already been reverted by the operation {error.reverted_by}. To apply its changes "
+            "again, revert that operation."
+        )
+    else:
+        detail = _OBSTACLES[error.obstacle]
     members = {} if error.reverted_by is None else {"reverted_by": error.reverted_by}
-    return Problem(OPERATION_NOT_REVERTIBLE, error.detail, members=members)
-
-
-def outcomes_removed() -> Problem:
-    """The answer to whoever asks too late what became of each learner."""
-    return Problem(OUTCOMES_REMOVED, "What became of each learner is not kept any more; the counts are.")
-
-
-def changed_since() -> Problem:
-    """Why a revert leaves a learner as they are."""
-    return Problem(CHANGED_SINCE, "The learner has changed since that operation, and stays as they are.")
+    return Problem(OPERATION_NOT_REVERTIBLE, detail, members=members)
 
 
 TRANSLATIONS: Translations = {
+    OperationNotFound: _not_found,
+    OutcomesDeleted: _outcomes_deleted,
     SelectionChanged: _selection_changed,
     OperationNotCancellable: _not_cancellable,
     OperationNotRevertible: _not_revertible,
 }
 
+
+def describe_reason(reason: Reason) -> Mapping[str, Any]:
+    """Return the problem document that an outcome stores for this reason."""
+    return _problem_of(reason).document()
+
+
+def describe_failure() -> Mapping[str, Any]:
+    """Return the problem document of an operation that a fault of the service has ended."""
+    detail = "An internal error stopped this operation. Changes made before it remain."
+    return Problem(INTERNAL_ERROR, detail).document()
+
+
+def _problem_of(reason: Reason) -> Problem:
+    if isinstance(reason, Expired):
+        return expired_problem(reason)
+    if isinstance(reason, UnknownLearner):
+        return learner_not_found()
+    if isinstance(reason, ChangedSince):
+        return Problem(CHANGED_SINCE, "The learner has changed since the operation and is left unchanged.")
+    return _name_taken(reason)
+
+
+def _name_taken(reason: NameTaken) -> Problem:
+    if reason.kind == USERNAME:
+        kind, name = USERNAME_TAKEN, "username"
+    else:
+        kind, name = EXTERNAL_ID_TAKEN, "external id"
+    return Problem(
+        kind, f"Another learner now has the {name} {reason.value!r}, so this learner is left unchanged."
+    )
+
+
 illustrate(_selection_changed(SelectionChanged(2340, 2341)))
-illustrate(outcomes_removed())
+illustrate(_outcomes_deleted(OutcomesDeleted()))
 illustrate(_not_cancellable(OperationNotCancellable("succeeded")))
-illustrate(_not_revertible(OperationNotRevertible("It was a dry run, which changes nothing.")))
-illustrate(changed_since())
+illustrate(_not_revertible(OperationNotRevertible(Obstacle.DRY_RUN)))
+illustrate(_problem_of(ChangedSince()))

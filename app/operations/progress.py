@@ -57,7 +57,9 @@ async def stream_progress(
 
 async def _look(database: Database, operation: Operation) -> Operation:
     async with database.read() as connection:
-        return await repository.find(connection, operation.organization_id, operation.id) or operation
+        return (
+            await repository.find_operation(connection, operation.organization_id, operation.id) or operation
+        )
 
 
 def _event(name: str, operation: Operation) -> str:

@@ -1,8 +1,8 @@
 """All SQL on operations, their staged chunks and their outcomes."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,15 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.expression import Executable
 
 from app.operations.operation import (
-    DEACTIVATED,
     Chunk,
     Kind,
     Operation,
     Outcome,
     OutcomeName,
+    Rehearsal,
     State,
+    Tally,
     Tidied,
     WantedOutcomes,
+    read_parameters,
 )
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.bulk_rows import delete_up_to, insert_rows, is_one_of
@@ -28,9 +30,12 @@ from app.platform.threads import compute
 
 _FIELDS = [field.name for field in fields(Operation)]
 _COLUMNS = [operations.c[name] for name in _FIELDS]
-_CHUNK_COLUMNS = [operation_chunks.c[field.name] for field in fields(Chunk)]
+_CHUNK_FIELDS = [field.name for field in fields(Chunk)]
+_CHUNK_COLUMNS = [operation_chunks.c[name] for name in _CHUNK_FIELDS]
 _OUTCOME_FIELDS = Outcome._fields
 _OUTCOME_COLUMNS = [operation_outcomes.c[name] for name in _OUTCOME_FIELDS]
+# The columns that insert_outcomes_from fills.
+DECIDED_COLUMNS = ("operation_number", "item", "outcome", "learner_id", "username", "deactivated")
 # What changes while an operation runs.
 _PROGRESS = (
     "state",
@@ -48,39 +53,61 @@ _PROGRESS = (
 )
 
 
-def _operation(row: Row[Any]) -> Operation:
-    values = dict(zip(_FIELDS, row, strict=True))
-    kind, state, tidied = Kind(values["kind"]), State(values["state"]), Tidied(values["tidied"])
-    return Operation(**{**values, "kind": kind, "state": state, "tidied": tidied})
+def _read_operation(row: Row[Any]) -> Operation:
+    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - the documented name
+    kind = Kind(values["kind"])
+    values |= {
+        "kind": kind,
+        "state": State(values["state"]),
+        "tidied": Tidied(values["tidied"]),
+        "parameters": read_parameters(kind, values["parameters"]),
+        "rehearsed": Rehearsal.from_document(values["rehearsed"]),
+    }
+    return Operation(**values)
+
+
+def _stored_values(operation: Operation, names: Iterable[str]) -> dict[str, Any]:
+    values = {name: getattr(operation, name) for name in names}
+    if "parameters" in values:
+        values["parameters"] = operation.parameters.to_document()
+    values["rehearsed"] = operation.rehearsed.to_document()
+    return values
+
+
+def _read_outcome(row: Row[Any]) -> Outcome:
+    values = dict(row._mapping)  # noqa: SLF001 - the documented name
+    return Outcome(**values | {"outcome": OutcomeName(row.outcome)})
 
 
 async def insert_operation(connection: AsyncConnection, operation: Operation) -> Operation:
-    """Store a new operation, whose staged chunks begin to count with it."""
-    values = {name: getattr(operation, name) for name in _FIELDS if name != "number"}
+    """Store a new operation, whose staged chunks count from then on."""
+    values = _stored_values(operation, (name for name in _FIELDS if name != "number"))
     statement = insert(operations).values(**values).returning(operations.c.number)
     number = (await connection.execute(statement)).scalar_one()
-    return Operation(**{**values, "number": number})
+    return replace(operation, number=number)
 
 
-async def find(connection: AsyncConnection, organization_id: int, operation_id: str) -> Operation | None:
-    """The organization's operation with this id."""
+async def find_operation(
+    connection: AsyncConnection, organization_id: int, operation_id: str
+) -> Operation | None:
+    """Return the organization's operation with this id, or None."""
     statement = select(*_COLUMNS).where(
         operations.c.organization_id == organization_id, operations.c.id == operation_id
     )
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else _operation(row)
+    return None if row is None else _read_operation(row)
 
 
-async def get(connection: AsyncConnection, number: int) -> Operation:
-    """The operation with this number. Raises NoResultFound."""
+async def get_operation(connection: AsyncConnection, number: int) -> Operation:
+    """Return the operation with this number. Raises NoResultFound."""
     statement = select(*_COLUMNS).where(operations.c.number == number)
-    return _operation((await connection.execute(statement)).one())
+    return _read_operation((await connection.execute(statement)).one())
 
 
-async def lock(connection: AsyncConnection, number: int) -> Operation:
-    """The operation, kept by this transaction, so that no two run the same chunk."""
+async def lock_operation(connection: AsyncConnection, number: int) -> Operation:
+    """Lock the operation until the transaction ends, so that no two run the same chunk. Raises NoResultFound."""
     statement = select(*_COLUMNS).where(operations.c.number == number).with_for_update()
-    return _operation((await connection.execute(statement)).one())
+    return _read_operation((await connection.execute(statement)).one())
 
 
 async def list_operations(
@@ -93,7 +120,7 @@ async def list_operations(
     after: str | None,
     limit: int,
 ) -> list[Operation]:
-    """Up to `limit` operations, newest first, older than the one with the id `after`."""
+    """List up to `limit` operations, newest first, older than the one with the id `after`."""
     statement = (
         select(*_COLUMNS)
         .where(operations.c.organization_id == organization_id)
@@ -108,30 +135,30 @@ async def list_operations(
         statement = statement.where(operations.c.dry_run.is_(dry_run))
     if after is not None:
         statement = statement.where(operations.c.id < after)
-    return [_operation(row) for row in await connection.execute(statement)]
+    return [_read_operation(row) for row in await connection.execute(statement)]
 
 
 async def list_unfinished(connection: AsyncConnection) -> list[Operation]:
-    """Every operation of every organization that has not ended, oldest first."""
+    """List every operation of every organization that has not ended, oldest first."""
     statement = select(*_COLUMNS).where(operations.c.finished_at.is_(None)).order_by(operations.c.id)
-    return [_operation(row) for row in await connection.execute(statement)]
+    return [_read_operation(row) for row in await connection.execute(statement)]
 
 
 async def list_ended(connection: AsyncConnection, tidied: Tidied, ended_before: datetime) -> list[Operation]:
-    """The operations, of every organization, that ended before this instant and are as tidied as that."""
+    """List the operations of every organization that ended before this instant and are as tidied as given."""
     statement = select(*_COLUMNS).where(
         operations.c.tidied == tidied, operations.c.finished_at <= ended_before
     )
-    return [_operation(row) for row in await connection.execute(statement)]
+    return [_read_operation(row) for row in await connection.execute(statement)]
 
 
 async def mark_tidied(connection: AsyncConnection, number: int, tidied: Tidied) -> None:
-    """Note how much was removed."""
+    """Store how much of an operation was removed."""
     await connection.execute(update(operations).where(operations.c.number == number).values(tidied=tidied))
 
 
 async def find_kinds(connection: AsyncConnection, operation_ids: Collection[str]) -> dict[str, Kind]:
-    """The kinds of these operations."""
+    """Return the kinds of these operations by id."""
     statement = select(operations.c.id, operations.c.kind).where(
         is_one_of(operations.c.id, operation_ids, connection.dialect.name)
     )
@@ -143,12 +170,12 @@ async def store_progress(connection: AsyncConnection, operation: Operation) -> N
     await connection.execute(
         update(operations)
         .where(operations.c.number == operation.number)
-        .values({name: getattr(operation, name) for name in _PROGRESS})
+        .values(_stored_values(operation, _PROGRESS))
     )
 
 
 async def mark_reverted(connection: AsyncConnection, operation: Operation, reverted_by: str) -> None:
-    """Note by which operation this (locked) one is reverted."""
+    """Store by which operation this (locked) one is reverted."""
     await connection.execute(
         update(operations).where(operations.c.number == operation.number).values(reverted_by=reverted_by)
     )
@@ -156,25 +183,26 @@ async def mark_reverted(connection: AsyncConnection, operation: Operation, rever
 
 async def insert_chunk(connection: AsyncConnection, operation_id: str, chunk: Chunk) -> None:
     """Stage one chunk."""
-    values = {field.name: getattr(chunk, field.name) for field in fields(Chunk)}
+    values = {name: getattr(chunk, name) for name in _CHUNK_FIELDS}
     await connection.execute(insert(operation_chunks).values(operation_id=operation_id, **values))
 
 
 async def get_chunk(connection: AsyncConnection, operation_id: str, number: int) -> Chunk:
-    """One staged chunk. Raises NoResultFound."""
+    """Return one staged chunk. Raises NoResultFound."""
     statement = select(*_CHUNK_COLUMNS).where(
         operation_chunks.c.operation_id == operation_id, operation_chunks.c.number == number
     )
-    return Chunk(*(await connection.execute(statement)).one())
+    row = (await connection.execute(statement)).one()
+    return Chunk(**row._mapping)  # noqa: SLF001 - the documented name
 
 
 async def delete_stage(connection: AsyncConnection, operation_id: str) -> None:
-    """Remove the staged chunks of an operation that will not come to be."""
+    """Remove the staged chunks of an operation that will not be stored, or no longer needs them."""
     await connection.execute(delete(operation_chunks).where(operation_chunks.c.operation_id == operation_id))
 
 
 async def delete_abandoned_stages(connection: AsyncConnection, before_id: str) -> int:
-    """Remove stages whose operation never came, with ids (which carry the time) below `before_id`."""
+    """Remove stages without an operation whose ids (which carry the time) are below `before_id`."""
     known = select(operations.c.id).where(operations.c.id == operation_chunks.c.operation_id)
     statement = delete(operation_chunks).where(operation_chunks.c.operation_id < before_id, ~known.exists())
     return (await connection.execute(statement)).rowcount
@@ -183,23 +211,22 @@ async def delete_abandoned_stages(connection: AsyncConnection, before_id: str) -
 async def insert_outcomes(
     connection: AsyncConnection, operation: Operation, outcomes: Sequence[Outcome]
 ) -> None:
-    """Record what became of these learners or rows."""
+    """Store these outcomes."""
     rows = await compute(len(outcomes), lambda: [(operation.number, *outcome) for outcome in outcomes])
     await insert_rows(connection, operation_outcomes, ("operation_number", *_OUTCOME_FIELDS), rows)
 
 
 async def insert_outcomes_from(connection: AsyncConnection, decided: Executable) -> None:
-    """Record the outcomes that a query decides: in the order of the columns below."""
-    columns = ["operation_number", "item", "outcome", "learner_id", "username", "deactivated"]
-    await connection.execute(insert(operation_outcomes).from_select(columns, decided))  # type: ignore[arg-type]
+    """Store the outcomes that a query decides; it selects DECIDED_COLUMNS in this order."""
+    await connection.execute(insert(operation_outcomes).from_select(list(DECIDED_COLUMNS), decided))  # type: ignore[arg-type]
 
 
 async def find_names(
     connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
 ) -> dict[str, str | None]:
-    """Who would have these names after the dry run's earlier chunks (None = nobody), of those that they moved."""
+    """Return the holder of each name that the dry run's earlier chunks would move (None = no longer held)."""
     statement = select(operation_names.c.name, operation_names.c.learner_id).where(
-        *_named(connection, operation, kind, names)
+        *_is_named(connection, operation, kind, names)
     )
     return {row.name: row.learner_id for row in await connection.execute(statement)}
 
@@ -207,23 +234,23 @@ async def find_names(
 async def store_names(
     connection: AsyncConnection, operation: Operation, kind: str, names: Mapping[str, str | None]
 ) -> None:
-    """Note who would have these names now, in place of what was noted of them before."""
+    """Store who would hold these names now, in place of their earlier holders."""
     if not names:
         return
     await connection.execute(
-        delete(operation_names).where(*_named(connection, operation, kind, names.keys()))
+        delete(operation_names).where(*_is_named(connection, operation, kind, names.keys()))
     )
     rows = [(operation.number, kind, name, learner_id) for name, learner_id in sorted(names.items())]
     await insert_rows(connection, operation_names, ("operation_number", "kind", "name", "learner_id"), rows)
 
 
-async def forget_names(connection: AsyncConnection, number: int, limit: int) -> int:
-    """Remove up to `limit` names that an operation noted; how many there were."""
+async def delete_names(connection: AsyncConnection, number: int, limit: int) -> int:
+    """Remove up to `limit` of the names that an operation has stored, and return how many were removed."""
     mine = operation_names.c.operation_number == number
     return await delete_up_to(connection, operation_names, mine, limit)
 
 
-def _named(
+def _is_named(
     connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
 ) -> tuple[ColumnElement[bool], ...]:
     return (
@@ -234,18 +261,18 @@ def _named(
 
 
 async def delete_outcomes(connection: AsyncConnection, operation: Operation, limit: int) -> int:
-    """Remove up to `limit` outcomes; how many there were."""
+    """Remove up to `limit` outcomes, and return how many were removed."""
     mine = operation_outcomes.c.operation_number == operation.number
     return await delete_up_to(connection, operation_outcomes, mine, limit)
 
 
-async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Counter[str]:
-    """How many learners or rows of this chunk had which outcome; and, as DEACTIVATED, how many lost access."""
+async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Tally:
+    """Count the outcomes of this chunk, and how many of its learners lost access."""
     statement = (
         select(
             operation_outcomes.c.outcome,
-            func.count(),
-            func.count().filter(operation_outcomes.c.deactivated),
+            func.count().label("number"),
+            func.count().filter(operation_outcomes.c.deactivated).label("deactivated"),
         )
         .where(
             operation_outcomes.c.operation_number == operation.number,
@@ -254,10 +281,10 @@ async def count_outcomes(connection: AsyncConnection, operation: Operation, chun
         )
         .group_by(operation_outcomes.c.outcome)
     )
-    counted: Counter[str] = Counter()
-    for outcome, number, deactivated in await connection.execute(statement):
-        counted += Counter({outcome: number, DEACTIVATED: deactivated})
-    return counted
+    rows = (await connection.execute(statement)).all()
+    return Tally(
+        Counter({row.outcome: row.number for row in rows}), deactivated=sum(row.deactivated for row in rows)
+    )
 
 
 async def list_outcomes(
@@ -269,7 +296,7 @@ async def list_outcomes(
     before_item: int | None = None,
     limit: int | None = None,
 ) -> list[Outcome]:
-    """Outcomes in order, from item `first_item` on, below `before_item`, up to `limit` of them."""
+    """List up to `limit` outcomes in order, from item `first_item` on and below `before_item`."""
     statement = (
         select(*_OUTCOME_COLUMNS)
         .where(
@@ -286,4 +313,4 @@ async def list_outcomes(
         statement = statement.where(operation_outcomes.c.outcome.in_(names))
     if wanted.deactivated is not None:
         statement = statement.where(operation_outcomes.c.deactivated.is_(wanted.deactivated))
-    return [Outcome(row[0], OutcomeName(row[1]), *row[2:]) for row in await connection.execute(statement)]
+    return [_read_outcome(row) for row in await connection.execute(statement)]

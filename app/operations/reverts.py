@@ -1,8 +1,9 @@
-"""Reverts: what an operation did is taken back learner by learner, the last first, but for what changed since."""
+"""Reverts: what an operation has changed goes back learner by learner, the last first, except for later changes."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.learners import bulk_sql
 from app.learners import repository as learners
 from app.learners.learner import Cause, Change, Learner, change_back, username_key
-from app.learners.problems import EXTERNAL_ID_TAKEN, USERNAME_TAKEN
 from app.learners.recording import record
 from app.learners.unique_keys import (
     EXTERNAL_ID,
@@ -21,100 +21,121 @@ from app.learners.unique_keys import (
     unique_keys,
 )
 from app.operations import repository, service
+from app.operations.errors import (
+    ChangedSince,
+    NameTaken,
+    Obstacle,
+    OperationNotRevertible,
+    Reason,
+)
+from app.operations.handler import LearnerColumns, OnePass
 from app.operations.operation import (
     Chunk,
-    OnePass,
+    Kind,
     Operation,
     Outcome,
     OutcomeName,
     State,
+    Tally,
     WantedOutcomes,
     count_outcomes,
 )
-from app.operations.problems import OperationNotRevertible, changed_since
-from app.operations.report import LearnerColumns
+from app.operations.parameters import RevertParameters
+from app.operations.problems import describe_reason
 from app.operations.runner import Runner
+from app.operations.schemas import RevertRequest
 from app.operations.service import OnStored
 from app.organizations.organization import Organization
-from app.platform.problems import Problem
+from app.organizations.principal import Actor
+from app.platform.ids import new_id
 from app.platform.threads import compute
 
-# What there is to take back.
+# The outcomes that can be reverted.
 _DONE = (OutcomeName.CREATED, OutcomeName.CHANGED)
-_CHANGED_SINCE = changed_since().document()
 
 
 async def submit_revert(
     runner: Runner,
-    draft: Operation,
-    original: Operation,
+    operation_id: str,
     organization: Organization,
+    actor: Actor,
+    wanted: RevertRequest,
+    now: datetime,
     on_stored: OnStored,
 ) -> Operation:
-    """Begin to take `original` back, by the operation `draft`. Raises OperationNotRevertible."""
+    """Begin to revert the operation with this id. Raises OperationNotFound and OperationNotRevertible."""
+    original = await service.get_operation(runner.database, organization.id, operation_id)
     async with runner.database.read() as connection:
         require_revertible(original, await _find_earlier(connection, original))
-    changed = _changed(original)
-
-    def check_total(found: int) -> None:
-        if found != changed:
-            raise OperationNotRevertible(
-                "What became of its learners is no longer kept, so nothing was done."
-            )
-
-    async def mark_and_complete(connection: AsyncConnection, stored: Operation) -> None:
-        if not stored.dry_run:
-            current = await repository.lock(connection, original.number)
-            require_revertible(current, await _find_earlier(connection, current))
-            await repository.mark_reverted(connection, current, stored.id)
-        await on_stored(connection, stored)
-
+    draft = Operation(
+        id=new_id(now),
+        organization_id=organization.id,
+        kind=Kind.REVERT,
+        dry_run=wanted.dry_run,
+        reason=wanted.reason,
+        reverts=original.id,
+        parameters=RevertParameters(),
+        created_by=actor.document(),
+        created_at=now,
+    )
     return await service.submit(
         runner,
-        replace(draft, reverts=original.id),
+        draft,
         organization,
         select_chunks(runner, original),
-        on_stored=mark_and_complete,
-        check_total=check_total,
+        on_stored=partial(_mark_reverted, original, on_stored),
+        check_total=partial(_check_kept, _count_changed(original)),
     )
 
 
 def require_revertible(operation: Operation, earlier: Operation | None) -> None:
-    """Raises OperationNotRevertible, unless the operation can be reverted.
+    """Raise OperationNotRevertible, unless the operation can be reverted.
 
     `earlier` is the revert that it has had. One that was cancelled or failed may have left something to do.
     """
     if not operation.is_finished:
-        raise OperationNotRevertible("It has not ended yet. Wait until it has, or cancel it.")
+        raise OperationNotRevertible(Obstacle.NOT_ENDED)
     if operation.dry_run:
-        raise OperationNotRevertible("It was a dry run, which changes nothing.")
+        raise OperationNotRevertible(Obstacle.DRY_RUN)
     if operation.is_refused:
-        raise OperationNotRevertible("It was refused, so it changed nothing.")
+        raise OperationNotRevertible(Obstacle.REFUSED)
     if earlier is not None and earlier.state not in (State.CANCELLED, State.FAILED):
-        raise OperationNotRevertible(
-            f"It is reverted already, by the operation {earlier.id}; to have it again, revert that one.",
-            earlier.id,
-        )
-    if not _changed(operation):
-        raise OperationNotRevertible("It changed nobody, so there is nothing to take back.")
+        raise OperationNotRevertible(Obstacle.ALREADY_REVERTED, earlier.id)
+    if not _count_changed(operation):
+        raise OperationNotRevertible(Obstacle.CHANGED_NOTHING)
 
 
-def _changed(operation: Operation) -> int:
+def _count_changed(operation: Operation) -> int:
     return sum(operation.counts.get(name, 0) for name in _DONE)
+
+
+def _check_kept(changed: int, found: int) -> None:
+    if found != changed:
+        raise OperationNotRevertible(Obstacle.OUTCOMES_DELETED)
+
+
+async def _mark_reverted(
+    original: Operation, on_stored: OnStored, connection: AsyncConnection, stored: Operation
+) -> None:
+    if not stored.dry_run:
+        current = await repository.lock_operation(connection, original.number)
+        require_revertible(current, await _find_earlier(connection, current))
+        await repository.mark_reverted(connection, current, stored.id)
+    await on_stored(connection, stored)
 
 
 async def _find_earlier(connection: AsyncConnection, operation: Operation) -> Operation | None:
     if operation.reverted_by is None:
         return None
-    return await repository.find(connection, operation.organization_id, operation.reverted_by)
+    return await repository.find_operation(connection, operation.organization_id, operation.reverted_by)
 
 
 async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[Chunk]:
-    """The learners that `original` created or changed, the last first, as chunks."""
+    """Yield the learners that `original` has created or changed, the last first, as chunks."""
     number = first_item = 0
     pending: list[str] = []
     chunk_rows = runner.limits.chunk_rows
-    # By ranges of items, of which each is small whatever the planner takes the table for.
+    # By ranges of items, each of which is small whatever the planner's statistics of the table say.
     for before_item in range(original.done, 0, -chunk_rows):
         async with runner.database.read() as connection:
             found = await repository.list_outcomes(
@@ -134,37 +155,37 @@ async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[C
 
 
 class Decision(NamedTuple):
-    """What becomes of one learner, `learner` from then on; `change` is what there is to store, if anything."""
+    """The outcome for one learner, who is `learner` from then on; `change` is what there is to store, if anything."""
 
     outcome: OutcomeName
     learner: Learner
     change: Change | None = None
-    problem: Mapping[str, Any] | None = None
+    reason: Reason | None = None
 
 
 @dataclass(slots=True)
 class Reversal:
-    """Takes changes back one after the other, each as those before it have left the names. Pure.
+    """Reverts changes one after the other, each with the names as the ones before it have left them. Pure.
 
-    `holders`: who has each of the names that are gone back to (None or not there = nobody).
+    `holders`: the learner who has each of the names to be restored (None or absent = no learner).
     """
 
     cause: Cause
     holders: dict[UniqueKey, str | None]
-    # The names that changed hands, and who has them now.
+    # The names that have changed hands, and their new holders.
     moved: dict[UniqueKey, str | None] = field(default_factory=dict)
 
     def decide(self, learner: Learner, before: Mapping[str, Any] | None) -> Decision:
-        """Decide of one learner; `before` is what the operation's event tells, None where a later one came."""
+        """Decide one learner; `before` is from the operation's event, None if a later event exists."""
         if before is None:
-            return Decision(OutcomeName.KEPT, learner, problem=_CHANGED_SINCE)
+            return Decision(OutcomeName.KEPT, learner, reason=ChangedSince())
         change = change_back(learner, before, self.cause)
         if change is None:
             return Decision(OutcomeName.UNCHANGED, learner)
         had, has = unique_keys(learner), unique_keys(change.after)
         taken = {key for key in has - had if self.holders.get(key) is not None}
         if taken:
-            return Decision(OutcomeName.KEPT, learner, problem=_taken(change.after, taken).document())
+            return Decision(OutcomeName.KEPT, learner, reason=_name_taken(change.after, taken))
         for key in had - has:
             self.holders[key] = self.moved[key] = None
         for key in has - had:
@@ -172,36 +193,30 @@ class Reversal:
         return Decision(OutcomeName.CHANGED, change.after, change)
 
 
-def _taken(wanted: Learner, taken: Collection[UniqueKey]) -> Problem:
+def _name_taken(wanted: Learner, taken: Collection[UniqueKey]) -> NameTaken:
     # The first that applies, as for a change of one learner.
     if any(kind == USERNAME for kind, _ in taken):
-        detail = (
-            f"Another learner has the username {wanted.username!r} by now, so this one stays as they are."
-        )
-        return Problem(USERNAME_TAKEN, detail)
-    detail = (
-        f"Another learner has the external id {wanted.external_id!r} by now, so this one stays as they are."
-    )
-    return Problem(EXTERNAL_ID_TAKEN, detail)
+        return NameTaken(USERNAME, wanted.username)
+    return NameTaken(EXTERNAL_ID, str(wanted.external_id))
 
 
 @dataclass(frozen=True, slots=True)
-class RevertWorker(OnePass, LearnerColumns):
-    """Takes back what an operation did to the learners of a chunk."""
+class RevertHandler(OnePass, LearnerColumns):
+    """Reverts the changes of an operation to the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """The names that a dry run noted."""
-        return await repository.forget_names(connection, operation.number, limit)
+        """Remove the names that a dry run has stored."""
+        return await repository.delete_names(connection, operation.number, limit)
 
     def read_chunk(self, operation: Operation, chunk: Chunk) -> list[str]:
-        """The ids of the learners, in the order in which they are to be handled."""
+        """Return the ids of the learners, in the order in which they are to be handled."""
         ids: list[str] = orjson.loads(chunk.content)
         return ids
 
     async def run_chunk(
         self, connection: AsyncConnection, operation: Operation, chunk: Chunk, work: list[str], cause: Cause
-    ) -> Counter[str]:
-        """See Worker.run_chunk."""
+    ) -> Tally:
+        """See Handler.run_chunk."""
         organization_id = operation.organization_id
         await bulk_sql.lock_many(connection, organization_id, work)
         found = await learners.find_with_last_change(
@@ -220,19 +235,20 @@ class RevertWorker(OnePass, LearnerColumns):
                 await record(connection, organization_id, changes, cause)
         elif chunk.number + 1 < operation.chunks:
             await _store_names(connection, operation, reversal.moved)
-        outcomes = [
-            Outcome(
-                item,
-                outcome,
-                learner.id,
-                learner.username,
-                problem=problem,
-                deactivated=change is not None and change.deactivates,
-            )
-            for item, (outcome, learner, change, problem) in enumerate(decisions, chunk.first_item)
-        ]
+        outcomes = [_outcome_of(item, decision) for item, decision in enumerate(decisions, chunk.first_item)]
         await repository.insert_outcomes(connection, operation, outcomes)
         return count_outcomes(outcomes)
+
+
+def _outcome_of(item: int, decision: Decision) -> Outcome:
+    return Outcome(
+        item,
+        decision.outcome,
+        decision.learner.id,
+        decision.learner.username,
+        problem=None if decision.reason is None else describe_reason(decision.reason),
+        deactivated=decision.change is not None and decision.change.deactivates,
+    )
 
 
 async def _find_holders(

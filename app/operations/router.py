@@ -1,24 +1,26 @@
 """`/operations`, and the bulk actions that make some of them."""
 
 import hashlib
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.limits import LIMITS
-from app.operations import bulk_actions, cancelling, progress, report, repository, reverts, service, waiting
-from app.operations.dependencies import ACCEPTED, CurrentRunner
-from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied, WantedOutcomes
+from app.operations import progress, report, repository, service
+from app.operations.bulk_actions import submit_bulk_action
+from app.operations.dependencies import ACCEPTED, CurrentRunner, PreferHeader, submit_and_wait
+from app.operations.errors import OutcomesDeleted
+from app.operations.operation import Kind, OutcomeName, State, Tidied, WantedOutcomes
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
     OPERATION_NOT_FOUND,
     OPERATION_NOT_REVERTIBLE,
     OUTCOMES_REMOVED,
     SELECTION_CHANGED,
-    SelectionChanged,
-    outcomes_removed,
 )
+from app.operations.reverts import submit_revert
 from app.operations.schemas import (
     BulkActionRequest,
     OperationDocument,
@@ -28,8 +30,6 @@ from app.operations.schemas import (
     present,
     present_outcome,
 )
-from app.operations.service import OnStored
-from app.operations.waiting import PreferHeader
 from app.organizations.dependencies import (
     AUTHENTICATOR,
     AuthenticatedRoute,
@@ -37,10 +37,8 @@ from app.organizations.dependencies import (
     OperationReader,
     authorization_of,
 )
-from app.organizations.principal import Principal
 from app.platform.dependencies import STOPPING, Db, Now
-from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
-from app.platform.ids import new_id, parse_id
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run_once
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.openapi import Tag, answers
 from app.platform.paging import (
@@ -68,13 +66,13 @@ _REPORT: dict[str, Any] = {
     "text/csv": {
         "schema": {"type": "string"},
         "example": "Username,Active,Line,Outcome,Problem\r\n"
-        'b.lindqvist,Maybe,17,invalid,"invalid-active: Active is Yes or No, or empty to leave it as it is; '
-        "'Maybe' is neither.\"\r\n",
+        "b.lindqvist,Maybe,17,invalid,\"invalid-active: 'Maybe' is not valid. Use Yes or No, or leave the cell empty "
+        'to keep the status."\r\n',
     }
 }
 _PROGRESS: dict[str, Any] = {
     progress.MEDIA_TYPE: {
-        # Of each event: OpenAPI 3.1 has no other place for it, and what reads streams takes it so.
+        # The schema of one event: OpenAPI 3.1 has no other place for it, and tools that read streams expect it here.
         "schema": {
             "type": "object",
             "description": "One event of the stream.",
@@ -117,43 +115,17 @@ async def start_bulk_action(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """The selection is fixed when the action begins: who is created later is not in it.
+    """The selection is fixed when the action begins. Learners created later are not included.
 
-    Up to 5,000 learners are done at once; more are done in the background, chunk by chunk.
+    Up to 5,000 learners are done at once. More are done in the background, chunk by chunk.
     """
-    organization = principal.organization
-
-    def check_total(matched: int) -> None:
-        if body.expected_count is not None and body.expected_count != matched:
-            raise SelectionChanged(body.expected_count, matched)
-
-    async def submit(on_stored: OnStored) -> Operation:
-        draft = Operation(
-            id=new_id(now),
-            organization_id=organization.id,
-            kind=Kind.BULK_ACTION,
-            action=body.action.value,
-            dry_run=body.dry_run,
-            reason=body.reason,
-            parameters={
-                "selection": body.selection.model_dump(mode="json", include={"filter"}, exclude_unset=True)
-            },
-            created_by=principal.actor.document(),
-            created_at=now,
-            chunks=0,
-            total=0,
-        )
-        chunks = bulk_actions.select_chunks(runner, organization, body.selection, now)
-        return await service.submit(
-            runner, draft, organization, chunks, on_stored=on_stored, check_total=check_total
-        )
-
-    async def work(claim: Claim) -> Response:
-        return await waiting.submit_and_wait(request, runner, claim, prefer, submit)
-
-    content_hash = hashlib.sha256(await request.body()).hexdigest()
+    submit = partial(submit_bulk_action, runner, principal.organization, principal.actor, body, now)
     return await run_once(
-        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+        request,
+        organization_id=principal.organization.id,
+        key=idempotency_key,
+        content_hash=hashlib.sha256(await request.body()).hexdigest(),
+        work=partial(submit_and_wait, request, runner, prefer, submit),
     )
 
 
@@ -169,15 +141,13 @@ async def list_operations(
     response: Response,
     principal: OperationReader,
     database: Db,
-    kind: Annotated[Kind | None, Query(description="Only of this kind.")] = None,
-    state: Annotated[State | None, Query(description="Only in this state.")] = None,
-    dry_run: Annotated[
-        bool | None, Query(description="`true`: only dry runs; `false`: only those that were not.")
-    ] = None,
+    kind: Annotated[Kind | None, Query(description="Only operations of this kind.")] = None,
+    state: Annotated[State | None, Query(description="Only operations in this state.")] = None,
+    dry_run: Annotated[bool | None, Query(description="`true`: only dry runs. `false`: no dry runs.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """The organization's operations, newest first."""
+    """Lists the organization's operations, newest first."""
     organization = principal.organization
     cursor_of = [organization.public_id, "operations", kind, state, dry_run]
     after = decode_id(cursor_of, cursor)
@@ -202,8 +172,8 @@ async def list_operations(
     responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
-    """What an operation is, how far it is, and its counts."""
-    return present(await _get(database, principal, operation_id))
+    """Says what the operation does, how far it is, and how many learners had which outcome."""
+    return present(await service.get_operation(database, principal.organization.id, operation_id))
 
 
 @router.get(
@@ -216,13 +186,13 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
 async def follow_operation(
     request: Request, principal: OperationReader, database: Db, operation_id: OperationIdPath
 ) -> StreamingResponse:
-    """Server-sent events until the operation has ended.
+    """Sends server-sent events until the operation has ended.
 
-    `progress` comes at once and whenever the operation has changed, `end` once it has ended; the data of both is
-    the operation, as `GET /operations/{id}` has it. After `end` the stream closes. Where it closes without, as when
-    the service stops, ask again. Comments keep it alive, one after 15 seconds in which nothing changed.
+    `progress` is sent at once and after each change, `end` when the operation has ended. The data of both is the
+    operation, as in `GET /operations/{id}`. The stream closes after `end`. If it closes earlier, for example because
+    the service stops, send the request again. A comment keeps the stream alive after 15 seconds without a change.
     """
-    operation = await _get(database, principal, operation_id)
+    operation = await service.get_operation(database, principal.organization.id, operation_id)
     events = progress.stream_progress(
         database,
         operation,
@@ -230,7 +200,7 @@ async def follow_operation(
         STOPPING.of(request.app),
         lambda: AUTHENTICATOR.of(request.app).still_admits(authorization_of(request)),
     )
-    # Without the second, some proxies would hold events back until there are many.
+    # Without the second header, some proxies hold events back until there are many.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(events, media_type=progress.MEDIA_TYPE, headers=headers)
 
@@ -245,12 +215,12 @@ async def follow_operation(
 async def cancel_operation(
     principal: BulkWriter, runner: CurrentRunner, operation_id: OperationIdPath
 ) -> Any:
-    """What is done stays done and is counted; the rest is not begun. Safe to repeat.
+    """Changes made so far remain and are counted. The rest is not started. Safe to repeat.
 
-    Waits for the chunk that is running, which is done as a whole, and answers the operation as it ended.
+    Waits until the running chunk is complete, and answers the operation as it ended.
     """
-    operation = await _get(runner.database, principal, operation_id)
-    return present(await cancelling.cancel(runner.database, runner.clock, operation))
+    operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
+    return present(await service.cancel(runner, operation))
 
 
 @router.post(
@@ -270,43 +240,34 @@ async def revert_operation(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Each learner that the operation changed goes back to the facts from before, as a new change.
+    """Each learner that the operation changed gets back the values from before, as a new change.
 
-    Who has changed since is `kept`, with the problem `changed-since`, and so is whose username or external id
-    from before belongs to somebody else by now. Whom an import created is deactivated, never removed. What went
-    back to deactivated loses access at once. A revert is an operation too, and can be reverted.
+    A learner who has changed since is `kept`, with the problem `changed-since`. So is a learner whose former username
+    or external id now belongs to another learner. Learners created by an import are deactivated, never deleted.
+    Learners who return to deactivated lose access at once. A revert is itself an operation and can be reverted.
     """
-    organization = principal.organization
-    wanted = body or RevertRequest()
-
-    async def submit(on_stored: OnStored) -> Operation:
-        original = await _get(runner.database, principal, operation_id)
-        draft = Operation(
-            id=new_id(now),
-            organization_id=organization.id,
-            kind=Kind.REVERT,
-            dry_run=wanted.dry_run,
-            reason=wanted.reason,
-            created_by=principal.actor.document(),
-            created_at=now,
-            chunks=0,
-            total=0,
-        )
-        return await reverts.submit_revert(runner, draft, original, organization, on_stored)
-
-    async def work(claim: Claim) -> Response:
-        return await waiting.submit_and_wait(request, runner, claim, prefer, submit)
-
-    content_hash = hashlib.sha256(await request.body()).hexdigest()
+    submit = partial(
+        submit_revert,
+        runner,
+        operation_id,
+        principal.organization,
+        principal.actor,
+        body or RevertRequest(),
+        now,
+    )
     return await run_once(
-        request, organization_id=organization.id, key=idempotency_key, content_hash=content_hash, work=work
+        request,
+        organization_id=principal.organization.id,
+        key=idempotency_key,
+        content_hash=hashlib.sha256(await request.body()).hexdigest(),
+        work=partial(submit_and_wait, request, runner, prefer, submit),
     )
 
 
 @router.get(
     "/operations/{operation_id}/outcomes",
     tags=["operations"],
-    summary="List what became of each learner or row",
+    summary="List the outcomes of an operation",
     response_model=Page[OutcomeDocument],
     responses=answers(_NO_OPERATION, INVALID_CURSOR, NOT_ACCEPTABLE, OUTCOMES_REMOVED, ok=_REPORT),
 )
@@ -318,25 +279,28 @@ async def list_outcomes(
     operation_id: OperationIdPath,
     outcome: Annotated[OutcomeFilter, Query()] = None,
     deactivated: Annotated[
-        bool | None, Query(description="`true`: only those who lost, or would lose, access by it.")
+        bool | None,
+        Query(
+            description="`true`: only learners who lost access, or would lose it. `false`: only the others."
+        ),
     ] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Outcomes in the order of the file, or of the learners' ids, as far as the operation is.
+    """Lists the outcomes so far, in the order of the file or of the learners' ids.
 
-    Those of a revert come in the order in which it takes back: what was done last comes first.
+    The outcomes of a revert begin with the change that was made last.
 
-    `Accept: text/csv` streams all of them: an import's rows as they were sent, plus Line, Outcome and
-    Problem. Mend the rows and send that file back.
+    `Accept: text/csv` streams all of them: an import's rows as they were sent, plus Line, Outcome and Problem. Correct
+    the rows and send that file back.
     """
-    operation = await _get(runner.database, principal, operation_id)
+    operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
-        raise outcomes_removed()
+        raise OutcomesDeleted
     wanted = WantedOutcomes(sorted(set(map(OutcomeName, outcome or ()))), deactivated)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
-            report.stream_report(runner.database, operation, runner.workers[operation.kind], wanted),
+            report.stream_report(runner.database, operation, runner.handlers[operation.kind], wanted),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="outcomes.csv"'},
         )
@@ -354,13 +318,3 @@ async def list_outcomes(
     next_cursor = encode_cursor(cursor_of, [shown[-1].item]) if len(found) > limit else None
     link_next(request, response, next_cursor)
     return {"items": list(map(present_outcome, shown)), "next_cursor": next_cursor}
-
-
-async def _get(database: Db, principal: Principal, operation_id: str) -> Operation:
-    parsed = parse_id(operation_id)
-    if parsed is not None:
-        async with database.read() as connection:
-            operation = await repository.find(connection, principal.organization.id, parsed)
-        if operation is not None:
-            return operation
-    raise Problem(NOT_FOUND, OPERATION_NOT_FOUND)

@@ -15,7 +15,7 @@ _ID = "019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"
 
 
 class Selection(BaseModel):
-    """Which learners: exactly one of ids, usernames and filter."""
+    """The learners to select: exactly one of ids, usernames and filter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,10 +24,10 @@ class Selection(BaseModel):
     ] = None
     usernames: Annotated[
         list[UsernameText] | None,
-        Field(max_length=MAX_SELECTED, description="Up to 10,000 usernames, in any case."),
+        Field(max_length=MAX_SELECTED, description="Up to 10,000 usernames, in upper or lower case."),
     ] = None
     filter: Annotated[
-        LearnerFilter | None, Field(description="The filter of `GET /learners`; `{}` is everyone.")
+        LearnerFilter | None, Field(description="The filter of `GET /learners`. `{}` selects all learners.")
     ] = None
     except_ids: Annotated[
         list[LearnerId], Field(max_length=MAX_SELECTED, description="Learners to leave out, up to 10,000.")
@@ -37,12 +37,12 @@ class Selection(BaseModel):
     def _has_exactly_one(self) -> Self:
         given = [name for name in ("ids", "usernames", "filter") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("A selection has exactly one of ids, usernames and filter.")
+            raise ValueError("Send exactly one of ids, usernames and filter.")
         return self
 
 
 class BulkActionRequest(BaseModel):
-    """What to do, and with whom."""
+    """An action, and the learners to apply it to."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -65,45 +65,46 @@ class BulkActionRequest(BaseModel):
         int | None,
         Field(
             strict=True,
-            description="The number of learners that the person saw selected: matches less `except_ids`; in a list "
-            "of ids or usernames each counts once, those of nobody too. "
-            "Where another number is selected, nothing is done: 409 `selection-changed`.",
+            description="The number of learners that you expect to be selected, after `except_ids`. In a list of ids "
+            "or usernames each one counts once, even if no learner has it. If another number is selected, nothing is "
+            "changed: 409 `selection-changed`.",
         ),
         Between(0, 2**53 - 1),  # larger JSON numbers are not exact
     ] = None
     dry_run: Annotated[
-        bool, Field(strict=True, description="The same counts and outcomes; changes nothing.")
+        bool, Field(strict=True, description="Report the same counts and outcomes, but change nothing.")
     ] = False
     reason: Reason | None = None
 
 
 class RevertRequest(BaseModel):
-    """How to revert an operation; may be left out."""
+    """How to revert an operation. The body is optional."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"dry_run": True, "reason": "wrong file"}]}
     )
 
     dry_run: Annotated[
-        bool, Field(strict=True, description="The same counts and outcomes; changes nothing.")
+        bool, Field(strict=True, description="Report the same counts and outcomes, but change nothing.")
     ] = False
     reason: Reason | None = None
 
 
 class Progress(BaseModel):
-    """How many learners or rows are done, of how many."""
+    """How many learners or rows are done, and how many there are."""
 
     done: Annotated[
         int,
-        Field(description="Never falls; 0 while an import with a guard is decided and judged as a whole."),
+        Field(description="It never falls. It stays 0 while an import with a guard is checked as a whole."),
     ]
     total: Annotated[
-        int, Field(description="An import's rows, and the missing learners once it is known who they are.")
+        int,
+        Field(description="For an import: its rows, plus the missing learners once they have been found."),
     ]
 
 
 class OperationDocument(BaseModel):
-    """Work over many learners: what it is, how far it is, and what became of them in numbers."""
+    """Work on many learners: what it is, how far it is, and the number of learners by outcome."""
 
     model_config = ConfigDict(
         title="Operation",
@@ -153,30 +154,32 @@ class OperationDocument(BaseModel):
     reason: str | None
     progress: Progress
     counts: Annotated[
-        dict[str, int], Field(description="Learners or rows by outcome; they add up to `progress.done`.")
+        dict[str, int], Field(description="Learners or rows by outcome. They add up to `progress.done`.")
     ]
     deactivated: Annotated[
         int,
         Field(
-            description="How many of those who were changed lost access: by a row or action that deactivates, or for "
-            "want of a row. In a dry run, and where it was refused, how many would."
+            description="How many of the changed learners lost access: deactivated by the action or by their row, or "
+            "because the file does not list them. In a dry run or a refused operation: how many would lose it."
         ),
     ]
     warnings: Annotated[
         list[dict[str, str]],
-        Field(description="What a person must know of the whole import: `code` and `detail`."),
+        Field(description="What to check about the whole file: `code` and `detail`."),
     ]
-    problem: Annotated[dict[str, Any] | None, Field(description="Why it was refused or failed.")]
-    reverts: Annotated[str | None, Field(description="The operation that this one, a revert, takes back.")]
-    reverted_by: Annotated[str | None, Field(description="The operation that took, or takes, this one back.")]
-    created_by: Annotated[dict[str, Any], Field(description="Who: `kind`, `id` and `name`.")]
+    problem: Annotated[dict[str, Any] | None, Field(description="Why the operation was refused or failed.")]
+    reverts: Annotated[str | None, Field(description="For a revert: the operation that it reverts.")]
+    reverted_by: Annotated[
+        str | None, Field(description="The operation that has reverted this one, or is reverting it.")
+    ]
+    created_by: Annotated[dict[str, Any], Field(description="The actor: `kind`, `id` and `name`.")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
 class OutcomeDocument(BaseModel):
-    """What became of one learner or row."""
+    """The outcome for one learner or row."""
 
     model_config = ConfigDict(
         title="Outcome",
@@ -193,7 +196,7 @@ class OutcomeDocument(BaseModel):
                         "code": "invalid-active",
                         "title": "Active is neither Yes nor No",
                         "status": 422,
-                        "detail": "Active is Yes or No, or empty to leave it as it is; 'Maybe' is neither.",
+                        "detail": "'Maybe' is not valid. Use Yes or No, or leave the cell empty to keep the status.",
                         "column": "Active",
                     },
                 }
@@ -203,25 +206,27 @@ class OutcomeDocument(BaseModel):
 
     line: Annotated[
         int | None,
-        Field(description="The line of the file on which the row begins; null for a learner without a row."),
+        Field(description="The line of the file on which the row begins. Null for a learner without a row."),
     ]
     learner_id: str | None
     username: str | None
     outcome: OutcomeName
-    deactivated: Annotated[bool, Field(description="Whether the learner lost access by it, or would.")]
+    deactivated: Annotated[bool, Field(description="Whether the learner lost access, or would lose it.")]
     problem: dict[str, Any] | None
 
 
 OutcomeFilter = Annotated[
     list[Literal["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"]] | None,
     Field(
-        max_length=len(OutcomeName), description="Only these outcomes. Repeatable.", examples=[["refused"]]
+        max_length=len(OutcomeName),
+        description="Only these outcomes. Can be repeated.",
+        examples=[["refused"]],
     ),
 ]
 
 
 def present(operation: Operation) -> dict[str, Any]:
-    """The members of OperationDocument."""
+    """Return the members of OperationDocument."""
     return {
         "id": operation.id,
         "kind": operation.kind,
@@ -244,7 +249,7 @@ def present(operation: Operation) -> dict[str, Any]:
 
 
 def present_outcome(outcome: Outcome) -> dict[str, Any]:
-    """The members of OutcomeDocument."""
+    """Return the members of OutcomeDocument."""
     return {
         "line": outcome.line,
         "learner_id": outcome.learner_id,

@@ -479,14 +479,14 @@ async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api: Api) -> 
 
 async def stored(api: Api, document: dict[str, Any]) -> Operation:
     async with api.service.database.read() as connection:
-        operation = await repository.find(connection, api.organization.id, document["id"])
+        operation = await repository.find_operation(connection, api.organization.id, document["id"])
     assert operation is not None
     return operation
 
 
 def own_runner(api: Api) -> Runner:
     shared = api.service.runner
-    return Runner(shared.database, shared.clock, shared.workers, shared.limits)
+    return Runner(shared.database, shared.clock, shared.handlers, shared.limits)
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -185,7 +185,7 @@ async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_faile
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         document = await cancel(api, operation.id)
-        assert (await make_runner(api)._fail(operation)).state is State.CANCELLED
+        assert (await make_runner(api).fail(operation)).state is State.CANCELLED
     assert await ended(api, document) == document
 
 

@@ -171,7 +171,7 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = iter([OperationalError(None, None, Exception("gone")), ConnectionResetError("gone"), None])
-    find = repository.find
+    find = repository.find_operation
 
     async def find_at_last(*arguments: Any) -> Any:
         if (fault := next(faults, None)) is not None:
@@ -183,7 +183,7 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_it(
         async with following(api, operation) as (_, next_event):
             await next_event()
             await finish(make_runner(api), operation)
-            monkeypatch.setattr(repository, "find", find_at_last)
+            monkeypatch.setattr(repository, "find_operation", find_at_last)
             assert (await next_event())[0] == "end"
     assert next(faults, "all") == "all"
 
@@ -197,7 +197,7 @@ async def test_a_fault_of_ours_breaks_it_off(api: Api, monkeypatch: pytest.Monke
         async with following(api, operation) as (_, next_event):
             await next_event()
             with monkeypatch.context() as patched:
-                patched.setattr(repository, "find", fail)
+                patched.setattr(repository, "find_operation", fail)
                 with pytest.raises(ZeroDivisionError):
                     await next_event()
 

@@ -18,8 +18,9 @@ from app.learners.learner import (
     creation_of,
     event_documents,
 )
+from app.operations.errors import ChangedSince, NameTaken, Obstacle, OperationNotRevertible
 from app.operations.operation import Kind, Operation, State
-from app.operations.problems import OperationNotRevertible
+from app.operations.parameters import BulkActionParameters
 from app.operations.reverts import Reversal, require_revertible
 from app.platform.ids import new_id
 from tests.support.accounts import ACCESSED_AT, ACCOUNTS, DEACTIVATED_AT, NOW, TODAY, TOMORROW, accounts
@@ -131,7 +132,7 @@ def test_whoever_changed_since_is_kept() -> None:
     one = learner()
     decision = take_back(one, None)
     assert (decision.outcome, decision.learner, decision.change) == ("kept", one, None)
-    assert decision.problem["code"] == "changed-since"
+    assert decision.reason == ChangedSince()
 
 
 # Names
@@ -143,8 +144,7 @@ def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is() ->
     decision = take_back(after, before, username=("ada", "somebody else"))
 
     assert (decision.outcome, decision.learner, decision.change) == ("kept", after, None)
-    assert decision.problem["code"] == "username-taken"
-    assert "'ada'" in decision.problem["detail"]
+    assert decision.reason == NameTaken("username", "ada")
 
 
 def test_so_does_an_external_id() -> None:
@@ -152,14 +152,13 @@ def test_so_does_an_external_id() -> None:
 
     decision = take_back(after, before, external_id=("HR-1", "somebody else"))
 
-    assert (decision.outcome, decision.problem["code"]) == ("kept", "external-id-taken")
-    assert "'HR-1'" in decision.problem["detail"]
+    assert (decision.outcome, decision.reason) == ("kept", NameTaken("external-id", "HR-1"))
 
 
 def test_of_both_the_username_is_told() -> None:
     after, before = done(learner(external_id="HR-1"), username="b", external_id="HR-2")
     holders = {"username": ("ada", "somebody"), "external_id": ("HR-1", "somebody")}
-    assert take_back(after, before, **holders).problem["code"] == "username-taken"
+    assert take_back(after, before, **holders).reason == NameTaken("username", "ada")
 
 
 def test_an_external_id_that_was_not_there_is_nobodys() -> None:
@@ -210,6 +209,7 @@ def operation(
         dry_run=dry_run,
         created_by={},
         created_at=EARLIER,
+        parameters=BulkActionParameters(),
         chunks=1,
         total=1,
         state=state,
@@ -226,22 +226,25 @@ def test_what_has_ended_and_changed_somebody_can_be_reverted(state: State, count
 
 
 @pytest.mark.parametrize(
-    ("original", "earlier", "why"),
+    ("original", "earlier", "obstacle"),
     [
-        (operation(State.PENDING), None, "not ended"),
-        (operation(State.RUNNING), None, "not ended"),
-        (operation(dry_run=True), None, "dry run"),
-        (operation(State.REFUSED, problem=TOO_MANY), None, "refused"),
+        (operation(State.PENDING), None, Obstacle.NOT_ENDED),
+        (operation(State.RUNNING), None, Obstacle.NOT_ENDED),
+        (operation(dry_run=True), None, Obstacle.DRY_RUN),
+        (operation(State.REFUSED, problem=TOO_MANY), None, Obstacle.REFUSED),
         # Cancelled while it recorded what it would have done.
-        (operation(State.CANCELLED, problem=TOO_MANY), None, "refused"),
-        (operation(unchanged=7), None, "changed nobody"),
-        (operation(), operation(State.PENDING), "reverted already"),
-        (operation(), operation(State.SUCCEEDED), "reverted already"),
+        (operation(State.CANCELLED, problem=TOO_MANY), None, Obstacle.REFUSED),
+        (operation(unchanged=7), None, Obstacle.CHANGED_NOTHING),
+        (operation(), operation(State.PENDING), Obstacle.ALREADY_REVERTED),
+        (operation(), operation(State.SUCCEEDED), Obstacle.ALREADY_REVERTED),
     ],
 )
-def test_what_cannot_be_reverted_says_why(original: Operation, earlier: Operation | None, why: str) -> None:
-    with pytest.raises(OperationNotRevertible, match=why) as raised:
+def test_operation_that_cannot_be_reverted_says_why(
+    original: Operation, earlier: Operation | None, obstacle: Obstacle
+) -> None:
+    with pytest.raises(OperationNotRevertible) as raised:
         require_revertible(original, earlier)
+    assert raised.value.obstacle is obstacle
     assert raised.value.reverted_by == (earlier and earlier.id)
 
 

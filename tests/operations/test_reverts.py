@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import WORKERS
+from app.main import HANDLERS
 from app.operations import repository
 from app.operations.operation import Kind, Operation, State
 from app.operations.runner import Runner
@@ -439,7 +439,7 @@ async def test_what_cannot_be_reverted_is_refused_with_the_reason(api: Api) -> N
     done = await revert(api, real)
     before = await stored_state(api.service.database, api.organization.id)
 
-    for operation, why in ((dry, "dry run"), (nothing, "changed nobody"), (real, done["id"])):
+    for operation, why in ((dry, "dry run"), (nothing, "changed no learner"), (real, done["id"])):
         for body in (None, {"dry_run": True}):
             refused = problem(await post_revert(api, operation, body), 409, "operation-not-revertible")
             assert why in refused["detail"]
@@ -462,7 +462,7 @@ async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(a
             headers=RESPOND_ASYNC,
         )
         operation = await stored(api, answer.json()["id"])
-        here = Runner(api.service.database, api.service.clock, WORKERS, api.service.limits)
+        here = Runner(api.service.database, api.service.clock, HANDLERS, api.service.limits)
         for _ in range(2):
             refused = problem(await post_revert(api, answer.json()), 409, "operation-not-revertible")
             assert "not ended" in refused["detail"]
@@ -482,13 +482,13 @@ async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api: Api) -> Non
     await api.create()
     operation = await bulk(api, "deactivate")
     async with api.service.database.read() as connection:
-        number = (await repository.find(connection, api.organization.id, operation["id"])).number
+        number = (await repository.find_operation(connection, api.organization.id, operation["id"])).number
     statement = text("DELETE FROM operation_outcomes WHERE operation_number = :number")
     await api.service.database.write(lambda connection: connection.execute(statement, {"number": number}))
 
     refused = problem(await post_revert(api, operation), 409, "operation-not-revertible")
 
-    assert "no longer kept" in refused["detail"]
+    assert "have been deleted" in refused["detail"]
     assert await count_stages(api.service.database) == 0
     assert (await api.client.get(f"/operations/{operation['id']}")).json()["reverted_by"] is None
 
@@ -514,7 +514,7 @@ async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_
         begun = (await post_revert(api, operation, headers=RESPOND_ASYNC)).json()
         problem(await post_revert(api, operation), 409, "operation-not-revertible")
         running = await stored(api, begun["id"])
-        await Runner(api.service.database, api.service.clock, WORKERS, api.service.limits).run_next_chunk(
+        await Runner(api.service.database, api.service.clock, HANDLERS, api.service.limits).run_next_chunk(
             running
         )
         await api.client.post(f"/operations/{begun['id']}/cancel")
@@ -729,7 +729,7 @@ async def run_with_changes_between(api: Api, what: Any, between: Any) -> dict[st
             )
         assert answer.status_code in (200, 202), answer.text
         operation = await stored(api, answer.json()["id"])
-        here = Runner(api.service.database, api.service.clock, WORKERS, api.service.limits)
+        here = Runner(api.service.database, api.service.clock, HANDLERS, api.service.limits)
         changes = iter(between)
         while not operation.is_finished:
             operation = await here.run_next_chunk(operation)
@@ -843,7 +843,7 @@ async def submit_revert(api: Api, *, dry_run: bool = False) -> Operation:
 
 
 def make_runner(api: Api, database: Database | None = None) -> Runner:
-    return Runner(database or api.service.database, api.service.clock, WORKERS, api.service.limits)
+    return Runner(database or api.service.database, api.service.clock, HANDLERS, api.service.limits)
 
 
 async def state_of(api: Api) -> State:
@@ -961,5 +961,5 @@ async def test_each_chunk_takes_the_same_few_statements(api: Api) -> None:
     assert (await ended(api, begun.json()))["counts"] == counts(changed=400)
 
 
-def test_the_worker_of_reverts_is_registered() -> None:
-    assert set(WORKERS) == set(Kind)
+def test_every_kind_has_a_handler() -> None:
+    assert set(HANDLERS) == set(Kind)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import WORKERS
+from app.main import HANDLERS
 from app.operations import repository
 from app.operations.housekeeping import tidy
 from app.operations.operation import Chunk, Kind, Operation, State
@@ -26,6 +26,7 @@ from tests.support.runners import (
     make_runner,
     own_turn,
     paused_in_the_first_chunk,
+    reads_ahead,
     state_of,
     stored,
     submit,
@@ -180,7 +181,7 @@ async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(
 
     assert next(faults, None) is None
     assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001]
-    assert process._ahead == {}
+    assert not reads_ahead()
     assert comparable(await state_of(api)) == expected
 
 
@@ -255,7 +256,7 @@ async def test_an_operation_that_is_run_twice_is_done_once(api: Api) -> None:
         here = make_runner(api, after=note)
         first, second = await asyncio.gather(here.run(operation), here.run(operation))
         assert first == second
-        assert here._ahead == {}
+        assert not reads_ahead()
         assert (await here.run_next_chunk(operation)).state is State.SUCCEEDED
 
     assert done == [0, 1, 2]
@@ -270,7 +271,7 @@ async def test_a_turn_that_is_over_leaves_the_rest(api: Api, second_database: Da
         here = make_runner(api)
         left = await here.run(operation, is_over=lambda: next(over))
         assert (left.state, left.cursor, left.finished_at) == (State.RUNNING, 2, None)
-        assert here._ahead == {}
+        assert not reads_ahead()
         await make_runner(api, second_database).run(left)
 
     assert comparable(await state_of(api)) == expected
@@ -293,7 +294,7 @@ async def test_operations_of_one_organization_take_turns_and_those_of_others_go_
     async with own_turn(api), own_turn(other):
         first, second = await submit(api, Kind.CSV_IMPORT), await submit(api, Kind.BULK_ACTION)
         theirs = await submit(other, Kind.CSV_IMPORT)
-        here = Observed(api.service.database, api.service.clock, WORKERS, api.service.limits)
+        here = Observed(api.service.database, api.service.clock, HANDLERS, api.service.limits)
         running = [asyncio.create_task(here.run(operation)) for operation in (first, second, theirs)]
         await begun.wait()
         assert (await here.wait(theirs, 60)).state is State.SUCCEEDED
@@ -369,7 +370,7 @@ async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api:
         assert sorted(each["state"] for each in listed) == ["pending", "succeeded"]
 
 
-# Faults of a worker
+# Faults of a handler
 
 
 @pytest.mark.usefixtures("chunk_sizes")

@@ -10,12 +10,13 @@ from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.imports.worker import CsvImportWorker
+from app.imports.handler import CsvImportHandler
 from app.learners.learner import Cause
 from app.operations import repository
-from app.operations.bulk_actions import BulkActionWorker
-from app.operations.operation import Chunk, Kind, Operation, State, Worker
-from app.operations.reverts import RevertWorker
+from app.operations.bulk_actions import BulkActionHandler
+from app.operations.handler import Handler
+from app.operations.operation import Chunk, Kind, Operation, State
+from app.operations.reverts import RevertHandler
 from app.operations.runner import Runner
 from app.organizations.organization import Organization
 from app.platform.database import Database
@@ -38,9 +39,9 @@ async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
 
 @dataclass
 class Disturbed:
-    """The real worker, and what is to happen in each chunk's transaction before and after its work."""
+    """The real handler, and what is to happen in each chunk's transaction before and after its work."""
 
-    real: Worker
+    real: Handler
     before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
     after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
 
@@ -66,17 +67,22 @@ class Disturbed:
     ) -> Any:
         return await self.real.judge(connection, operation, organization)
 
-    report_header = report_cells = None
+    report_format = report_cells = None
 
 
 def make_runner(api: Api, database: Database | None = None, **disturbances: Any) -> Runner:
     """A runner as another process would have it."""
-    workers = {
-        Kind.CSV_IMPORT: Disturbed(CsvImportWorker(), **disturbances),
-        Kind.BULK_ACTION: Disturbed(BulkActionWorker(), **disturbances),
-        Kind.REVERT: Disturbed(RevertWorker(), **disturbances),
+    handlers = {
+        Kind.CSV_IMPORT: Disturbed(CsvImportHandler(), **disturbances),
+        Kind.BULK_ACTION: Disturbed(BulkActionHandler(), **disturbances),
+        Kind.REVERT: Disturbed(RevertHandler(), **disturbances),
     }
-    return Runner(database or api.service.database, api.service.clock, workers, api.service.limits)
+    return Runner(database or api.service.database, api.service.clock, handlers, api.service.limits)
+
+
+def reads_ahead() -> bool:
+    """Return whether any runner is reading a chunk ahead of its turn."""
+    return any(task.get_name() == "read-ahead" for task in asyncio.all_tasks())
 
 
 @asynccontextmanager
@@ -124,7 +130,7 @@ async def submit(api: Api, kind: Kind, chunks: int = 3, **guards: Any) -> Operat
 
 async def stored(api: Api, operation_id: str) -> Operation:
     async with api.service.database.read() as connection:
-        operation = await repository.find(connection, api.organization.id, operation_id)
+        operation = await repository.find_operation(connection, api.organization.id, operation_id)
     assert operation is not None
     return operation
 

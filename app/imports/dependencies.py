@@ -1,4 +1,4 @@
-"""A CSV as it comes in: a plain body or a multipart form, spooled to disk, never whole in memory."""
+"""Receives a CSV upload: a plain body or a multipart form, spooled to disk, never whole in memory."""
 
 import asyncio
 import hashlib
@@ -23,7 +23,7 @@ _CSV_TYPES = frozenset({"text/csv", "application/csv", "text/plain"})
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A complete file, what its Content-Type says of its encoding, and the SHA-256 of its bytes."""
+    """A complete file, the charset in its Content-Type, and the SHA-256 of its bytes."""
 
     file: BinaryIO
     charset: str | None
@@ -32,7 +32,7 @@ class Upload:
 
 @asynccontextmanager
 async def receive_upload(request: Request) -> AsyncIterator[Upload]:
-    """The file that the request carries. Raises `unsupported-media-type` and `invalid-request`."""
+    """Yield the file of the request. Raises the problems `unsupported-media-type` and `invalid-request`."""
     content_type, charset = _parse_content_type(request.headers.get("content-type", ""))
     if content_type == "multipart/form-data":
         async with _read_form(request) as form:
@@ -44,7 +44,7 @@ async def receive_upload(request: Request) -> AsyncIterator[Upload]:
             yield Upload(part.file, part_charset, await asyncio.to_thread(_hash, part.file))
         return
     if content_type not in _CSV_TYPES:
-        raise no_csv(content_type)
+        raise not_csv(content_type)
     digest = hashlib.sha256()
     with SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
         async for block in request.stream():
@@ -54,10 +54,10 @@ async def receive_upload(request: Request) -> AsyncIterator[Upload]:
 
 
 class _FormParser(MultiPartParser):
-    """Takes our part for a file with and without a filename: `curl -F file='<roster.csv'` sends none."""
+    """Reads our part as a file even without a filename, which `curl -F file='<roster.csv'` does not send."""
 
     def on_headers_finished(self) -> None:
-        """Begin the part, of which all header fields have been read."""
+        """Begin the part after all its header fields have been read."""
         part = self._current_part
         _, options = parse_options_header(part.content_disposition)
         if part.content_disposition and options.get(b"name") == _PART.encode() and b"filename" not in options:
@@ -91,21 +91,21 @@ def _parse_content_type(header: str) -> tuple[str, str | None]:
     message = Message()
     message["Content-Type"] = header
     charset = message.get_param("charset")
-    # Not the message's own reading of the type, which takes whatever it cannot read for text/plain.
+    # Not the message's own reading of the type, which turns everything unreadable into text/plain.
     return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
 
 
-def no_csv(content_type: str) -> Problem:
-    """The refusal of a body of another media type."""
-    sent = f"not as {content_type}" if content_type else "not without a Content-Type"
+def not_csv(content_type: str) -> Problem:
+    """Return the problem of a body of another media type."""
+    sent = f"This body is {content_type}." if content_type else "This body has no Content-Type."
     return Problem(
         UNSUPPORTED_MEDIA_TYPE,
-        f"Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data, {sent}.",
+        f"{sent} Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data.",
         headers={"Accept": "text/csv, multipart/form-data"},
     )
 
 
 def _wrong_parts(names: list[str]) -> Problem:
     found = ", ".join(map(repr, names)) or "none"
-    detail = f"The form has exactly one part, named 'file'; found: {found}. Options go into the query."
+    detail = f"Send exactly one part, named 'file'. Found: {found}. Send options in the query."
     return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])

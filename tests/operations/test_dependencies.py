@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.operations.waiting import seconds_to_wait
+from app.operations.dependencies import parse_wait
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ from app.operations.waiting import seconds_to_wait
 def test_prefer_says_how_long_to_wait_and_what_it_says_else_is_ignored(
     prefer: str | None, seconds: int
 ) -> None:
-    assert seconds_to_wait(prefer) == seconds
+    assert parse_wait(prefer) == seconds

@@ -1,0 +1,73 @@
+"""What can be wrong with operations, as facts: what a request meets, and what an outcome tells of one learner."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.errors import Expired
+
+
+class OperationNotFound(Exception):
+    """The organization has no such operation."""
+
+
+class OutcomesDeleted(Exception):
+    """The outcomes of the operation have been deleted; its counts remain."""
+
+
+class SelectionChanged(Exception):
+    """Another number of learners is selected than the person saw."""
+
+    def __init__(self, expected: int, matched: int) -> None:
+        super().__init__(f"{expected} expected, {matched} matched")
+        self.expected = expected
+        self.matched = matched
+
+
+class OperationNotCancellable(Exception):
+    """The operation has ended, and not by being cancelled; `state` tells how."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+class Obstacle(StrEnum):
+    """Why an operation cannot be reverted."""
+
+    NOT_ENDED = "not-ended"
+    DRY_RUN = "dry-run"
+    REFUSED = "refused"
+    ALREADY_REVERTED = "already-reverted"
+    CHANGED_NOTHING = "changed-nothing"
+    OUTCOMES_DELETED = "outcomes-deleted"
+
+
+class OperationNotRevertible(Exception):
+    """The operation cannot be reverted; `reverted_by` is the id of the revert that it has had, if any."""
+
+    def __init__(self, obstacle: Obstacle, reverted_by: str | None = None) -> None:
+        super().__init__(obstacle.value)
+        self.obstacle = obstacle
+        self.reverted_by = reverted_by
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownLearner:
+    """The organization has no learner with the selected id or username."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSince:
+    """The learner has a later change than the one that is to be reverted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameTaken:
+    """Another learner now has the username or external id (`kind` of UniqueKey) to which a revert would go back."""
+
+    kind: str
+    value: str
+
+
+# Why a bulk action or a revert did not change one learner.
+Reason = Expired | UnknownLearner | ChangedSince | NameTaken
