@@ -8,7 +8,7 @@ from typing import Final
 
 
 class NoChange(Enum):
-    """Stands for "leave the expiration date as it is", because None means "never expires"."""
+    """Stands for "leave this value as it is" where None is a value too."""
 
     NO_CHANGE = "no change"
 

@@ -1,1 +1,1 @@
-"""Webhooks: events sent to where an organization wants to have them (Standard Webhooks)."""
+"""Webhooks: events sent to the addresses that an organization chooses (Standard Webhooks)."""

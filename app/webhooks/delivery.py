@@ -1,4 +1,4 @@
-"""What a delivery is, and what becomes of it by an attempt: received, tried again, given up."""
+"""Deliveries, and how an attempt changes them: received, waiting for the next attempt, or failed."""
 
 import random
 from collections.abc import Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.webhooks.webhook import DisabledReason, Webhook
+from app.webhooks.failures import Failure, describe_failure
+from app.webhooks.webhook import DisabledReason
 
-# The waits after each failed attempt, as Standard Webhooks has them: some three days in all.
+# The waits after each failed attempt, as Standard Webhooks recommends: about three days in all.
 _WAITS = (
     timedelta(seconds=5),
     timedelta(minutes=5),
@@ -20,13 +21,13 @@ _WAITS = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-# A wait is longer by up to this share, so that not everything is tried again at once.
+# Each wait is longer by up to this share, so that retries spread out.
 _JITTER = 0.1
 _GONE = 410
 
 
 class DeliveryState(StrEnum):
-    """What has become of a delivery."""
+    """Whether a delivery is still to be sent, was received, or has failed for good."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -35,7 +36,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event (or test) on its way to one webhook."""
+    """One event (or test) for one webhook. `attempts` counts the attempts that have begun."""
 
     id: str
     webhook_id: str
@@ -53,39 +54,44 @@ class Delivery:
 
     @property
     def message_id(self) -> str:
-        """What the receiver knows it by: the same in every attempt, so that one that comes twice counts once."""
+        """The `webhook-id` of its messages: the same in every attempt, so that the receiver can drop repeats."""
         return self.event_id or self.id
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt ended: with this HTTP status, or with none; `error` where it failed, as a sentence."""
+    """The result of one attempt. `status` is None if there was no answer, `failure` is None if it was received."""
 
     status: int | None
-    error: str | None
+    failure: Failure | None
     duration_ms: int
 
     @property
     def was_received(self) -> bool:
-        """Whether the endpoint has it, which only a 2xx says."""
-        return self.error is None
+        """Whether the endpoint returned 2xx."""
+        return self.failure is None
+
+    @property
+    def error(self) -> str | None:
+        """The failure as a sentence."""
+        return None if self.failure is None else describe_failure(self.failure)
 
     @property
     def is_gone(self) -> bool:
-        """Whether the endpoint wants no more (410)."""
+        """Whether the endpoint wants no more messages (410 Gone)."""
         return self.status == _GONE
 
 
-def wait_after(attempts: int) -> timedelta | None:
-    """How long to wait after so many failed attempts (1 or more); None = no further one."""
+def find_wait(attempts: int) -> timedelta | None:
+    """Return how long to wait after this many failed attempts (1 or more). None = do not try again."""
     return _WAITS[attempts - 1] if attempts <= len(_WAITS) else None
 
 
-def after(delivery: Delivery, attempt: Attempt, now: datetime) -> Delivery:
-    """The delivery after the attempt that it counts last, which ended at the aware instant `now`."""
+def apply_attempt(delivery: Delivery, attempt: Attempt, now: datetime) -> Delivery:
+    """Return the delivery after its latest attempt, which ended at the aware instant `now`."""
     state, next_attempt_at = DeliveryState.DELIVERED, None
     if not attempt.was_received:
-        wait = wait_after(delivery.attempts)
+        wait = find_wait(delivery.attempts)
         state = DeliveryState.FAILED if wait is None else DeliveryState.PENDING
         if wait is not None:
             next_attempt_at = now + wait * random.uniform(1, 1 + _JITTER)  # noqa: S311
@@ -99,12 +105,13 @@ def after(delivery: Delivery, attempt: Attempt, now: datetime) -> Delivery:
     )
 
 
-def reason_to_disable(
+def find_disabled_reason(
     last_delivered_at: datetime | None, attempted: Sequence[tuple[Delivery, Attempt]]
 ) -> DisabledReason | None:
-    """Why nothing more is to be sent after these attempts, if so.
+    """Return why a webhook must be disabled after these attempts, or None if it stays enabled.
 
-    The endpoint has said that it is gone, or a delivery is given up and none has come through since it was made.
+    It is disabled if the endpoint is gone, or if a delivery has failed for good and no message has been received
+    since that delivery was created.
     """
     if any(attempt.is_gone for _, attempt in attempted):
         return DisabledReason.GONE
@@ -116,11 +123,13 @@ def reason_to_disable(
     return None
 
 
-def tested(identifier: str, webhook: Webhook, event_type: str, attempt: Attempt, now: datetime) -> Delivery:
-    """The delivery of a test, which began at the aware instant `now` and is sent once."""
+def new_test_delivery(
+    identifier: str, webhook_id: str, event_type: str, attempt: Attempt, now: datetime
+) -> Delivery:
+    """Return the delivery of a test, which is sent once. The attempt began at the aware instant `now`."""
     return Delivery(
         id=identifier,
-        webhook_id=webhook.id,
+        webhook_id=webhook_id,
         event_position=None,
         event_id=None,
         event_type=event_type,

@@ -1,15 +1,14 @@
-"""Brings events to webhooks: finds what is new, sends it, tries again, and gives up at last.
+"""Sends events to webhooks: stages new events as deliveries, sends them, and retries those that fail.
 
-Everything stands in the database, so that any number of processes can do it, and one that dies leaves nothing
-undone: what it had taken on is due again half a minute later. So a message can come twice, with the same id.
+All state is in the database, so any number of processes can do this. If a process dies, what it had claimed is due
+again after its lease. So a message can be sent twice, with the same id.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,8 +19,9 @@ from app.platform.database import Database
 from app.platform.ids import new_id
 from app.platform.logging import get_logger
 from app.webhooks import repository
-from app.webhooks.delivery import Attempt, Delivery, DeliveryState, after, reason_to_disable
-from app.webhooks.messages import event_message, send
+from app.webhooks.delivery import Attempt, Delivery, DeliveryState, apply_attempt, find_disabled_reason
+from app.webhooks.errors import WebhookNotFound
+from app.webhooks.messages import build_event_message, send_message
 from app.webhooks.sender import Sender
 from app.webhooks.webhook import DisabledReason, Webhook
 
@@ -29,7 +29,7 @@ logger = get_logger("rollcall.webhooks")
 
 
 class Dispatcher:
-    """Sends events in this process, along with every other process that has a dispatcher on this database."""
+    """Sends events in this process. Several processes can share one database."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class Dispatcher:
         keep: timedelta,
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
-        """`keep`: for how long deliveries that have ended are kept."""
+        """Create a dispatcher that has not started. `keep`: how long ended deliveries are kept."""
         self._limits = limits
-        # A process that has claimed a delivery and says nothing for this long has died.
+        # A process that has claimed a delivery and stored no result for this long counts as dead.
         self._lease = timedelta(seconds=2 * limits.webhook_timeout_seconds)
         self._database = database
         self._clock = clock
@@ -49,24 +49,22 @@ class Dispatcher:
         self._keep = keep
         self._safe = feed.SafePosition()
         self._loops: list[asyncio.Task[None]] = []
-        # One for each webhook, so that a slow endpoint holds up nobody else's.
+        # One task for each webhook, so that a slow endpoint does not delay the others.
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to send what there is, and what will come."""
+        """Start to send events and to delete old deliveries, until stop()."""
         limits = self._limits
         self._loops = [
+            asyncio.create_task(self._repeat(self.look, limits.webhook_look_seconds), name="webhooks"),
             asyncio.create_task(
-                self._again_and_again(self.look, limits.webhook_look_seconds), name="webhooks"
-            ),
-            asyncio.create_task(
-                self._again_and_again(self.tidy, limits.housekeeping_seconds), name="webhooks' housekeeping"
+                self._repeat(self.tidy, limits.housekeeping_seconds), name="webhook housekeeping"
             ),
         ]
 
     async def stop(self) -> None:
-        """Let what is being sent end, within its timeout. The rest, another process or the next start sends."""
+        """Wait for the messages that are being sent, and stop. Another process, or the next start, sends the rest."""
         self._is_stopping = True
         for task in self._loops:
             task.cancel()
@@ -75,11 +73,11 @@ class Dispatcher:
         await self._sender.close()
 
     async def finish(self) -> None:
-        """Wait until what the last look began is done."""
+        """Wait until everything that the last look() began is done."""
         await asyncio.gather(*self._serving.values())
 
     async def look(self) -> None:
-        """Begin to serve each webhook that is not being served."""
+        """Begin to serve each enabled webhook that is not being served."""
         async with self._database.read() as connection:
             enabled = await repository.list_enabled(connection)
             until = await self._safe.find(connection) if enabled else 0
@@ -89,25 +87,24 @@ class Dispatcher:
                 self._serving[webhook.id] = asyncio.create_task(self._serve(webhook, until))
 
     async def tidy(self) -> None:
-        """Remove deliveries that have had their time, and those of webhooks that are gone."""
+        """Delete deliveries that ended long ago, and everything of removed webhooks."""
         rows = self._limits.removed_rows
         older_than = new_id(self._clock.now() - self._keep)
+        while await self._database.write(repository.delete_ended_deliveries, older_than, rows):
+            pass
         async with self._database.read() as connection:
             removed = await repository.list_removed(connection)
-        for delete in (
-            partial(repository.delete_ended_deliveries, older_than=older_than, limit=rows),
-            *(partial(repository.delete_remains, webhook_id=each, limit=rows) for each in removed),
-        ):
-            while await self._database.write(delete):
+        for webhook_id in removed:
+            while await self._database.write(repository.delete_remains, webhook_id, rows):
                 pass
 
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
             try:
                 await work()
             except Exception:
-                # Mostly the database, away for a while.
-                logger.exception("webhooks will be looked at again")
+                # Usually the database, which is unavailable for a while.
+                logger.exception("webhook round failed; the next one follows")
             await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def _serve(self, webhook: Webhook, until: int) -> None:
@@ -118,15 +115,16 @@ class Dispatcher:
                 if not (has_more or sent):
                     return
                 async with self._database.read() as connection:
-                    current = await repository.find(connection, webhook.organization_id, webhook.id)
-                if current is None or not current.is_enabled:
+                    webhook = await repository.get_webhook(connection, webhook.organization_id, webhook.id)
+                if not webhook.is_enabled:
                     return
-                webhook = current
+        except WebhookNotFound:  # removed meanwhile
+            return
         except Exception:
-            logger.exception("a webhook will be served again", webhook=webhook.id)
+            logger.exception("serving a webhook failed; the next round tries again", webhook=webhook.id)
 
     async def _stage(self, webhook: Webhook, until: int) -> bool:
-        """Make deliveries of what is new, as many as may wait; whether there may be more that is new."""
+        """Create deliveries for new events, as many as may wait. Return whether there may be more new events."""
         if webhook.position >= until:
             return False
         end = min(until, webhook.position + self._limits.webhook_window)
@@ -141,31 +139,18 @@ class Dispatcher:
         if len(found) == room:
             end = found[-1].position
         elif not found and end - webhook.position < self._limits.webhook_window:
-            return False  # the events of others, which can be passed over together with more of them
+            return False  # nothing for this webhook yet: skip these events later, together with more
         now = self._clock.now()
-
-        async def transaction(connection: AsyncConnection) -> None:
-            current = await repository.find(connection, webhook.organization_id, webhook.id, lock=True)
-            # Another process may have done it, or somebody may have changed what is wanted.
-            if current is None or not current.is_enabled or current.position != webhook.position:
-                return
-            if current.event_types != webhook.event_types:
-                return
-            if found:
-                await repository.insert_deliveries(
-                    connection, [new_delivery(webhook.id, each, now) for each in found]
-                )
-            await repository.update_webhook(connection, webhook.id, {"position": end})
-
-        await self._database.write(transaction)
+        deliveries = [new_delivery(webhook.id, each, now) for each in found]
+        await self._database.write(_store_staged, webhook, deliveries, end)
         return end < until
 
     async def _send_due(self, webhook: Webhook) -> int:
-        """Send what is due, up to some at once; how many there were."""
+        """Send deliveries that are due, several at once. Return how many."""
         now = self._clock.now()
         async with self._database.read() as connection:
-            if not await repository.is_due(connection, webhook.id, now):
-                return 0  # without a transaction that writes, for which others would have to wait
+            if not await repository.has_due(connection, webhook.id, now):
+                return 0  # without a write transaction, which others would have to wait for
         claimed = await self._database.write(
             repository.claim_due, webhook.id, now, now + self._lease, self._limits.webhook_messages_at_once
         )
@@ -175,12 +160,12 @@ class Dispatcher:
         async with self._database.read() as connection:
             events = await feed.get_events(connection, positions)
         sending = (
-            send(
+            send_message(
                 self._sender,
                 self._clock,
                 webhook,
                 each.message_id,
-                event_message(events[each.event_position]),
+                build_event_message(events[each.event_position]),
             )
             for each in claimed
             if each.event_position is not None
@@ -189,41 +174,64 @@ class Dispatcher:
         await self._record(webhook, list(zip(claimed, attempts, strict=True)))
         return len(claimed)
 
-    async def _record(self, webhook: Webhook, attempted: list[tuple[Delivery, Attempt]]) -> None:
+    async def _record(self, webhook: Webhook, attempted: Sequence[tuple[Delivery, Attempt]]) -> None:
         now = self._clock.now()
-        ended = [(after(delivery, attempt, now), attempt) for delivery, attempt in attempted]
-
-        async def transaction(connection: AsyncConnection) -> DisabledReason | None:
-            current = await repository.find(connection, webhook.organization_id, webhook.id, lock=True)
-            for delivery, _ in ended:
-                await repository.store_attempt(connection, delivery)
-            if current is None:
-                return None
-            values: dict[str, Any] = {}
-            if any(attempt.was_received for _, attempt in ended):
-                values["last_delivered_at"] = now
-            reason = reason_to_disable(values.get("last_delivered_at", current.last_delivered_at), ended)
-            # Unless somebody has given it another address meanwhile.
-            disables = reason is not None and current.is_enabled and current.url == webhook.url
-            if disables:
-                values |= {"is_enabled": False, "disabled_reason": reason, "updated_at": now}
-            if values:
-                await repository.update_webhook(connection, webhook.id, values)
-            return reason if disables else None
-
-        disabled = await self._database.write(transaction)
-        if disabled is not None:
-            logger.warning("webhook disabled", webhook=webhook.id, reason=disabled.value)
+        ended = [(apply_attempt(delivery, attempt, now), attempt) for delivery, attempt in attempted]
+        reason = await self._database.write(_store_attempts, webhook, ended, now)
+        if reason is not None:
+            logger.warning("webhook disabled", webhook=webhook.id, reason=reason.value)
 
 
-def new_delivery(webhook_id: str, entry: feed.FeedEntry, now: datetime) -> Delivery:
-    """The delivery of an event, due at once."""
+async def _store_staged(
+    connection: AsyncConnection, webhook: Webhook, deliveries: Sequence[Delivery], end: int
+) -> None:
+    try:
+        current = await repository.lock_webhook(connection, webhook.organization_id, webhook.id)
+    except WebhookNotFound:
+        return
+    # Another process may have staged these events, or an administrator may have changed the event types.
+    if not current.is_enabled or current.position != webhook.position:
+        return
+    if current.event_types != webhook.event_types:
+        return
+    if deliveries:
+        await repository.insert_deliveries(connection, deliveries)
+    await repository.update_webhook(connection, replace(current, position=end))
+
+
+async def _store_attempts(
+    connection: AsyncConnection, webhook: Webhook, ended: Sequence[tuple[Delivery, Attempt]], now: datetime
+) -> DisabledReason | None:
+    """Store the results of attempts. Return why the webhook was disabled, or None if it was not."""
+    try:
+        current = await repository.lock_webhook(connection, webhook.organization_id, webhook.id)
+    except WebhookNotFound:
+        current = None
+    for delivery, _ in ended:
+        await repository.store_attempt(connection, delivery)
+    if current is None:
+        return None
+    changed = current
+    if any(attempt.was_received for _, attempt in ended):
+        changed = replace(changed, last_delivered_at=now)
+    reason = find_disabled_reason(changed.last_delivered_at, ended)
+    # A new URL deserves its own attempts: what happened at the old one does not disable it.
+    disables = reason is not None and current.is_enabled and current.url == webhook.url
+    if disables:
+        changed = replace(changed, is_enabled=False, disabled_reason=reason, updated_at=now)
+    if changed != current:
+        await repository.update_webhook(connection, changed)
+    return reason if disables else None
+
+
+def new_delivery(webhook_id: str, event: feed.FeedEntry, now: datetime) -> Delivery:
+    """Return the delivery of an event, due at once."""
     return Delivery(
         id=new_id(now),
         webhook_id=webhook_id,
-        event_position=entry.position,
-        event_id=entry.id,
-        event_type=entry.type,
+        event_position=event.position,
+        event_id=event.id,
+        event_type=event.type,
         state=DeliveryState.PENDING,
         attempts=0,
         created_at=now,

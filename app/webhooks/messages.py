@@ -1,4 +1,4 @@
-"""The messages that webhooks receive, in the form that Standard Webhooks recommends: `type`, `timestamp`, `data`."""
+"""Messages in the form that Standard Webhooks recommends (`type`, `timestamp`, `data`), and how they are sent."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,22 +15,22 @@ from app.webhooks.webhook import Webhook
 TEST_EVENT = "webhook.test"
 
 
-def event_message(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The message that tells of an event, whose members are those of a learner's history."""
+def build_event_message(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the message for an event. `data` has the members of an event in a learner's history."""
     document = EventDocument(**event).model_dump(mode="json")
     return {"type": document["type"], "timestamp": document["occurred_at"], "data": document}
 
 
-def test_message(webhook: Webhook, now: datetime) -> dict[str, Any]:
-    """The message by which somebody finds out whether a webhook works."""
-    return {"type": TEST_EVENT, "timestamp": instant_text(now), "data": {"webhook_id": webhook.id}}
+def build_test_message(webhook_id: str, now: datetime) -> dict[str, Any]:
+    """Return the message that tests a webhook."""
+    return {"type": TEST_EVENT, "timestamp": instant_text(now), "data": {"webhook_id": webhook_id}}
 
 
-async def send(
+async def send_message(
     sender: Sender, clock: Clock, webhook: Webhook, message_id: str, message: Mapping[str, Any]
 ) -> Attempt:
-    """Send a message to a webhook now, once. Never raises for the endpoint."""
+    """Send a message to a webhook once, now. Failures are returned, not raised."""
     now = clock.now()
-    attempt = await sender.send(webhook.url, webhook.secrets_at(now), message_id, message, now)
+    attempt = await sender.send(webhook.url, webhook.list_secrets(now), message_id, message, now)
     WEBHOOK_ATTEMPTS.labels("received" if attempt.was_received else "failed").inc()
     return attempt

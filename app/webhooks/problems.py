@@ -1,4 +1,4 @@
-"""What can stand in the way of a change of webhooks, as facts and as problems."""
+"""What can go wrong with a change of webhooks, as HTTP problems."""
 
 from app.platform.problems import (
     INVALID_REQUEST,
@@ -8,52 +8,46 @@ from app.platform.problems import (
     define_problem,
     illustrate,
 )
+from app.webhooks.errors import DeliveryNotFound, PrivateAddress, TooManyWebhooks, WebhookNotFound
 from app.webhooks.webhook import MAX_WEBHOOKS
 
 TOO_MANY_WEBHOOKS = define_problem(
     "too-many-webhooks",
     409,
-    "There are too many webhooks",
-    f"An organization has at most {MAX_WEBHOOKS} webhooks. Remove one that nobody needs.",
+    "Too many webhooks",
+    f"An organization can have at most {MAX_WEBHOOKS} webhooks. Remove one that you no longer need.",
 )
-NO_WEBHOOK = Problem(NOT_FOUND, "There is no such webhook in your organization.")
-NO_DELIVERY = Problem(NOT_FOUND, "This webhook has no such delivery of an event.")
+NO_WEBHOOK = Problem(NOT_FOUND, "Your organization has no webhook with this id.")
+NO_DELIVERY = Problem(NOT_FOUND, "This webhook has no delivery of an event with this id.")
 
 
-class WebhookNotFound(Exception):
-    """The organization has no such webhook."""
-
-
-class TooManyWebhooks(Exception):
-    """The organization has as many as it may have."""
-
-
-class PrivateAddress(Exception):
-    """The URL leads, as it is written, into a private network, or has no TLS."""
-
-
-def _not_found(_error: WebhookNotFound) -> Problem:
+def _webhook_not_found(_error: WebhookNotFound) -> Problem:
     return Problem(NOT_FOUND, NO_WEBHOOK.detail)
 
 
-def _too_many(_error: TooManyWebhooks) -> Problem:
+def _delivery_not_found(_error: DeliveryNotFound) -> Problem:
+    return Problem(NOT_FOUND, NO_DELIVERY.detail)
+
+
+def _too_many_webhooks(_error: TooManyWebhooks) -> Problem:
     return Problem(
         TOO_MANY_WEBHOOKS,
-        f"Your organization has {MAX_WEBHOOKS} webhooks already. Remove one that nobody needs.",
+        f"Your organization already has {MAX_WEBHOOKS} webhooks. Remove one that you no longer need.",
     )
 
 
-def _private(_error: PrivateAddress) -> Problem:
+def _private_address(_error: PrivateAddress) -> Problem:
     detail = (
-        "Webhooks are sent with https, and not into private networks. Whoever runs the service can allow both: "
-        "ROLLCALL_WEBHOOKS_TO_PRIVATE_NETWORKS."
+        "Webhooks are sent only with https and only to public addresses. The operator can allow http and "
+        "private addresses with ROLLCALL_WEBHOOKS_TO_PRIVATE_NETWORKS."
     )
     return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/url", "detail": detail}])
 
 
 TRANSLATIONS: Translations = {
-    WebhookNotFound: _not_found,
-    TooManyWebhooks: _too_many,
-    PrivateAddress: _private,
+    WebhookNotFound: _webhook_not_found,
+    DeliveryNotFound: _delivery_not_found,
+    TooManyWebhooks: _too_many_webhooks,
+    PrivateAddress: _private_address,
 }
-illustrate(_too_many(TooManyWebhooks()))
+illustrate(_too_many_webhooks(TooManyWebhooks()))

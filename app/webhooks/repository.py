@@ -1,45 +1,30 @@
 """All SQL on webhooks and their deliveries."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import ColumnElement, RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform.bulk_rows import delete_up_to
 from app.webhooks.delivery import Delivery, DeliveryState
+from app.webhooks.errors import WebhookNotFound
 from app.webhooks.tables import webhook_deliveries, webhooks
 from app.webhooks.webhook import DisabledReason, Webhook
 
-_FIELDS = [field.name for field in fields(Webhook)]
-_COLUMNS = [webhooks.c[name] for name in _FIELDS]
-_DELIVERY_FIELDS = [field.name for field in fields(Delivery)]
-_DELIVERY_COLUMNS = [webhook_deliveries.c[name] for name in _DELIVERY_FIELDS]
-
-
-def _webhook(row: Row[Any]) -> Webhook:
-    values = dict(zip(_FIELDS, row, strict=True))
-    reason = values["disabled_reason"]
-    values["disabled_reason"] = None if reason is None else DisabledReason(reason)
-    return Webhook(**{**values, "event_types": tuple(values["event_types"])})
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    values = dict(zip(_DELIVERY_FIELDS, row, strict=True))
-    return Delivery(**{**values, "state": DeliveryState(values["state"])})
+_COLUMNS = [webhooks.c[field.name] for field in fields(Webhook)]
+_DELIVERY_COLUMNS = [webhook_deliveries.c[field.name] for field in fields(Delivery)]
 
 
 async def insert_webhook(connection: AsyncConnection, webhook: Webhook) -> None:
     """Store a new webhook."""
-    values = {name: getattr(webhook, name) for name in _FIELDS}
-    await connection.execute(insert(webhooks).values({**values, "event_types": list(webhook.event_types)}))
+    await connection.execute(insert(webhooks).values(_webhook_values(webhook)))
 
 
 async def count_webhooks(connection: AsyncConnection, organization_id: int) -> int:
-    """How many webhooks the organization has."""
+    """Return how many webhooks the organization has."""
     statement = select(func.count()).select_from(webhooks).where(_is_of(organization_id))
     return int((await connection.execute(statement)).scalar_one())
 
@@ -47,47 +32,73 @@ async def count_webhooks(connection: AsyncConnection, organization_id: int) -> i
 async def list_webhooks(
     connection: AsyncConnection, organization_id: int, *, after: str | None, limit: int
 ) -> list[Webhook]:
-    """The organization's webhooks, newest first; `after`: an id, exclusive."""
+    """Return the organization's webhooks, newest first. `after`: an id, exclusive."""
     statement = select(*_COLUMNS).where(_is_of(organization_id)).order_by(webhooks.c.id.desc()).limit(limit)
     if after is not None:
         statement = statement.where(webhooks.c.id < after)
-    return [_webhook(row) for row in await connection.execute(statement)]
+    return [_read_webhook(row) for row in (await connection.execute(statement)).mappings()]
 
 
 async def list_enabled(connection: AsyncConnection) -> list[Webhook]:
-    """Every webhook of every organization to which events are to be sent."""
+    """Return the enabled webhooks of all organizations."""
     statement = select(*_COLUMNS).where(webhooks.c.is_enabled).order_by(webhooks.c.id)
-    return [_webhook(row) for row in await connection.execute(statement)]
+    return [_read_webhook(row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def find(
-    connection: AsyncConnection, organization_id: int, webhook_id: str, *, lock: bool = False
-) -> Webhook | None:
-    """The organization's webhook with this id; `lock`: kept by this transaction."""
+async def get_webhook(connection: AsyncConnection, organization_id: int, webhook_id: str) -> Webhook:
+    """Return the organization's webhook with this id. Raises WebhookNotFound."""
+    return await _get_webhook(connection, organization_id, webhook_id, lock=False)
+
+
+async def lock_webhook(connection: AsyncConnection, organization_id: int, webhook_id: str) -> Webhook:
+    """Lock and return the organization's webhook with this id. Raises WebhookNotFound."""
+    return await _get_webhook(connection, organization_id, webhook_id, lock=True)
+
+
+async def _get_webhook(
+    connection: AsyncConnection, organization_id: int, webhook_id: str, *, lock: bool
+) -> Webhook:
     statement = select(*_COLUMNS).where(_is_of(organization_id), webhooks.c.id == webhook_id)
-    row = (await connection.execute(statement.with_for_update() if lock else statement)).one_or_none()
-    return None if row is None else _webhook(row)
+    found = await connection.execute(statement.with_for_update() if lock else statement)
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise WebhookNotFound
+    return _read_webhook(row)
 
 
-async def update_webhook(connection: AsyncConnection, webhook_id: str, values: Mapping[str, Any]) -> None:
-    """Set these columns."""
-    await connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(**values))
+async def update_webhook(connection: AsyncConnection, webhook: Webhook) -> None:
+    """Store every value of a webhook, which this transaction has locked."""
+    statement = update(webhooks).where(webhooks.c.id == webhook.id).values(_webhook_values(webhook))
+    await connection.execute(statement)
+
+
+async def record_delivered(connection: AsyncConnection, webhook_id: str, now: datetime) -> None:
+    """Store that the endpoint has received a message."""
+    statement = update(webhooks).where(webhooks.c.id == webhook_id).values(last_delivered_at=now)
+    await connection.execute(statement)
 
 
 async def remove_webhook(connection: AsyncConnection, webhook_id: str, now: datetime) -> None:
-    """Remove a webhook; what is left of it, housekeeping takes away."""
-    values = {"removed_at": now, "is_enabled": False, "secret": "", "previous_secret": None}
-    await update_webhook(connection, webhook_id, values)
+    """Mark a webhook as removed. Housekeeping deletes its deliveries and its row."""
+    statement = (
+        update(webhooks)
+        .where(webhooks.c.id == webhook_id)
+        .values(removed_at=now, is_enabled=False, secret="", previous_secret=None)
+    )
+    await connection.execute(statement)
 
 
 async def list_removed(connection: AsyncConnection) -> list[str]:
-    """The ids of the webhooks of which something is left though they are removed."""
+    """Return the ids of removed webhooks that still have rows."""
     statement = select(webhooks.c.id).where(webhooks.c.removed_at.is_not(None))
     return list((await connection.execute(statement)).scalars())
 
 
 async def delete_remains(connection: AsyncConnection, webhook_id: str, limit: int) -> int:
-    """Take away up to `limit` deliveries of a removed webhook, and at last itself; how many there were."""
+    """Delete up to `limit` deliveries of a removed webhook, or the webhook itself if it has none.
+
+    Return how many deliveries were deleted.
+    """
     number = await delete_up_to(
         connection, webhook_deliveries, webhook_deliveries.c.webhook_id == webhook_id, limit
     )
@@ -98,12 +109,11 @@ async def delete_remains(connection: AsyncConnection, webhook_id: str, limit: in
 
 async def insert_deliveries(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> None:
     """Store new deliveries."""
-    values = [{name: getattr(each, name) for name in _DELIVERY_FIELDS} for each in deliveries]
-    await connection.execute(insert(webhook_deliveries), values)
+    await connection.execute(insert(webhook_deliveries), [asdict(each) for each in deliveries])
 
 
 async def count_pending(connection: AsyncConnection, webhook_id: str, most: int) -> int:
-    """How many deliveries of a webhook are pending; `most` where there are more."""
+    """Return how many deliveries of a webhook are pending, or `most` if there are more."""
     some = select(1).where(_is_due_at(webhook_id, None)).limit(most).subquery()
     return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
 
@@ -111,7 +121,7 @@ async def count_pending(connection: AsyncConnection, webhook_id: str, most: int)
 async def claim_due(
     connection: AsyncConnection, webhook_id: str, now: datetime, until: datetime, limit: int
 ) -> list[Delivery]:
-    """Up to `limit` deliveries that are due, each an attempt further; nobody else gets them before `until`."""
+    """Begin an attempt of up to `limit` due deliveries and return them. No other process gets them before `until`."""
     due = (
         select(webhook_deliveries.c.id)
         .where(_is_due_at(webhook_id, now))
@@ -128,17 +138,17 @@ async def claim_due(
         .values(attempts=webhook_deliveries.c.attempts + 1, last_attempt_at=now, next_attempt_at=until)
         .returning(*_DELIVERY_COLUMNS)
     )
-    return [_delivery(row) for row in await connection.execute(claim)]
+    return [_read_delivery(row) for row in (await connection.execute(claim)).mappings()]
 
 
-async def is_due(connection: AsyncConnection, webhook_id: str, now: datetime) -> bool:
-    """Whether there is something to send to a webhook."""
+async def has_due(connection: AsyncConnection, webhook_id: str, now: datetime) -> bool:
+    """Return whether a webhook has a delivery that is due."""
     statement = select(1).where(_is_due_at(webhook_id, now)).limit(1)
     return (await connection.execute(statement)).scalar() is not None
 
 
 async def store_attempt(connection: AsyncConnection, delivery: Delivery) -> bool:
-    """What became of the attempt that `delivery` counts last; False where a later one has begun since."""
+    """Store the result of the latest attempt of `delivery`. Return False if a later attempt has begun."""
     statement = (
         update(webhook_deliveries)
         .where(webhook_deliveries.c.id == delivery.id, webhook_deliveries.c.attempts == delivery.attempts)
@@ -161,7 +171,7 @@ async def list_deliveries(
     after: str | None,
     limit: int,
 ) -> list[Delivery]:
-    """The deliveries of a webhook, newest first; `after`: an id, exclusive."""
+    """Return the deliveries of a webhook, newest first. `after`: an id, exclusive."""
     statement = (
         select(*_DELIVERY_COLUMNS)
         .where(webhook_deliveries.c.webhook_id == webhook_id)
@@ -172,13 +182,13 @@ async def list_deliveries(
         statement = statement.where(webhook_deliveries.c.state == state)
     if after is not None:
         statement = statement.where(webhook_deliveries.c.id < after)
-    return [_delivery(row) for row in await connection.execute(statement)]
+    return [_read_delivery(row) for row in (await connection.execute(statement)).mappings()]
 
 
-async def retry_delivery(
+async def reset_delivery(
     connection: AsyncConnection, webhook_id: str, delivery_id: str, now: datetime
 ) -> Delivery | None:
-    """Make a delivery due at once, as if it were new; None where the webhook has none with this id, of an event."""
+    """Make the delivery of an event due now, like a new one. Return None if the webhook has no such delivery."""
     statement = (
         update(webhook_deliveries)
         .where(
@@ -196,12 +206,12 @@ async def retry_delivery(
         )
         .returning(*_DELIVERY_COLUMNS)
     )
-    row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else _delivery(row)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else _read_delivery(row)
 
 
 async def delete_ended_deliveries(connection: AsyncConnection, older_than: str, limit: int) -> int:
-    """Remove up to `limit` deliveries that have ended and have smaller ids than this; how many there were."""
+    """Delete up to `limit` ended deliveries with ids smaller than `older_than`. Return how many were deleted."""
     condition = (webhook_deliveries.c.id < older_than) & webhook_deliveries.c.next_attempt_at.is_(None)
     return await delete_up_to(connection, webhook_deliveries, condition, limit)
 
@@ -215,3 +225,22 @@ def _is_due_at(webhook_id: str, now: datetime | None) -> ColumnElement[bool]:
         webhook_deliveries.c.next_attempt_at.is_not(None)
     )
     return condition if now is None else condition & (webhook_deliveries.c.next_attempt_at <= now)
+
+
+def _webhook_values(webhook: Webhook) -> dict[str, Any]:
+    return asdict(webhook) | {"event_types": list(webhook.event_types)}
+
+
+def _read_webhook(row: RowMapping) -> Webhook:
+    reason = row["disabled_reason"]
+    return Webhook(
+        **dict(row)
+        | {
+            "disabled_reason": None if reason is None else DisabledReason(reason),
+            "event_types": tuple(row["event_types"]),
+        }
+    )
+
+
+def _read_delivery(row: RowMapping) -> Delivery:
+    return Delivery(**dict(row) | {"state": DeliveryState(row["state"])})

@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
+from fastapi import APIRouter, Query, Request, Response
 
 from app.organizations.dependencies import Administrator, AuthenticatedRoute
 from app.platform.dependencies import CurrentClock, Db, Now
-from app.platform.ids import parse_id
 from app.platform.openapi import Tag, answers
 from app.platform.paging import (
     INVALID_CURSOR,
@@ -17,10 +15,15 @@ from app.platform.paging import (
     decode_id,
     page_by_id,
 )
-from app.platform.problems import NOT_FOUND, Problem
 from app.webhooks import repository, service
-from app.webhooks.delivery import Delivery, DeliveryState
-from app.webhooks.dependencies import CurrentSender
+from app.webhooks.delivery import DeliveryState
+from app.webhooks.dependencies import (
+    CurrentSender,
+    DeliveryIdPath,
+    WebhookIdPath,
+    delivery_id_of,
+    webhook_id_of,
+)
 from app.webhooks.problems import NO_DELIVERY, NO_WEBHOOK, TOO_MANY_WEBHOOKS
 from app.webhooks.schemas import (
     DeliveryDocument,
@@ -30,19 +33,12 @@ from app.webhooks.schemas import (
     WebhookWithSecret,
     present,
     present_delivery,
+    read_change,
 )
-from app.webhooks.webhook import Webhook
+from app.webhooks.webhook import Webhook, WebhookSettings
 
 TAG = Tag(name="webhooks", description="Events, sent to the addresses that an organization chooses.")
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
-
-
-WebhookIdPath = Annotated[
-    str, Path(description="The webhook's id.", examples=["019a8c61-2222-7333-8444-555566667777"])
-]
-DeliveryIdPath = Annotated[
-    str, Path(description="The delivery's id.", examples=["019a8c61-3333-7444-8555-666677778888"])
-]
 
 
 @router.get(
@@ -59,7 +55,7 @@ async def list_webhooks(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """The organization's webhooks, newest first."""
+    """Return the organization's webhooks, newest first."""
     organization = principal.organization
     cursor_of = [organization.public_id, "webhooks"]
     after = decode_id(cursor_of, cursor)
@@ -84,21 +80,21 @@ async def create_webhook(
     sender: CurrentSender,
     body: NewWebhook,
 ) -> Any:
-    """It is told of every change from now on, of the types it names. The secret is in this answer and nowhere else.
+    """Create a webhook, which receives events from now on. Store the secret now: only this response contains it.
 
-    Messages are signed and repeated as the Standard Webhooks specification has it: the header fields are
-    `webhook-id`, `webhook-timestamp` and `webhook-signature`, the body is
-    `{"type": …, "timestamp": …, "data": <the event, as in a learner's history>}`.
-    Answer 2xx within 15 seconds. Else it is sent again after 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24
-    hours, always with the same `webhook-id`: a message can come twice, and out of order.
-    410 disables the webhook (the answer to a test does not); so does a delivery that is given up where nothing came
-    through meanwhile. Once it is enabled again it goes on where it stood.
+    Messages are signed and retried as the Standard Webhooks specification describes. Their headers are
+    `webhook-id`, `webhook-timestamp` and `webhook-signature`. Their body is
+    `{"type": …, "timestamp": …, "data": <an event, as in a learner's history>}`.
+
+    Return 2xx within 15 seconds. Otherwise the message is sent again after 5 seconds, 5 minutes, 30 minutes, and 2, 5,
+    10, 14, 20 and 24 hours, always with the same `webhook-id`. A message can arrive twice or out of order.
+
+    The webhook is disabled if the endpoint returns 410 (except to a test), or if a delivery fails for good and no
+    message has been received since that delivery was created. When you enable it again, it continues where it
+    stopped.
     """
-    webhook = await database.write(
-        lambda connection: service.create(
-            connection, sender, principal.organization.id, body.model_dump(), now
-        )
-    )
+    settings = WebhookSettings(body.url, body.description, tuple(body.event_types), body.enabled)
+    webhook = await database.write(service.create_webhook, sender, principal.organization.id, settings, now)
     root = request.scope.get("root_path", "")
     response.headers["Location"] = f"{root}/webhooks/{webhook.id}"
     return _with_secret(response, webhook)
@@ -108,9 +104,12 @@ async def create_webhook(
     "/{webhook_id}", summary="Get a webhook", response_model=WebhookDocument, responses=answers(NO_WEBHOOK)
 )
 async def get_webhook(principal: Administrator, database: Db, webhook_id: WebhookIdPath) -> Any:
-    """Everything but its secret."""
+    """Return a webhook, without its secret."""
     async with database.read() as connection:
-        return present(await service.get(connection, principal.organization.id, parse_id(webhook_id)))
+        webhook = await repository.get_webhook(
+            connection, principal.organization.id, webhook_id_of(webhook_id)
+        )
+    return present(webhook)
 
 
 @router.patch(
@@ -124,25 +123,25 @@ async def patch_webhook(
     webhook_id: WebhookIdPath,
     body: WebhookPatch,
 ) -> Any:
-    """A merge patch. One that is enabled again goes on where it stood; what was given up by then, `retry` sends."""
-    values = body.model_dump(exclude_unset=True)
+    """Apply a merge patch. A webhook that you enable again continues where it stopped.
+
+    It does not send deliveries again that have failed. Use `retry` for those.
+    """
     changed = await database.write(
-        lambda connection: service.change(
-            connection, sender, principal.organization.id, parse_id(webhook_id), values, now
-        )
+        service.change_webhook,
+        sender,
+        principal.organization.id,
+        webhook_id_of(webhook_id),
+        read_change(body),
+        now,
     )
     return present(changed)
 
 
 @router.delete("/{webhook_id}", summary="Remove a webhook", status_code=204, responses=answers(NO_WEBHOOK))
 async def delete_webhook(principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath) -> None:
-    """Nothing more is sent to it, apart from what is on its way at this moment."""
-
-    async def transaction(connection: AsyncConnection) -> None:
-        found = await service.get(connection, principal.organization.id, parse_id(webhook_id), lock=True)
-        await repository.remove_webhook(connection, found.id, now)
-
-    await database.write(transaction)
+    """Remove a webhook. Nothing more is sent to it, except messages that are being sent right now."""
+    await database.write(service.remove_webhook, principal.organization.id, webhook_id_of(webhook_id), now)
 
 
 @router.post(
@@ -154,18 +153,16 @@ async def delete_webhook(principal: Administrator, database: Db, now: Now, webho
 async def rotate_secret(
     response: Response, principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath
 ) -> Any:
-    """For 24 hours messages carry two signatures, with the old secret and with the new one."""
+    """Create a new secret. For 24 hours messages carry two signatures: one with each secret."""
     webhook = await database.write(
-        lambda connection: service.rotate_secret(
-            connection, principal.organization.id, parse_id(webhook_id), now
-        )
+        service.rotate_secret, principal.organization.id, webhook_id_of(webhook_id), now
     )
     return _with_secret(response, webhook)
 
 
 @router.post(
     "/{webhook_id}/test",
-    summary="Try a webhook out",
+    summary="Test a webhook",
     response_model=DeliveryDocument,
     responses=answers(NO_WEBHOOK),
 )
@@ -176,15 +173,17 @@ async def try_webhook(
     sender: CurrentSender,
     webhook_id: WebhookIdPath,
 ) -> Any:
-    """Sends a message of the type `webhook.test` at once, to a disabled one too, and answers what became of it."""
+    """Send a message of the type `webhook.test` now and return its delivery. Works for disabled webhooks too."""
     async with database.read() as connection:
-        webhook = await service.get(connection, principal.organization.id, parse_id(webhook_id))
-    return present_delivery(await service.try_out(database, clock, sender, webhook))
+        webhook = await repository.get_webhook(
+            connection, principal.organization.id, webhook_id_of(webhook_id)
+        )
+    return present_delivery(await service.send_test(database, clock, sender, webhook))
 
 
 @router.get(
     "/{webhook_id}/deliveries",
-    summary="What was sent to a webhook",
+    summary="List deliveries of a webhook",
     response_model=Page[DeliveryDocument],
     responses=answers(INVALID_CURSOR, NO_WEBHOOK),
 )
@@ -194,13 +193,15 @@ async def list_deliveries(
     principal: Administrator,
     database: Db,
     webhook_id: WebhookIdPath,
-    state: Annotated[DeliveryState | None, Query(description="Only those in this state.")] = None,
+    state: Annotated[DeliveryState | None, Query(description="Return only deliveries in this state.")] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Newest first. Those that have ended are removed after `ROLLCALL_OUTCOMES_DAYS`."""
+    """Return the deliveries, newest first. Ended deliveries are deleted after `ROLLCALL_OUTCOMES_DAYS` days."""
     async with database.read() as connection:
-        webhook = await service.get(connection, principal.organization.id, parse_id(webhook_id))
+        webhook = await repository.get_webhook(
+            connection, principal.organization.id, webhook_id_of(webhook_id)
+        )
         cursor_of = [webhook.id, "deliveries", state]
         after = decode_id(cursor_of, cursor)
         found = await repository.list_deliveries(
@@ -218,20 +219,18 @@ async def list_deliveries(
 async def retry_delivery(
     principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath, delivery_id: DeliveryIdPath
 ) -> Any:
-    """In the background, at once where the webhook is enabled; whatever became of it before, as if it were new.
+    """Send the delivery of an event again, in the background. It gets all its attempts again.
 
-    Only deliveries of events: a test is sent once, and `test` sends another.
+    If the webhook is disabled, the delivery waits until you enable it. A test cannot be retried; send another test.
     """
-    identifier = parse_id(delivery_id)
-
-    async def transaction(connection: AsyncConnection) -> Delivery:
-        webhook = await service.get(connection, principal.organization.id, parse_id(webhook_id))
-        found = identifier and await repository.retry_delivery(connection, webhook.id, identifier, now)
-        if not found:
-            raise Problem(NOT_FOUND, NO_DELIVERY.detail)
-        return found
-
-    return present_delivery(await database.write(transaction))
+    delivery = await database.write(
+        service.retry_delivery,
+        principal.organization.id,
+        webhook_id_of(webhook_id),
+        delivery_id_of(delivery_id),
+        now,
+    )
+    return present_delivery(delivery)
 
 
 def _with_secret(response: Response, webhook: Webhook) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Webhooks and deliveries on the wire."""
+"""Wire models of webhooks and deliveries."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -7,15 +7,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.domain.events import EventType
+from app.learners.wish import NO_CHANGE
 from app.platform.fields import PlainText, clean_with, document_length
 from app.webhooks.delivery import Delivery, DeliveryState
-from app.webhooks.webhook import MAX_URL_LENGTH, DisabledReason, Webhook, clean_url
+from app.webhooks.failures import NotAccepted, describe_failure
+from app.webhooks.webhook import MAX_URL_LENGTH, DisabledReason, Webhook, WebhookChange, clean_url
 
 _WEBHOOK_ID = "019a8c61-2222-7333-8444-555566667777"
 _WEBHOOK: JsonDict = {
     "id": _WEBHOOK_ID,
     "url": "https://hr.example.org/rollcall",
-    "description": "Tells HR who has lost access",
+    "description": "Tells HR about lost access",
     "event_types": ["learner.deactivated", "learner.expired"],
     "enabled": True,
     "disabled_reason": None,
@@ -31,7 +33,7 @@ _DELIVERY: JsonDict = {
     "state": "pending",
     "attempts": 1,
     "response_status": 503,
-    "error": "The endpoint answered 503; only 2xx says that it has the message.",
+    "error": describe_failure(NotAccepted(503)),
     "duration_ms": 84,
     "created_at": "2026-11-02T10:00:00Z",
     "last_attempt_at": "2026-11-02T10:00:01Z",
@@ -42,22 +44,23 @@ Url = Annotated[
     PlainText,
     Field(
         json_schema_extra=document_length(MAX_URL_LENGTH),
-        description="Where messages are sent by POST: https, and no private network, unless the service's settings "
-        "allow it.",
+        description="Messages are sent to this URL by POST. It must use https and a public address, unless the "
+        "operator allows others.",
     ),
     clean_with(clean_url),
 ]
-Description = Annotated[PlainText, Field(max_length=1000, description="What it is for.")]
+Description = Annotated[PlainText, Field(max_length=1000, description="What the webhook is for.")]
 EventTypes = Annotated[
     list[EventType],
-    Field(max_length=len(EventType), description="What it is told of; empty = everything."),
+    Field(max_length=len(EventType), description="The event types to send; empty = all types."),
     AfterValidator(lambda types: list(dict.fromkeys(types))),
 ]
 Enabled = Annotated[
     bool,
     Field(
         strict=True,
-        description="Whether anything is sent. What happens meanwhile is kept, and sent once it is enabled again.",
+        description="Whether events are sent. While a webhook is disabled, new events are kept. They are sent when you "
+        "enable it again.",
     ),
 ]
 
@@ -70,13 +73,14 @@ class WebhookDocument(BaseModel):
     id: str
     url: str
     description: str | None
-    event_types: Annotated[list[EventType], Field(description="What it is told of; empty = everything.")]
+    event_types: Annotated[list[EventType], Field(description="The event types to send; empty = all types.")]
     enabled: bool
     disabled_reason: Annotated[
         DisabledReason | None,
         Field(
-            description="Why the service has disabled it: `gone` (the endpoint answered 410) or `failing` (a delivery "
-            "was given up after some three days, in which nothing came through). Null where a person did."
+            description="Why the service has disabled the webhook. `gone`: the endpoint returned 410. `failing`: a "
+            "delivery failed for three days, and no message was received in that time. Null if a person "
+            "disabled it."
         ),
     ]
     last_delivered_at: datetime | None
@@ -85,14 +89,14 @@ class WebhookDocument(BaseModel):
 
 
 class WebhookWithSecret(WebhookDocument):
-    """A webhook with a new secret, which is shown this once."""
+    """A webhook with a new secret, which is shown only once."""
 
     model_config = ConfigDict(
         title="WebhookWithSecret", json_schema_extra={"examples": [_WEBHOOK | {"secret": _SECRET}]}
     )
 
     secret: Annotated[
-        str, Field(description="By which the receiver verifies messages (Standard Webhooks). Shown only now.")
+        str, Field(description="Verify messages with it (Standard Webhooks). It is shown only once.")
     ]
 
 
@@ -118,7 +122,7 @@ class NewWebhook(BaseModel):
 
 
 class WebhookPatch(BaseModel):
-    """A merge patch (RFC 7396): what is absent stays, null clears."""
+    """A merge patch (RFC 7396). Members that you leave out keep their values; null clears a member."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
 
@@ -129,29 +133,43 @@ class WebhookPatch(BaseModel):
 
 
 class DeliveryDocument(BaseModel):
-    """A message on its way to a webhook."""
+    """An event or a test that is sent to a webhook."""
 
     model_config = ConfigDict(title="Delivery", json_schema_extra={"examples": [_DELIVERY]})
 
     id: str
     event_id: Annotated[
-        str | None, Field(description="The event, and the `webhook-id` of its messages; null for a test.")
+        str | None,
+        Field(description="The event's id, which is also the `webhook-id` of its messages. Null for a test."),
     ]
     event_type: Annotated[str, Field(description="The type of the event, or `webhook.test`.")]
     state: DeliveryState
-    attempts: Annotated[int, Field(description="How often it was sent.")]
+    attempts: Annotated[int, Field(description="The number of attempts so far.")]
     response_status: Annotated[
-        int | None, Field(description="What the endpoint answered last; null where it did not.")
+        int | None, Field(description="The status of the endpoint's last answer. Null if it did not answer.")
     ]
-    error: Annotated[str | None, Field(description="What went wrong the last time, as a sentence.")]
-    duration_ms: Annotated[int | None, Field(description="How long the last attempt took, in milliseconds.")]
+    error: Annotated[str | None, Field(description="Why the last attempt failed, as a sentence.")]
+    duration_ms: Annotated[int | None, Field(description="The duration of the last attempt in milliseconds.")]
     created_at: datetime
     last_attempt_at: datetime | None
-    next_attempt_at: Annotated[datetime | None, Field(description="When it is sent next; null = not again.")]
+    next_attempt_at: Annotated[
+        datetime | None, Field(description="When the next attempt is due; null = no further attempt.")
+    ]
+
+
+def read_change(patch: WebhookPatch) -> WebhookChange:
+    """Return the change that a merge patch asks for."""
+    sent = patch.model_fields_set
+    return WebhookChange(
+        url=patch.url if "url" in sent else None,
+        description=patch.description if "description" in sent else NO_CHANGE,
+        event_types=tuple(patch.event_types) if "event_types" in sent else None,
+        is_enabled=patch.enabled if "enabled" in sent else None,
+    )
 
 
 def present(webhook: Webhook) -> dict[str, Any]:
-    """The members of WebhookDocument."""
+    """Return the members of WebhookDocument."""
     return {
         "id": webhook.id,
         "url": webhook.url,
@@ -166,5 +184,5 @@ def present(webhook: Webhook) -> dict[str, Any]:
 
 
 def present_delivery(delivery: Delivery) -> dict[str, Any]:
-    """The members of DeliveryDocument."""
+    """Return the members of DeliveryDocument."""
     return {name: getattr(delivery, name) for name in DeliveryDocument.model_fields}

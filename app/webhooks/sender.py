@@ -1,4 +1,4 @@
-"""Sending one message to one address: signed, in little time, and never into a private network unasked."""
+"""Sends one message to one address: signed, within a timeout, and only to public addresses unless allowed."""
 
 import asyncio
 import ssl
@@ -17,21 +17,37 @@ from standardwebhooks import Webhook as Signer
 from app import __version__
 from app.limits import Limits
 from app.webhooks.delivery import Attempt
+from app.webhooks.failures import (
+    ConnectionLost,
+    ConnectionRefused,
+    Failure,
+    HostIsPrivate,
+    HostNotFound,
+    InvalidCertificate,
+    NotAccepted,
+    TimedOut,
+    TlsFailed,
+    UrlNotAllowed,
+)
 from app.webhooks.webhook import is_public, is_public_address
 
 _CONNECTIONS = 64
 _KEPT_SECONDS = 5.0
-# Bytes of an answer, of which nobody needs anything but the status.
+# Bytes read of an answer. Only its status is used.
 _MOST_READ = 65_536
 _FAULTS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
 
 
 class NotSent(Exception):
-    """It did not come to a request; the message is a sentence for the webhook's owner."""
+    """No request was made, for the reason in `failure`."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
 
 
 class Sender:
-    """Sends messages. One for a process: it keeps connections open."""
+    """Sends messages. A process needs only one: it keeps connections open."""
 
     def __init__(
         self,
@@ -40,9 +56,9 @@ class Sender:
         tls: ssl.SSLContext | None = None,
         timeout_seconds: float = Limits().webhook_timeout_seconds,
     ) -> None:
-        """`to_private_networks`: whether addresses of private networks, and http without TLS, are sent to.
+        """Send to public addresses with https, or to any address if `to_private_networks`.
 
-        `tls`: whose certificates are trusted; None = those that the system trusts.
+        `tls`: the context that says which certificates are trusted; None = those that the system trusts.
         """
         self.to_private_networks = to_private_networks
         self._timeout_seconds = timeout_seconds
@@ -60,7 +76,10 @@ class Sender:
     async def send(
         self, url: str, signing: Sequence[str], message_id: str, message: Mapping[str, Any], now: datetime
     ) -> Attempt:
-        """POST `message`, signed with each of `signing` at the aware instant `now`. Never raises for the endpoint."""
+        """POST `message`, signed with each secret in `signing` at the aware instant `now`.
+
+        Failures are returned, not raised.
+        """
         content = orjson.dumps(message)
         headers: dict[bytes | str, bytes | str] = {
             "Host": urlsplit(url).netloc,
@@ -73,30 +92,31 @@ class Sender:
             ),
         }
         began = time.perf_counter()
-        status, error = None, None
+        status: int | None = None
+        failure: Failure | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 status = await self._post(url, headers, content)
             if not 200 <= status <= 299:  # noqa: PLR2004 - RFC 9110 section 15.3
-                error = f"The endpoint answered {status}; only 2xx says that it has the message."
-        except NotSent as refusal:
-            error = str(refusal)
+                failure = NotAccepted(status)
+        except NotSent as error:
+            failure = error.failure
         except TimeoutError:
-            error = f"The endpoint did not answer within {self._timeout_seconds:.0f} seconds."
-        except _FAULTS as failure:
-            error = _sentence(failure)
-        return Attempt(status, error, int((time.perf_counter() - began) * 1000))
+            failure = TimedOut(self._timeout_seconds)
+        except _FAULTS as error:
+            failure = _classify(error)
+        return Attempt(status, failure, int((time.perf_counter() - began) * 1000))
 
     async def _post(self, url: str, headers: Mapping[bytes | str, bytes | str], content: bytes) -> int:
         if not self.to_private_networks and not is_public(url):
-            raise NotSent("Webhooks are sent with https, and not into private networks.")
-        # Of each wait for the network; all of them together have the same time.
+            raise NotSent(UrlNotAllowed())
+        # For each wait for the network. send() limits all of them together to the same time.
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_seconds)
         request = self._connections.stream(
             "POST", url, headers=headers, content=content, extensions={"timeout": timeouts}
         )
         async with request as response:
-            # To its end, for the connection to be used again; but it cannot make us read for ever.
+            # Read to the end, so that the connection can be reused, but stop at a limit.
             size = 0
             async for part in response.aiter_stream():
                 size += len(part)
@@ -106,40 +126,40 @@ class Sender:
 
 
 class _Network(httpcore.AsyncNetworkBackend):
-    """Connects to the very addresses that it has looked at: the name, asked again, might lead elsewhere."""
+    """Connects to the address that it has checked. A second lookup of the name could return another one."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(self, host: str, port: int, *arguments: Any, **options: Any) -> AsyncNetworkStream:
-        """See httpcore. Raises NotSent too."""
+        """Connect, as httpcore asks. Raises NotSent too."""
         address = await self._find_address(host, port)
         return await self._backend.connect_tcp(address, port, *arguments, **options)
 
     async def sleep(self, seconds: float) -> None:
-        """See httpcore."""
+        """Sleep, as httpcore asks."""
         await self._backend.sleep(seconds)
 
     async def _find_address(self, host: str, port: int) -> str:
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
         except (gaierror, UnicodeError):
-            raise NotSent(f"The name {host} cannot be found.") from None
+            raise NotSent(HostNotFound(host)) from None
         addresses = [str(each[4][0]) for each in found]
         if not self._sender.to_private_networks and not all(map(is_public_address, addresses)):
-            raise NotSent(f"{host} leads into a private network, to which webhooks are not sent.")
+            raise NotSent(HostIsPrivate(host))
         return addresses[0]
 
 
-def _sentence(failure: Exception) -> str:
-    cause: BaseException | None = failure
+def _classify(error: Exception) -> Failure:
+    cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"The endpoint's certificate is not valid: {cause.verify_message}."
+            return InvalidCertificate(cause.verify_message)
         if isinstance(cause, ssl.SSLError):
-            return "No secure connection could be made."
+            return TlsFailed()
         cause = cause.__cause__ or cause.__context__
-    if isinstance(failure, httpcore.ConnectError):
-        return "No connection could be made."
-    return "The connection was lost before there was an answer."
+    if isinstance(error, httpcore.ConnectError):
+        return ConnectionRefused()
+    return ConnectionLost()

@@ -1,9 +1,7 @@
-"""Creating and changing webhooks, and trying one out."""
+"""Use cases of webhooks: create, change, replace the secret, remove, test and retry."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,34 +10,43 @@ from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
 from app.webhooks import repository
-from app.webhooks.delivery import Delivery, tested
-from app.webhooks.messages import TEST_EVENT, send, test_message
-from app.webhooks.problems import PrivateAddress, TooManyWebhooks, WebhookNotFound
+from app.webhooks.delivery import Delivery, new_test_delivery
+from app.webhooks.errors import DeliveryNotFound, PrivateAddress, TooManyWebhooks
+from app.webhooks.messages import TEST_EVENT, build_test_message, send_message
 from app.webhooks.sender import Sender
-from app.webhooks.webhook import MAX_WEBHOOKS, SECRETS_OVERLAP, Webhook, is_public, new_signing_secret
+from app.webhooks.webhook import (
+    MAX_WEBHOOKS,
+    SECRETS_OVERLAP,
+    Webhook,
+    WebhookChange,
+    WebhookSettings,
+    apply_change,
+    is_public,
+    new_signing_secret,
+)
 
 
-async def create(
+async def create_webhook(
     connection: AsyncConnection,
     sender: Sender,
     organization_id: int,
-    values: Mapping[str, Any],
+    settings: WebhookSettings,
     now: datetime,
 ) -> Webhook:
-    """A new webhook, told of what happens from now on. Raises PrivateAddress and TooManyWebhooks."""
-    _check_address(sender, values["url"])
+    """Create a webhook, which receives events from now on. Raises PrivateAddress and TooManyWebhooks."""
+    _require_allowed(sender, settings.url)
     if await repository.count_webhooks(connection, organization_id) >= MAX_WEBHOOKS:
         raise TooManyWebhooks
     webhook = Webhook(
         id=new_id(now),
         organization_id=organization_id,
-        url=values["url"],
-        description=values["description"],
-        event_types=tuple(values["event_types"]),
+        url=settings.url,
+        description=settings.description,
+        event_types=settings.event_types,
         secret=new_signing_secret(),
         previous_secret=None,
         previous_secret_until=None,
-        is_enabled=values["enabled"],
+        is_enabled=settings.is_enabled,
         disabled_reason=None,
         position=await last_event_position(connection),
         last_delivered_at=None,
@@ -50,74 +57,77 @@ async def create(
     return webhook
 
 
-async def change(
+async def change_webhook(
     connection: AsyncConnection,
     sender: Sender,
     organization_id: int,
-    webhook_id: str | None,
-    values: Mapping[str, Any],
+    webhook_id: str,
+    change: WebhookChange,
     now: datetime,
 ) -> Webhook:
-    """Change some members of a webhook. Raises WebhookNotFound and PrivateAddress."""
-    webhook = await get(connection, organization_id, webhook_id, lock=True)
-    if "url" in values:
-        _check_address(sender, values["url"])
-    changes = dict(values)
-    if "enabled" in changes:
-        changes["is_enabled"] = changes.pop("enabled")
-        if changes["is_enabled"]:
-            changes["disabled_reason"] = None
-    if "event_types" in changes:
-        changes["event_types"] = tuple(changes["event_types"])
-    changed = replace(webhook, **changes)
+    """Change a webhook's settings. Raises WebhookNotFound and PrivateAddress."""
+    webhook = await repository.lock_webhook(connection, organization_id, webhook_id)
+    if change.url is not None:
+        _require_allowed(sender, change.url)
+    changed = apply_change(webhook, change)
     if changed == webhook:
         return webhook
     changed = replace(changed, updated_at=now)
-    await repository.update_webhook(connection, webhook.id, {**changes, "updated_at": now})
+    await repository.update_webhook(connection, changed)
     return changed
 
 
 async def rotate_secret(
-    connection: AsyncConnection, organization_id: int, webhook_id: str | None, now: datetime
+    connection: AsyncConnection, organization_id: int, webhook_id: str, now: datetime
 ) -> Webhook:
-    """Give a webhook another secret; the old one signs too for a while. Raises WebhookNotFound."""
-    webhook = await get(connection, organization_id, webhook_id, lock=True)
-    values: dict[str, Any] = {
-        "secret": new_signing_secret(),
-        "previous_secret": webhook.secret,
-        "previous_secret_until": now + SECRETS_OVERLAP,
-        "updated_at": now,
-    }
-    await repository.update_webhook(connection, webhook.id, values)
-    return replace(webhook, **values)
+    """Replace a webhook's secret. For SECRETS_OVERLAP both secrets sign. Raises WebhookNotFound."""
+    webhook = await repository.lock_webhook(connection, organization_id, webhook_id)
+    changed = replace(
+        webhook,
+        secret=new_signing_secret(),
+        previous_secret=webhook.secret,
+        previous_secret_until=now + SECRETS_OVERLAP,
+        updated_at=now,
+    )
+    await repository.update_webhook(connection, changed)
+    return changed
 
 
-async def get(
-    connection: AsyncConnection, organization_id: int, webhook_id: str | None, *, lock: bool = False
-) -> Webhook:
-    """The webhook with this id. Raises WebhookNotFound."""
-    found = webhook_id and await repository.find(connection, organization_id, webhook_id, lock=lock)
-    if not found:
-        raise WebhookNotFound
-    return found
+async def remove_webhook(
+    connection: AsyncConnection, organization_id: int, webhook_id: str, now: datetime
+) -> None:
+    """Remove a webhook. Raises WebhookNotFound."""
+    webhook = await repository.lock_webhook(connection, organization_id, webhook_id)
+    await repository.remove_webhook(connection, webhook.id, now)
 
 
-def _check_address(sender: Sender, url: str) -> None:
-    if not sender.to_private_networks and not is_public(url):
-        raise PrivateAddress
-
-
-async def try_out(database: Database, clock: Clock, sender: Sender, webhook: Webhook) -> Delivery:
-    """Send a test now, once, enabled or not, and keep what became of it."""
+async def send_test(database: Database, clock: Clock, sender: Sender, webhook: Webhook) -> Delivery:
+    """Send a test message once, now, even if the webhook is disabled. Store and return its delivery."""
     now = clock.now()
     identifier = new_id(now)
-    attempt = await send(sender, clock, webhook, identifier, test_message(webhook, now))
-    delivery = tested(identifier, webhook, TEST_EVENT, attempt, now)
-
-    async def transaction(connection: AsyncConnection) -> None:
-        await repository.insert_deliveries(connection, [delivery])
-        if attempt.was_received:
-            await repository.update_webhook(connection, webhook.id, {"last_delivered_at": now})
-
-    await database.write(transaction)
+    attempt = await send_message(sender, clock, webhook, identifier, build_test_message(webhook.id, now))
+    delivery = new_test_delivery(identifier, webhook.id, TEST_EVENT, attempt, now)
+    await database.write(_store_test, delivery, now if attempt.was_received else None)
     return delivery
+
+
+async def _store_test(connection: AsyncConnection, delivery: Delivery, received_at: datetime | None) -> None:
+    await repository.insert_deliveries(connection, [delivery])
+    if received_at is not None:
+        await repository.record_delivered(connection, delivery.webhook_id, received_at)
+
+
+async def retry_delivery(
+    connection: AsyncConnection, organization_id: int, webhook_id: str, delivery_id: str, now: datetime
+) -> Delivery:
+    """Make the delivery of an event due now, with all its attempts ahead. Raises WebhookNotFound, DeliveryNotFound."""
+    webhook = await repository.get_webhook(connection, organization_id, webhook_id)
+    delivery = await repository.reset_delivery(connection, webhook.id, delivery_id, now)
+    if delivery is None:
+        raise DeliveryNotFound
+    return delivery
+
+
+def _require_allowed(sender: Sender, url: str) -> None:
+    if not sender.to_private_networks and not is_public(url):
+        raise PrivateAddress

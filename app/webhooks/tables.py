@@ -1,4 +1,4 @@
-"""The tables of webhooks and of what was sent to them."""
+"""The tables of webhooks and their deliveries."""
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, text
 
@@ -14,18 +14,18 @@ webhooks = Table(
     Column("description", Text),
     # Empty = every type.
     Column("event_types", JSON, nullable=False),
-    # As they are: what signs must be known, unlike what is only compared.
+    # Not hashed: signing needs the secret itself.
     Column("secret", Text, nullable=False),
     Column("previous_secret", Text),
     Column("previous_secret_until", Instant),
     Column("is_enabled", Boolean, nullable=False),
     Column("disabled_reason", Text),
-    # Of the last event for which there is a delivery, or which needs none.
+    # That of the last event that was staged or skipped.
     Column("position", BigInteger, nullable=False),
     Column("last_delivered_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    # It is gone for everybody; the row stays until its deliveries, of which there may be many, are gone too.
+    # A removed webhook is invisible. Its row stays until housekeeping has deleted its deliveries.
     Column("removed_at", Instant),
     # GET /webhooks, newest first.
     Index("ix_webhooks_organization_id_id", "organization_id", "id"),
@@ -45,7 +45,7 @@ webhook_deliveries = Table(
     Column("attempts", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("last_attempt_at", Instant),
-    # When it is tried next, or counts as abandoned by whoever tries it now; null = never again.
+    # When the next attempt is due. While an attempt runs: when its process counts as dead. Null = never again.
     Column("next_attempt_at", Instant),
     Column("response_status", Integer),
     Column("error", Text),
@@ -53,7 +53,7 @@ webhook_deliveries = Table(
     # GET /webhooks/{id}/deliveries, newest first, and with `state`.
     Index("ix_webhook_deliveries_webhook_id_id", "webhook_id", "id"),
     Index("ix_webhook_deliveries_webhook_id_state_id", "webhook_id", "state", "id"),
-    # What is to be sent to one webhook.
+    # The deliveries that one webhook has due.
     Index(
         "ix_webhook_deliveries_due",
         "webhook_id",

@@ -93,7 +93,7 @@ def test_a_test_says_whether_it_was_received(portal: Portal, signed_in: SignIn, 
     expect(panel(page).get_by_role("listitem").filter(has_text="Test")).to_contain_text("Received")
     endpoint.status = 500
     panel(page).get_by_role("button", name="Send a test").click()
-    expect(page.get_by_text("The test was not received. The endpoint answered 500")).to_be_visible()
+    expect(page.get_by_text("The test was not received. The endpoint returned 500")).to_be_visible()
     expect(panel(page).get_by_role("listitem").filter(has_text="Test").first).to_contain_text("Given up")
     assert endpoint.types == ["webhook.test", "webhook.test"]
 
@@ -111,7 +111,7 @@ def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, 
         if item.filter(has_text="Next attempt").count():
             break
     expect(item).to_contain_text("Not received; it will be sent again")
-    expect(item).to_contain_text("The endpoint answered 503")
+    expect(item).to_contain_text("The endpoint returned 503")
     console.photograph("webhook-failing")
     console.check_manners()
     endpoint.status = 204
@@ -211,7 +211,7 @@ def test_a_webhook_is_removed(portal: Portal, signed_in: SignIn, endpoint: Endpo
 
 def test_a_webhook_that_is_gone_is_told_of(signed_in: SignIn) -> None:
     page = signed_in(place=f"{PLACE}?webhook=019a8c61-2222-7333-8444-555566667777").page
-    expect(panel(page).get_by_role("alert")).to_contain_text("There is no such webhook")
+    expect(panel(page).get_by_role("alert")).to_contain_text("no webhook with this id")
 
 
 def test_an_unreachable_list_can_be_tried_again(portal: Portal, signed_in: SignIn) -> None:

@@ -1,4 +1,4 @@
-"""A receiver, a dispatcher that works when a test says so, and no webhooks left for the next test."""
+"""A receiver, and a dispatcher that works when a test says so. Each test removes its webhooks."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.support.webhooks import Webhooks
 
 @pytest.fixture
 def limits() -> Limits:
-    """The dispatcher's limits; a test that needs others overrides this fixture."""
+    """The dispatcher's limits. A test that needs others overrides this fixture."""
     return Limits()
 
 

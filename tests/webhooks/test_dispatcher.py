@@ -1,4 +1,4 @@
-"""Events on their way to webhooks: each once, in spite of everything, and to nobody else."""
+"""The dispatcher: each event is sent once, whatever fails, and only to its own organization."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests.support.webhooks import Webhooks
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_message_is_the_event_as_the_history_has_it_and_signed(api: Api, webhooks: Webhooks) -> None:
+async def test_message_is_the_signed_event_of_the_history(api: Api, webhooks: Webhooks) -> None:
     api.service.clock.instant = datetime.now(UTC)  # which the verifier compares
     created = await webhooks.create()
     learner = await api.create(first_name="Ægir")
@@ -39,7 +39,7 @@ async def test_a_message_is_the_event_as_the_history_has_it_and_signed(api: Api,
     assert len(webhooks.receiver.received) == 2
 
 
-async def test_what_was_before_a_webhook_is_not_sent_to_it(api: Api, webhooks: Webhooks) -> None:
+async def test_events_before_the_webhook_are_not_sent(api: Api, webhooks: Webhooks) -> None:
     await api.create()
     await webhooks.create()
     after = await api.create()
@@ -47,7 +47,7 @@ async def test_what_was_before_a_webhook_is_not_sent_to_it(api: Api, webhooks: W
     assert [each.document["data"]["learner_id"] for each in webhooks.receiver.received] == [after["id"]]
 
 
-async def test_only_the_types_that_are_wanted_are_sent(api: Api, webhooks: Webhooks) -> None:
+async def test_only_chosen_event_types_are_sent(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create(event_types=["learner.deactivated", "learner.restored"])
     learner = await api.create(expires_on="2020-01-01")
     await api.client.post(f"/learners/{learner['id']}/deactivate")
@@ -61,7 +61,7 @@ async def test_only_the_types_that_are_wanted_are_sent(api: Api, webhooks: Webho
     assert webhooks.receiver.received[-1].document["type"] == "learner.created"
 
 
-async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Webhooks) -> None:
+async def test_events_of_another_organization_are_not_sent(api: Api, webhooks: Webhooks) -> None:
     await webhooks.create()
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
@@ -71,7 +71,7 @@ async def test_another_organizations_events_are_not_sent(api: Api, webhooks: Web
 
 
 @pytest.mark.parametrize("limits", [Limits(webhook_pending=20, webhook_window=30)], ids=["few at a time"])
-async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: Webhooks) -> None:
+async def test_each_event_of_an_import_is_sent_once(api: Api, webhooks: Webhooks) -> None:
     first, second = await webhooks.create(), await webhooks.create(event_types=["learner.created"])
     await api.import_csv("Username\n" + "".join(f"many{number}\n" for number in range(75)))
     await webhooks.send()
@@ -82,7 +82,7 @@ async def test_many_events_of_an_import_are_each_sent_once(api: Api, webhooks: W
         assert len(await webhooks.deliveries(webhook, state="delivered")) == 75
 
 
-async def test_a_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhooks: Webhooks) -> None:
+async def test_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(503)
@@ -100,9 +100,7 @@ async def test_a_failed_delivery_is_sent_again_with_the_same_id(api: Api, webhoo
     assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
 
 
-async def test_a_webhook_that_fails_for_days_is_disabled_and_goes_on_when_it_is_enabled(
-    api: Api, webhooks: Webhooks
-) -> None:
+async def test_failing_webhook_is_disabled_and_continues_when_enabled(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     lost = await api.create()
     webhooks.receiver.answers.extend([500] * 10)
@@ -111,8 +109,8 @@ async def test_a_webhook_that_fails_for_days_is_disabled_and_goes_on_when_it_is_
         api.service.clock.advance(hours=27)
     disabled = await webhooks.get(created)
     assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "failing")
-    (given_up,) = await webhooks.deliveries(created, state="failed")
-    assert (given_up["attempts"], given_up["next_attempt_at"]) == (10, None)
+    (failed,) = await webhooks.deliveries(created, state="failed")
+    assert (failed["attempts"], failed["next_attempt_at"]) == (10, None)
     missed = await api.create()
     await webhooks.send()
     assert len(webhooks.receiver.received) == 10
@@ -120,13 +118,13 @@ async def test_a_webhook_that_fails_for_days_is_disabled_and_goes_on_when_it_is_
     assert (enabled["enabled"], enabled["disabled_reason"]) == (True, None)
     await webhooks.send()
     assert webhooks.receiver.received[-1].document["data"]["learner_id"] == missed["id"]
-    await api.client.post(f"/webhooks/{created['id']}/deliveries/{given_up['id']}/retry")
+    await api.client.post(f"/webhooks/{created['id']}/deliveries/{failed['id']}/retry")
     await webhooks.send()
     assert webhooks.receiver.received[-1].document["data"]["learner_id"] == lost["id"]
     assert len(webhooks.receiver.received) == 12
 
 
-async def test_one_delivery_that_is_given_up_disables_nothing_where_others_come_through(
+async def test_failed_delivery_does_not_disable_a_webhook_that_receives_others(
     api: Api, webhooks: Webhooks
 ) -> None:
     created = await webhooks.create()
@@ -144,7 +142,7 @@ async def test_one_delivery_that_is_given_up_disables_nothing_where_others_come_
     assert (await webhooks.get(created))["enabled"] is True
 
 
-async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhooks) -> None:
+async def test_gone_endpoint_disables_the_webhook(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     webhooks.receiver.answers.append(410)
@@ -155,14 +153,14 @@ async def test_an_endpoint_that_is_gone_is_left_alone(api: Api, webhooks: Webhoo
     api.service.clock.advance(days=1)
     await webhooks.send()
     assert len(webhooks.receiver.received) == 1
-    # It was mended: nothing is lost, what it refused included.
+    # After the repair nothing is lost, not even what the endpoint refused.
     await webhooks.change(created, enabled=True)
     await webhooks.send()
     assert len({each.id for each in webhooks.receiver.received}) == 2
     assert len(await webhooks.deliveries(created, state="delivered")) == 2
 
 
-async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks) -> None:
+async def test_disabled_webhook_loses_no_event(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create(enabled=False)
     learners = [await api.create() for _ in range(3)]
     await webhooks.send()
@@ -173,7 +171,7 @@ async def test_a_disabled_webhook_loses_nothing(api: Api, webhooks: Webhooks) ->
     assert sent == {each["id"] for each in learners}
 
 
-async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, webhooks: Webhooks) -> None:
+async def test_deliveries_of_a_dead_process_are_sent_by_another(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     database, now = api.service.database, api.service.clock.now()
@@ -182,11 +180,7 @@ async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, web
     webhooks.receiver.hangs_up = False
     api.service.clock.advance(seconds=10)
     now = api.service.clock.now()
-    (taken,) = await database.write(
-        lambda connection: repository.claim_due(
-            connection, created["id"], now, now + timedelta(seconds=30), 8
-        )
-    )
+    (taken,) = await database.write(repository.claim_due, created["id"], now, now + timedelta(seconds=30), 8)
     await webhooks.send()
     assert webhooks.receiver.received == []
     api.service.clock.advance(seconds=61)
@@ -194,8 +188,8 @@ async def test_what_a_dead_process_had_taken_on_is_sent_by_another(api: Api, web
     assert [each.id for each in webhooks.receiver.received] == [taken.event_id]
     (delivered,) = await webhooks.deliveries(created)
     assert (delivered["state"], delivered["attempts"]) == ("delivered", 3)
-    # What the first says at last, if it lives after all, counts no more.
-    assert not await database.write(lambda connection: repository.store_attempt(connection, taken))
+    # If the first process is alive after all, its late result is not stored.
+    assert not await database.write(repository.store_attempt, taken)
 
 
 async def test_two_dispatchers_send_each_event_once(api: Api, webhooks: Webhooks) -> None:
@@ -213,7 +207,7 @@ async def test_two_dispatchers_send_each_event_once(api: Api, webhooks: Webhooks
     assert len(await webhooks.deliveries(created)) == 60
 
 
-async def test_a_slow_endpoint_holds_up_nobody_else(api: Api, webhooks: Webhooks) -> None:
+async def test_slow_endpoint_does_not_delay_others(api: Api, webhooks: Webhooks) -> None:
     async with receiving() as hanging:
         hanging.hangs = True
         await webhooks.create(url=hanging.url)
@@ -223,14 +217,14 @@ async def test_a_slow_endpoint_holds_up_nobody_else(api: Api, webhooks: Webhooks
         async with asyncio.timeout(10):
             await webhooks.dispatcher._serving[other["id"]]
             assert len(webhooks.receiver.received) == 1
-            for _ in range(3):  # and goes on, while the other is still waited for
+            for _ in range(3):  # and it continues while the slow one is still waited for
                 await api.create()
             while len(webhooks.receiver.received) < 4:
                 await webhooks.dispatcher.look()
                 await asyncio.sleep(0.01)
 
 
-async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks) -> None:
+async def test_old_deliveries_and_removed_webhooks_are_deleted(api: Api, webhooks: Webhooks) -> None:
     created, removed = await webhooks.create(), await webhooks.create()
     await api.create()
     await webhooks.send()
@@ -252,7 +246,7 @@ async def test_what_has_had_its_time_is_removed(api: Api, webhooks: Webhooks) ->
         assert {str(each) for each in webhooks_left} == {created["id"]}
 
 
-async def test_secrets_and_addresses_are_not_in_the_log(
+async def test_secrets_and_urls_are_not_logged(
     api: Api, webhooks: Webhooks, capsys: pytest.CaptureFixture[str]
 ) -> None:
     created = await webhooks.create()

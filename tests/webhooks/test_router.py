@@ -1,4 +1,4 @@
-"""`/webhooks` over HTTP: creating, changing, removing, trying out, and what nobody else can reach."""
+"""`/webhooks` over HTTP: create, change, remove, test, retry, and separation of organizations."""
 
 import re
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ MEMBERS = {
     "created_at",
     "updated_at",
 }
-NOBODYS = "019a8c61-2222-7333-8444-555566667777"
+UNKNOWN = "019a8c61-2222-7333-8444-555566667777"
 
 
 def pointers(answer: httpx.Response) -> set[str]:
@@ -35,7 +35,7 @@ def pointers(answer: httpx.Response) -> set[str]:
     return {error["pointer"] for error in answer.json()["errors"]}
 
 
-async def test_a_new_webhook_has_a_secret_that_is_shown_once(api: Api, webhooks: Webhooks) -> None:
+async def test_new_webhook_shows_its_secret_only_once(api: Api, webhooks: Webhooks) -> None:
     body = {"url": "https://hr.example.org/rollcall", "description": "HR", "event_types": ["learner.expired"]}
     answer = await api.client.post("/webhooks", json=body)
     assert answer.status_code == 201
@@ -55,7 +55,7 @@ async def test_a_new_webhook_has_a_secret_that_is_shown_once(api: Api, webhooks:
     assert (await api.client.get("/webhooks")).json() == {"items": [created], "next_cursor": None}
 
 
-async def test_the_list_is_paged_newest_first(api: Api, webhooks: Webhooks) -> None:
+async def test_webhooks_are_listed_newest_first_by_page(api: Api, webhooks: Webhooks) -> None:
     ids = [(await webhooks.create())["id"] for _ in range(5)]
     seen: list[str] = []
     address: str | None = "/webhooks?limit=2"
@@ -67,7 +67,7 @@ async def test_the_list_is_paged_newest_first(api: Api, webhooks: Webhooks) -> N
     assert seen == sorted(ids, reverse=True)
 
 
-async def test_there_are_so_many_webhooks_at_the_most(api: Api, webhooks: Webhooks) -> None:
+async def test_one_webhook_too_many_is_409(api: Api, webhooks: Webhooks) -> None:
     for _ in range(MAX_WEBHOOKS):
         await webhooks.create()
     answer = await api.client.post("/webhooks", json={"url": webhooks.receiver.url})
@@ -89,16 +89,14 @@ async def test_there_are_so_many_webhooks_at_the_most(api: Api, webhooks: Webhoo
         ({"url": "https://hr.example.org/", "secret": "whsec_bXk="}, "/secret"),
     ],
 )
-async def test_wrong_members_are_pointed_to(api: Api, body: dict[str, Any], pointer: str) -> None:
+async def test_invalid_member_is_422_with_its_pointer(api: Api, body: dict[str, Any], pointer: str) -> None:
     assert pointers(await api.client.post("/webhooks", json=body)) == {pointer}
 
 
 @pytest.mark.parametrize(
     "url", ["http://hr.example.org/", "https://10.0.0.1/", "https://localhost/", "https://[::1]/"]
 )
-async def test_private_networks_and_http_are_refused_unless_allowed(
-    api: Api, webhooks: Webhooks, url: str
-) -> None:
+async def test_private_address_or_http_is_422_unless_allowed(api: Api, webhooks: Webhooks, url: str) -> None:
     created = await webhooks.create(url=url)
     SENDER.of(api.service.app).to_private_networks = False
     assert pointers(await api.client.post("/webhooks", json={"url": url})) == {"/url"}
@@ -107,7 +105,7 @@ async def test_private_networks_and_http_are_refused_unless_allowed(
     assert "ROLLCALL_WEBHOOKS_TO_PRIVATE_NETWORKS" in refused.json()["detail"]
 
 
-async def test_each_member_can_be_changed_alone(api: Api, webhooks: Webhooks) -> None:
+async def test_each_member_can_be_patched_alone(api: Api, webhooks: Webhooks) -> None:
     before = await webhooks.create(description="old", event_types=["learner.created"])
     del before["secret"]
     changes: dict[str, Any] = {
@@ -124,7 +122,7 @@ async def test_each_member_can_be_changed_alone(api: Api, webhooks: Webhooks) ->
         assert after == before == await webhooks.get(before)
 
 
-async def test_a_patch_that_changes_nothing_is_no_change(api: Api, webhooks: Webhooks) -> None:
+async def test_patch_without_effect_keeps_updated_at(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     del created["secret"]
     api.service.clock.advance(seconds=1)
@@ -132,26 +130,26 @@ async def test_a_patch_that_changes_nothing_is_no_change(api: Api, webhooks: Web
     assert await webhooks.change(created, url=created["url"], event_types=[]) == created
 
 
-async def test_a_type_that_is_named_twice_counts_once(webhooks: Webhooks) -> None:
+async def test_repeated_event_type_counts_once(webhooks: Webhooks) -> None:
     created = await webhooks.create(event_types=["learner.created", "learner.expired", "learner.created"])
     assert created["event_types"] == ["learner.created", "learner.expired"]
 
 
-async def test_a_test_that_is_answered_by_410_disables_nothing(api: Api, webhooks: Webhooks) -> None:
+async def test_test_answered_with_410_does_not_disable_the_webhook(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     webhooks.receiver.answers.append(410)
     assert (await api.client.post(f"/webhooks/{created['id']}/test")).json()["state"] == "failed"
     assert (await webhooks.get(created))["enabled"] is True
 
 
-async def test_members_that_cannot_be_null(api: Api, webhooks: Webhooks) -> None:
+async def test_null_for_a_required_member_is_422(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     for name in ("url", "event_types", "enabled"):
         answer = await api.client.patch(f"/webhooks/{created['id']}", json={name: None})
         assert pointers(answer) == {f"/{name}"}
 
 
-async def test_a_removed_webhook_is_gone(api: Api, webhooks: Webhooks) -> None:
+async def test_removed_webhook_is_404(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     assert (await api.client.delete(f"/webhooks/{created['id']}")).status_code == 204
     for call in (api.client.get, api.client.delete):
@@ -163,7 +161,7 @@ async def test_a_removed_webhook_is_gone(api: Api, webhooks: Webhooks) -> None:
     assert webhooks.receiver.received == []
 
 
-async def test_a_test_is_sent_at_once_and_its_outcome_answered(api: Api, webhooks: Webhooks) -> None:
+async def test_test_is_sent_at_once_and_its_delivery_returned(api: Api, webhooks: Webhooks) -> None:
     api.service.clock.instant = datetime.now(UTC)  # which the verifier compares
     created = await webhooks.create(enabled=False)
     webhooks.receiver.answers.extend([200, 500])
@@ -183,7 +181,7 @@ async def test_a_test_is_sent_at_once_and_its_outcome_answered(api: Api, webhook
     assert (shown["disabled_reason"], shown["last_delivered_at"]) == (None, good["created_at"])
 
 
-async def test_a_new_secret_signs_beside_the_old_one_for_a_day(api: Api, webhooks: Webhooks) -> None:
+async def test_old_and_new_secret_both_sign_for_a_day(api: Api, webhooks: Webhooks) -> None:
     api.service.clock.instant = datetime.now(UTC)
     created = await webhooks.create()
     answer = await api.client.post(f"/webhooks/{created['id']}/rotate-secret")
@@ -201,7 +199,7 @@ async def test_a_new_secret_signs_beside_the_old_one_for_a_day(api: Api, webhook
     assert len(later.headers["webhook-signature"].split()) == 1
 
 
-async def test_a_delivery_is_retried_on_request(api: Api, webhooks: Webhooks) -> None:
+async def test_retried_delivery_is_sent_again(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     await api.create()
     await webhooks.send()
@@ -215,16 +213,14 @@ async def test_a_delivery_is_retried_on_request(api: Api, webhooks: Webhooks) ->
     assert (await webhooks.deliveries(created))[0]["state"] == "delivered"
 
 
-async def test_a_test_cannot_be_retried(api: Api, webhooks: Webhooks) -> None:
+async def test_retry_of_a_test_is_404(api: Api, webhooks: Webhooks) -> None:
     created = await webhooks.create()
     sent = (await api.client.post(f"/webhooks/{created['id']}/test")).json()
     answer = await api.client.post(f"/webhooks/{created['id']}/deliveries/{sent['id']}/retry")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
-async def test_the_cursor_of_deliveries_is_good_for_its_webhook_and_state_only(
-    api: Api, webhooks: Webhooks
-) -> None:
+async def test_cursor_of_another_webhook_or_state_is_400(api: Api, webhooks: Webhooks) -> None:
     first, second = await webhooks.create(), await webhooks.create()
     for _ in range(3):
         await api.client.post(f"/webhooks/{first['id']}/test")
@@ -254,19 +250,19 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("method", "path"), ADDRESSES)
-async def test_all_of_it_needs_admin(api: Api, webhooks: Webhooks, method: str, path: str) -> None:
+async def test_key_without_admin_is_403(api: Api, webhooks: Webhooks, method: str, path: str) -> None:
     created = await webhooks.create()
     scopes = [scope for scope in Scope if scope is not Scope.ADMIN]
     body = {"url": webhooks.receiver.url} if method in ("PATCH", "POST") and "retry" not in path else None
     async with await api.client_with(*scopes) as client:
         answer = await client.request(
-            method, path.format(id=created["id"], delivery=NOBODYS), json=body if path[-1] in "s}" else None
+            method, path.format(id=created["id"], delivery=UNKNOWN), json=body if path[-1] in "s}" else None
         )
     assert (answer.status_code, answer.json()["required_scope"]) == (403, "admin")
 
 
 @pytest.mark.parametrize(("method", "path"), ADDRESSES[2:])
-async def test_another_organizations_webhooks_are_not_there(
+async def test_webhook_of_another_organization_is_404(
     api: Api, webhooks: Webhooks, method: str, path: str
 ) -> None:
     created = await webhooks.create()
@@ -276,7 +272,7 @@ async def test_another_organizations_webhooks_are_not_there(
     other = await api.service.found_organization()
     body = {"enabled": False} if method == "PATCH" else None
     async with api.service.client(await api.service.issue_key(other)) as client:
-        for webhook in (created["id"], NOBODYS, "1", "x" * 36):
+        for webhook in (created["id"], UNKNOWN, "1", "x" * 36):
             answer = await client.request(method, path.format(id=webhook, delivery=sent["id"]), json=body)
             assert (answer.status_code, answer.json()["code"]) == (404, "not-found"), answer.text
         assert (await client.get("/webhooks")).json()["items"] == []

@@ -1,4 +1,4 @@
-"""Which addresses a webhook may have, how its secrets look and overlap, and when a delivery is tried again."""
+"""Webhooks and deliveries as values: valid URLs, secrets, retries, and when a webhook is disabled."""
 
 import base64
 from datetime import timedelta
@@ -10,9 +10,12 @@ from app.webhooks.delivery import (
     Attempt,
     Delivery,
     DeliveryState,
-    after,
-    reason_to_disable,
-    wait_after,
+    apply_attempt,
+    find_disabled_reason,
+    find_wait,
+)
+from app.webhooks.failures import (
+    NotAccepted,
 )
 from app.webhooks.webhook import (
     DisabledReason,
@@ -25,8 +28,8 @@ from app.webhooks.webhook import (
 from tests.support.service import NOON
 
 RECEIVED = Attempt(204, None, 5)
-FAILED = Attempt(500, "It failed.", 5)
-GONE = Attempt(410, "It is gone.", 5)
+FAILED = Attempt(500, NotAccepted(500), 5)
+GONE = Attempt(410, NotAccepted(410), 5)
 
 
 def delivery(attempts: int = 1, **members: object) -> Delivery:
@@ -79,7 +82,7 @@ def webhook(**members: object) -> Webhook:
         "  https://hr.example.org/rollcall ",
     ],
 )
-def test_addresses_that_can_be_sent_to(url: str) -> None:
+def test_valid_url_is_accepted(url: str) -> None:
     assert clean_url(url) == url.strip()
 
 
@@ -104,9 +107,9 @@ def test_addresses_that_can_be_sent_to(url: str) -> None:
         "https://hr.example.org/" + "x" * 2000,
     ],
 )
-def test_addresses_that_cannot(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     if url.strip() != url:
-        assert clean_url(url) == url.strip()  # outer spaces do not matter
+        assert clean_url(url) == url.strip()  # outer spaces are removed
         return
     with pytest.raises(InvalidValue):
         clean_url(url)
@@ -127,11 +130,11 @@ def test_addresses_that_cannot(url: str) -> None:
         "https://[::ffff:127.0.0.1]/",
     ],
 )
-def test_addresses_of_private_networks_and_without_tls(url: str) -> None:
+def test_private_address_or_http_is_not_public(url: str) -> None:
     assert not is_public(url)
 
 
-def test_a_name_is_only_known_by_its_addresses() -> None:
+def test_host_name_counts_as_public() -> None:
     assert is_public("https://hr.example.org/")
     assert is_public("https://9.9.9.9/")
 
@@ -159,39 +162,39 @@ def test_a_name_is_only_known_by_its_addresses() -> None:
         ("64:ff9b::9.9.9.9", True),
     ],
 )
-def test_which_addresses_are_public(address: str, expected: bool) -> None:
+def test_only_internet_addresses_are_public(address: str, expected: bool) -> None:
     assert is_public_address(address) is expected
 
 
-def test_secrets_are_new_each_time_and_hold_256_bits() -> None:
+def test_secrets_are_unique_and_have_256_bits() -> None:
     first, second = new_signing_secret(), new_signing_secret()
     assert first != second
     assert first.startswith("whsec_")
     assert len(base64.b64decode(first.removeprefix("whsec_"), validate=True)) == 32
 
 
-def test_a_replaced_secret_signs_too_until_its_time_is_over() -> None:
+def test_replaced_secret_signs_until_its_time_is_over() -> None:
     replaced = webhook(previous_secret="whsec_b2xk", previous_secret_until=NOON + timedelta(hours=24))
-    assert replaced.secrets_at(NOON) == ["whsec_bmV3", "whsec_b2xk"]
-    assert replaced.secrets_at(NOON + timedelta(hours=24)) == ["whsec_bmV3"]
-    assert webhook().secrets_at(NOON) == ["whsec_bmV3"]
+    assert replaced.list_secrets(NOON) == ["whsec_bmV3", "whsec_b2xk"]
+    assert replaced.list_secrets(NOON + timedelta(hours=24)) == ["whsec_bmV3"]
+    assert webhook().list_secrets(NOON) == ["whsec_bmV3"]
 
 
-def test_a_delivery_that_is_received_has_ended() -> None:
-    ended = after(delivery(3), RECEIVED, NOON)
+def test_received_delivery_has_ended() -> None:
+    ended = apply_attempt(delivery(3), RECEIVED, NOON)
     assert (ended.state, ended.next_attempt_at) == (DeliveryState.DELIVERED, None)
     assert (ended.response_status, ended.error, ended.duration_ms) == (204, None, 5)
 
 
-def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_up() -> None:
+def test_failed_delivery_is_retried_with_growing_waits_and_then_fails() -> None:
     waits = []
     for attempts in range(1, 11):
-        failed = after(delivery(attempts), FAILED, NOON)
+        failed = apply_attempt(delivery(attempts), FAILED, NOON)
         if failed.next_attempt_at is None:
             assert (attempts, failed.state) == (10, DeliveryState.FAILED)
             break
         assert failed.state is DeliveryState.PENDING
-        shortest = wait_after(attempts)
+        shortest = find_wait(attempts)
         assert shortest is not None
         wait = failed.next_attempt_at - NOON
         assert shortest <= wait <= shortest * 1.1
@@ -200,17 +203,17 @@ def test_a_delivery_that_fails_is_tried_again_later_and_later_and_at_last_given_
     assert sum(waits, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
 
-def test_what_an_endpoint_that_is_gone_has_not_taken_waits_for_it_to_come_back() -> None:
-    waiting = after(delivery(), GONE, NOON)
+def test_delivery_to_a_gone_endpoint_stays_pending() -> None:
+    waiting = apply_attempt(delivery(), GONE, NOON)
     assert waiting.state is DeliveryState.PENDING
     assert waiting.next_attempt_at is not None
 
 
-def test_when_a_webhook_is_disabled() -> None:
-    given_up = after(delivery(10), FAILED, NOON)
-    waiting = after(delivery(2), FAILED, NOON)
-    assert reason_to_disable(None, [(waiting, FAILED)]) is None
-    assert reason_to_disable(None, [(given_up, FAILED)]) is DisabledReason.FAILING
-    assert reason_to_disable(NOON - timedelta(1), [(given_up, FAILED)]) is DisabledReason.FAILING
-    assert reason_to_disable(NOON + timedelta(1), [(given_up, FAILED)]) is None
-    assert reason_to_disable(NOON, [(waiting, RECEIVED), (waiting, GONE)]) is DisabledReason.GONE
+def test_webhook_is_disabled_if_gone_or_failing() -> None:
+    failed = apply_attempt(delivery(10), FAILED, NOON)
+    waiting = apply_attempt(delivery(2), FAILED, NOON)
+    assert find_disabled_reason(None, [(waiting, FAILED)]) is None
+    assert find_disabled_reason(None, [(failed, FAILED)]) is DisabledReason.FAILING
+    assert find_disabled_reason(NOON - timedelta(1), [(failed, FAILED)]) is DisabledReason.FAILING
+    assert find_disabled_reason(NOON + timedelta(1), [(failed, FAILED)]) is None
+    assert find_disabled_reason(NOON, [(waiting, RECEIVED), (waiting, GONE)]) is DisabledReason.GONE
