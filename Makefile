@@ -23,7 +23,7 @@ test: $(DEVELOPS) ## run the tests on SQLite and on PostgreSQL; ARGS="-k expired
 check: $(DEVELOPS) ## what CI runs: formatting, lint, types, architecture, openapi.yaml, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --strict app
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/rollcall openapi > .venv/openapi.yaml
 	diff -u openapi.yaml .venv/openapi.yaml || { echo "openapi.yaml is not what the code says: make openapi"; exit 1; }

@@ -155,7 +155,7 @@ async def _explain(database: Database, roll: Roll, question: Question, *, keeps:
             await roll.connection.exec_driver_sql(statement, parameters)
             took = 1000 * (perf_counter() - started)
             rows = await roll.connection.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
-            plan = [row[3] for row in rows]
+            plan = [row.detail for row in rows]
         else:
             rows = await roll.connection.exec_driver_sql(
                 "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + statement, parameters
@@ -172,7 +172,8 @@ async def _explain(database: Database, roll: Roll, question: Question, *, keeps:
 
 
 def _read(plan: list[str]) -> tuple[list[str], list[str]]:
-    accesses, shown = [], []
+    accesses: list[str] = []
+    shown: list[str] = []
     for line in plan:
         if "Rows Removed by Filter" in line and shown:
             shown[-1] += f" (-{line.rpartition(': ')[2]})"

@@ -119,7 +119,7 @@ async def _without_indexes(connection: AsyncConnection) -> AsyncIterator[None]:
         else "SELECT indexname, indexdef FROM pg_indexes"
         " WHERE tablename IN ('learners', 'learner_search') AND indexname NOT LIKE 'pk_%%'"
     )
-    indexes = found.all()
+    indexes = [(str(index[0]), str(index[-1])) for index in found]
     for name, _ in indexes:
         await connection.exec_driver_sql(f"DROP INDEX {name}")
     yield

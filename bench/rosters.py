@@ -116,7 +116,8 @@ def _checked(answer: httpx.Response) -> dict[str, Any]:
 
 def chunk_seconds(operation: dict[str, Any], rows_at_once: int) -> float:
     """How long one of its chunks took on average."""
-    return seconds_of(operation) / -(-operation["progress"]["total"] // rows_at_once)
+    total: int = operation["progress"]["total"]
+    return seconds_of(operation) / -(-total // rows_at_once)
 
 
 def seconds_of(operation: dict[str, Any]) -> float:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support.disks import limit_files
-from tests.support.endpoint import endpoint_of_webhooks
+from tests.support.endpoint import Endpoint, endpoint_of_webhooks
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Sender, Server, Workers, query, rollcall, server, until, workers
 from tests.test_serve import CSV, roster
@@ -34,7 +35,8 @@ def url(postgres: PostgresServer) -> str:
 def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/rollcall.db"
-    return request.getfixturevalue("url")
+    address: str = request.getfixturevalue("url")
+    return address
 
 
 @contextmanager
@@ -58,6 +60,14 @@ def submit(client: httpx.Client, content: bytes) -> dict[str, Any]:
 def look(client: httpx.Client, operation: dict[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = client.get(f"/operations/{operation['id']}").json()
     return document
+
+
+def has_done(client: httpx.Client, operation: dict[str, Any], share: float) -> bool:
+    return bool(look(client, operation)["progress"]["done"] >= share * ROWS)
+
+
+def has_received(endpoint: Endpoint, number: int) -> bool:
+    return len(endpoint.received) > number
 
 
 def wait_for_end(client: httpx.Client, operation: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +241,7 @@ def test_a_database_that_drops_every_connection_changes_nothing(url: str, tmp_pa
         some.start()
         operation = submit(client, b"".join(roster(ROWS)))
         for share in (0.1, 0.5, 0.8):
-            until(lambda share=share: look(client, operation)["progress"]["done"] >= share * ROWS, "progress")
+            until(partial(has_done, client, operation, share), "progress")
             [(dropped,)] = query(url, drop)
             assert dropped
         assert_changed_once(url, [wait_for_end(client, operation)])
@@ -316,7 +326,7 @@ def test_a_process_that_is_killed_while_it_sends_loses_no_message(any_url: str, 
         client.post("/webhooks", json={"url": endpoint.url}).raise_for_status()
         client.post("/imports/csv", headers=CSV, content=b"".join(roster(500))).raise_for_status()
         for kill in range(1, 3):
-            until(lambda kill=kill: len(endpoint.received) > 150 * kill, "messages")
+            until(partial(has_received, endpoint, 150 * kill), "messages")
             time.sleep(chance.random() * 0.2)
             running.kill()
             running.start()

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -46,7 +46,8 @@ CHUNK = 5_000
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/rollcall.db"
-    return request.getfixturevalue("empty_postgresql")
+    address: str = request.getfixturevalue("empty_postgresql")
+    return address
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ def test_an_import_outlives_stops_and_kills_at_any_moment(empty_database: str, t
 
         def goes_on() -> bool:
             now = latest_operation(client)
-            return now["progress"]["done"] > done[-1] or now["state"] == "succeeded"
+            return bool(now["progress"]["done"] > done[-1] or now["state"] == "succeeded")
 
         for _ in range(4):
             running.start()
@@ -392,9 +393,10 @@ def test_an_import_that_was_interrupted_at_the_terminal_is_finished_by_the_next_
 def requests_by_process(folder: Path) -> Counter[int]:
     """How many requests each process has answered, by its own file of metrics."""
     counted: Counter[int] = Counter()
+    read: Callable[[str], Iterable[tuple[Any, ...]]] = MmapedDict.read_all_values_from_file
     for path in folder.glob("rollcall-metrics-*/counter_*.db"):
         pid = int(path.stem.removeprefix("counter_"))
-        for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):
+        for key, value, *_ in read(str(path)):
             if json.loads(key)[0] == "rollcall_http_requests":
                 counted[pid] += int(value)
     return counted

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]
+from asyncpg import InterfaceError, PostgresError
 from sqlalchemy import (
     ARRAY,
     BindParameter,

@@ -9,7 +9,7 @@ import os
 import random
 from abc import ABC, abstractmethod
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from app.platform.database import Database
 

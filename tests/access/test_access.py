@@ -18,13 +18,15 @@ AT_NOON, LATER = "2026-11-02T12:00:00Z", "2026-11-02T12:01:00Z"
 async def act(api: Api, learner: dict[str, Any], action: str) -> dict[str, Any]:
     answer = await api.client.post(f"/learners/{learner['id']}/{action}")
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 async def check(api: Api, learner: dict[str, Any], **params: Any) -> dict[str, Any]:
     answer = await api.client.get(f"/learners/{learner['id']}/access", params=params)
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 async def enter(api: Api, learner: dict[str, Any], **params: Any) -> httpx.Response:

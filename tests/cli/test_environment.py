@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio import to_thread
@@ -50,7 +51,8 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named_with_its_variable(name: str, value: str, said: str) -> None:
-    complaint = rollcall("organizations", "list", **{name: value}).complaint
+    settings: dict[str, Any] = {name: value}
+    complaint = rollcall("organizations", "list", **settings).complaint
 
     assert complaint.startswith(f"ROLLCALL_{name.upper()}: ")
     assert said in complaint

@@ -1,12 +1,13 @@
 """`rollcall organizations`: what is created is listed, and what is refused says why."""
 
 from functools import partial
+from typing import Any
 
 from tests.support.processes import rollcall
 
 
 def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> None:
-    on = {"database_url": empty_database}
+    on: dict[str, Any] = {"database_url": empty_database}
     for slug, zone in (("zenith", "Pacific/Auckland"), ("acme", "Europe/Berlin")):
         created = rollcall("organizations", "create", slug, "--name", slug.title(), "--time-zone", zone, **on)
         assert created.status == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import Portal, SignIn
+from tests.support.console import Portal, SignIn
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "console.png"
 MOST_BYTES = 150_000

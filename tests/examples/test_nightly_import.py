@@ -10,7 +10,13 @@ import httpx
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "nightly_import.py"
-OPERATION = {"id": "op", "state": "succeeded", "counts": {"changed": 1}, "warnings": [], "problem": None}
+OPERATION: dict[str, Any] = {
+    "id": "op",
+    "state": "succeeded",
+    "counts": {"changed": 1},
+    "warnings": [],
+    "problem": None,
+}
 Answer = httpx.Response | Exception
 
 
@@ -116,7 +122,7 @@ def test_operation_that_did_not_succeed_ends_with_2(
     ended = OPERATION | {"state": state, "problem": {"detail": "Too many."}}
 
     def answer(request: httpx.Request) -> httpx.Response:
-        page = {"items": [], "next_cursor": None}
+        page: dict[str, Any] = {"items": [], "next_cursor": None}
         return httpx.Response(200, json=page if request.url.path.endswith("outcomes") else ended)
 
     assert run(program, tmp_path, answer) == 2

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.events import EventType
 from app.domain.status import Account, has_expired, resolve_status
 from app.imports.decide import Decision, Roll, name_keys
 from app.imports.rows import RowProblem
@@ -92,7 +93,7 @@ def test_a_known_external_id_wins_as_the_key_and_the_username_renames() -> None:
     after = Learner(
         known.id, "ada.okafor", known.account, NOW, version=4, email="a@example.org", external_id="HR-1"
     )
-    assert decision.change == Change(known, after, "learner.updated")
+    assert decision.change == Change(known, after, EventType.UPDATED)
 
 
 def test_a_row_with_an_external_id_alone_reports_the_learners_username() -> None:
@@ -539,7 +540,7 @@ def changes_of(decisions: Iterable[Decision]) -> list[Any]:
     return [each.change for each in decisions if each.change is not None]
 
 
-def batches(*decisions: Iterable[Decision]) -> list[Any]:
+def batches(*decisions: Change) -> list[Any]:
     return [[change.after.username for change in batch] for batch in split_where_keys_move(decisions)]
 
 

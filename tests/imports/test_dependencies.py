@@ -16,7 +16,7 @@ ROSTER = "Username,First Name\na,Zoë\n"
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=here"}
 
 
-async def post(api: Api, content: str | bytes, content_type: str) -> httpx.Response:
+async def post(api: Api, content: str | bytes, content_type: str | None) -> httpx.Response:
     headers = {} if content_type is None else {"Content-Type": content_type}
     return await api.client.post("/imports/csv", content=content, headers=headers)
 

@@ -46,16 +46,14 @@ def counts(**given: int) -> dict[str, int]:
     return NOTHING_DONE | given
 
 
-def codes(outcomes: Any) -> dict[str, Any]:
+def codes(outcomes: Any) -> dict[int, Any]:
     """The problem of each line, or its outcome where it has none."""
     return {
         each["line"]: each["problem"]["code"] if each["problem"] else each["outcome"] for each in outcomes
     }
 
 
-async def post(
-    api: Api, content: str | bytes, headers: dict[str, str] | None = None, **params: Any
-) -> httpx.Response:
+async def post(api: Api, content: str | bytes, headers: Any = None, **params: Any) -> httpx.Response:
     return await api.client.post(
         "/imports/csv", content=content, params=params, headers=CSV | (headers or {})
     )
@@ -359,7 +357,7 @@ async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api: Ap
     known, rows = make_stories(random.Random(2), 30)
     header = "Username,External ID,Active,Expiration Date\n"
     text = header + "".join(",".join(row) + "\n" for row in rows)
-    told = {}
+    told: dict[tuple[int, bool | str], Any] = {}
     for chunk_rows, dry_run in ((5000, False), (30, False), (5000, True), (30, True)):
         other = await another(api)
         api.service.limit(chunk_rows=5000)

@@ -7,7 +7,7 @@ import tempfile
 import tracemalloc
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from hypothesis import given
@@ -104,7 +104,7 @@ def test_files_on_disk_and_spooled_uploads_can_be_read(tmp_path: Path) -> None:
         assert list(open_roster(file).rows()) == [Row(2, ["a", "", ""])]
     with tempfile.SpooledTemporaryFile(max_size=8) as spooled:
         spooled.write(f"{HEADER}a,,\n".encode())
-        assert list(open_roster(spooled).rows()) == [Row(2, ["a", "", ""])]
+        assert list(open_roster(cast("BinaryIO", spooled)).rows()) == [Row(2, ["a", "", ""])]
 
 
 @pytest.mark.parametrize("content", [b"", b" \r\n\t\n", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, b",,\n, ,\n"])

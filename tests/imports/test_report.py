@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.operations.operation import Operation
 from tests.support.answers import pointers, problem
 from tests.support.service import Api, Service
 from tests.support.stored import all_learners, all_outcomes, another, ended
@@ -32,7 +31,7 @@ def small_chunks(service: Service) -> None:
     service.limit(chunk_rows=2)
 
 
-async def report_text(api: Api, operation: Operation, **params: Any) -> str:
+async def report_text(api: Api, operation: dict[str, Any], **params: Any) -> str:
     # A fault after the answer has begun can only break it off: here it is raised.
     transport = httpx.ASGITransport(app=api.service.app)
     headers = {"Accept": "text/csv", "Authorization": api.client.headers["Authorization"]}
@@ -43,7 +42,7 @@ async def report_text(api: Api, operation: Operation, **params: Any) -> str:
     return answer.content.decode()
 
 
-async def report(api: Api, operation: Operation, delimiter: str = ",", **params: Any) -> list[Any]:
+async def report(api: Api, operation: dict[str, Any], delimiter: str = ",", **params: Any) -> list[Any]:
     """The report's rows, the header first."""
     text = await report_text(api, operation, **params)
     return list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter))

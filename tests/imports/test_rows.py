@@ -129,7 +129,9 @@ def test_any_other_row_of_a_report_is_read_as_always(told: str) -> None:
 
 
 def test_a_row_of_a_report_that_lost_cells_is_told_so() -> None:
-    assert parse_reported(["a", "HR-1", "Yes"]).code == "wrong-number-of-cells"
+    problem = parse_reported(["a", "HR-1", "Yes"])
+    assert isinstance(problem, RowProblem)
+    assert problem.code == "wrong-number-of-cells"
 
 
 # Active
@@ -252,7 +254,8 @@ def test_every_day_reads_back_in_every_format(day: date, separator: str) -> None
 def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(
     column: str, cell: str, code: str, name: str
 ) -> None:
-    problem = parse(**{column: cell})
+    cells: dict[str, Any] = {column: cell}
+    problem = parse(**cells)
 
     assert (problem.code, problem.column) == (code, name)
     assert problem.detail.endswith(".")

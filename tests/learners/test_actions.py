@@ -1,6 +1,6 @@
 """Activating and deactivating one learner over HTTP: the transitions table of the rules, cell by cell."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -49,7 +49,7 @@ async def act(api: Api, learner: dict[str, Any], action: str, **body: Any) -> ht
     return await api.client.post(f"/learners/{learner['id']}/{action}", json=body or None)
 
 
-async def learner_with(api: Api, facts: str, expires_on: str | None) -> dict[str, Any]:
+async def learner_with(api: Api, facts: str, expires_on: date | None) -> dict[str, Any]:
     """A learner with these facts, made as they come about: each a minute after the other."""
     learner = await api.create()
     if "accessed" in facts:
@@ -122,7 +122,7 @@ async def test_an_action_answers_stores_and_records_what_the_table_says(
         }
 
 
-def in_event(instant: str) -> Any:
+def in_event(instant: str | None) -> Any:
     """An instant as event documents hold it: with six digits."""
     return instant and instant.replace("Z", ".000000Z")
 
@@ -180,7 +180,8 @@ async def test_the_reason_is_optional_and_bounded(api: Api, action: str) -> None
     (event, *_) = await api.events(learner)
     assert event["reason"] is None
     other = {"activate": "deactivate", "deactivate": "activate"}[action]
-    for body in ({}, {"reason": None}):
+    bodies: list[dict[str, Any]] = [{}, {"reason": None}]
+    for body in bodies:
         assert (await act(api, learner, action, **body)).status_code == 200
     assert (await act(api, learner, other, reason="x" * 1000)).status_code == 200
     (event, *_) = await api.events(learner)

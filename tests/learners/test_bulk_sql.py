@@ -23,9 +23,11 @@ UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 WISHES = {Action.ACTIVATE: Wish(is_active=True), Action.DEACTIVATE: Wish(is_active=False)}
 
 
-async def act_on_each(connection: AsyncConnection, action: str, organization_id: int, ids: list[str]) -> Any:
+async def act_on_each(
+    connection: AsyncConnection, action: Action, organization_id: int, ids: list[str]
+) -> dict[str, Any]:
     """The single path for each learner; answers what became of each."""
-    outcomes = {}
+    outcomes: dict[str, Any] = {}
     for learner_id in ids:
         version = (await service.get_learner(connection, organization_id, learner_id)).version
         try:
@@ -40,7 +42,7 @@ async def act_on_each(connection: AsyncConnection, action: str, organization_id:
 
 
 async def act_on_all(
-    connection: AsyncConnection, action: str, organization_id: int, ids: list[str]
+    connection: AsyncConnection, action: Action, organization_id: int, ids: list[str]
 ) -> dict[str, Any]:
     """The bulk path; answers the same."""
     decided = bulk_sql.decide(action, organization_id, ids, CAUSE, connection.dialect.name)
@@ -58,7 +60,9 @@ async def act_on_all(
 @pytest.mark.parametrize("action", Action)
 @settings(max_examples=25)
 @given(drawn=st.lists(accounts, min_size=1, max_size=25), left_out=st.lists(accounts, max_size=3))
-async def test_many_at_once_come_out_as_each_alone(api: Api, action: str, drawn: Any, left_out: Any) -> None:
+async def test_many_at_once_come_out_as_each_alone(
+    api: Api, action: Action, drawn: Any, left_out: Any
+) -> None:
     organization_id = api.organization.id
     async with undone(api.service.database) as connection:
         inserted = await insert_accounts(connection, organization_id, [*drawn, *left_out])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ async def test_every_change_of_one_learner_has_a_version_of_its_own(api: Api) ->
     history = list(reversed(await api.events(learner)))
     after = await api.get(learner)
     assert [event["version"] for event in history] == list(range(1, after["version"] + 1))
-    facts = {}
+    facts: dict[str, Any] = {}
     for event in history:
         # Each change saw what the one before it had left.
         assert {name: facts.get(name) for name in event["before"]} == event["before"]

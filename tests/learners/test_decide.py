@@ -1,6 +1,6 @@
 """The decision on one wish: profile, expiration date and Active together, for every door."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -69,7 +69,7 @@ def test_activating_an_expired_learner_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("expires_on", [None, TODAY, TOMORROW])
-def test_date_is_applied_before_active(expires_on: str | None) -> None:
+def test_date_is_applied_before_active(expires_on: date | None) -> None:
     known = learner(FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     change = decide_change(known, wish(expires_on=expires_on, is_active=True), CAUSE)
@@ -94,7 +94,7 @@ wishes = st.builds(
 
 @given(accounts, wishes)
 def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(
-    account: Account, asked: str
+    account: Account, asked: Wish
 ) -> None:
     known = learner(account)
     decision = decide_change(known, asked, CAUSE)
@@ -105,7 +105,7 @@ def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(
 
 
 @given(accounts, wishes)
-def test_repeating_a_wish_changes_nothing(account: Account, asked: str) -> None:
+def test_repeating_a_wish_changes_nothing(account: Account, asked: Wish) -> None:
     decision = decide_change(learner(account), asked, CAUSE)
 
     if isinstance(decision, Change):

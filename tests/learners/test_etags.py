@@ -27,9 +27,9 @@ async def tag_of(api: Api, learner: dict[str, Any]) -> Any:
 
 
 async def change(
-    api: Api, learner: dict[str, Any], method: str, path: str, body: Any, if_match: str | None
+    api: Api, learner: dict[str, Any], method: str, path: str, body: Any, if_match: str | bytes | None
 ) -> httpx.Response:
-    headers = {"If-Match": if_match}
+    headers: Any = {"If-Match": if_match}
     return await api.client.request(method, f"/learners/{learner['id']}{path}", json=body, headers=headers)
 
 

@@ -161,7 +161,7 @@ def texts(clean: Any, favourites: Any) -> Any:
 
     def is_clean(text: str) -> bool:
         try:
-            return clean(text) == text
+            return bool(clean(text) == text)
         except InvalidValue:
             return False
 

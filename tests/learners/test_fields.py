@@ -8,7 +8,15 @@ import pytest
 import app.imports.problems  # noqa: F401 - defines the problems of rows
 from app.domain.status import Account
 from app.learners.export import HEADER
-from app.learners.fields import ACCOUNT, COLUMNS, EVENT_FACTS, PROFILE, PROFILE_NAMES, ROSTER_COLUMNS
+from app.learners.fields import (
+    ACCOUNT,
+    COLUMNS,
+    EVENT_FACTS,
+    PROFILE,
+    PROFILE_NAMES,
+    ROSTER_COLUMNS,
+    ProfileField,
+)
 from app.learners.learner import Learner, creation_of, event_documents, search_text
 from app.learners.recording import STORED_COLUMNS, make_row
 from app.learners.schemas import LearnerDocument, LearnerPatch, NewLearner
@@ -16,12 +24,13 @@ from app.learners.tables import learners
 from app.platform.problems import CATALOGUE
 from tests.support.accounts import NOW, TODAY
 
+EXAMPLES: dict[str, Any] = {field.name: field.example for field in PROFILE}
 FULL = Learner(
     "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
     account=Account(NOW, NOW, TODAY, NOW),
     updated_at=datetime(2025, 1, 1, tzinfo=UTC),
     last_accessed_at=NOW,
-    **{field.name: field.example for field in PROFILE},
+    **EXAMPLES,
 )
 
 
@@ -61,7 +70,7 @@ def test_event_of_a_full_learner_tells_every_fact() -> None:
 
 
 @pytest.mark.parametrize("field", PROFILE, ids=PROFILE_NAMES)
-def test_example_is_accepted_unchanged(field: str) -> None:
+def test_example_is_accepted_unchanged(field: ProfileField) -> None:
     assert field.clean(field.example) == field.example
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.organizations.api_keys import Scope
 from tests.support.answers import pointers, problem
@@ -30,7 +31,9 @@ async def test_pages_make_up_the_history_newest_first(api: Api) -> None:
     assert [event["occurred_at"] for event in whole[::9]] == ["2026-11-02T12:09:00Z", "2026-11-02T12:00:00Z"]
     assert len({event["id"] for event in whole}) == 10
     for limit in (1, 3, 9, 10):
-        found, url, params = [], f"/learners/{learner['id']}/events", {"limit": limit}
+        found: list[Any] = []
+        url: str | None = f"/learners/{learner['id']}/events"
+        params: dict[str, Any] | None = {"limit": limit}
         while url:
             answer = await api.client.get(url, params=params)
             page = answer.json()
@@ -82,7 +85,7 @@ async def test_before_and_after_tell_how_every_fact_came_about(api: Api) -> None
     await api.client.patch(f"/learners/{learner['id']}", json={"email": None, "first_name": "Ada"})
     await api.client.post(f"/learners/{learner['id']}/deactivate")
     await api.client.patch(f"/learners/{learner['id']}", json={"expires_on": "2026-10-31"})
-    facts = {}
+    facts: dict[str, Any] = {}
     for event in reversed(await api.events(learner)):
         assert {name: facts.get(name) for name in event["before"]} == event["before"]
         facts |= event["after"]
@@ -138,7 +141,7 @@ async def test_the_database_refuses_to_change_or_remove_an_event(api: Api) -> No
     for change in CHANGES + CHANGES_IN[database.engine.dialect.name]:
         statement = text(change.format(organization=api.organization.id))
         with pytest.raises(DBAPIError, match="never changed or removed"):
-            await database.write(lambda connection, statement=statement: connection.execute(statement))
+            await database.write(AsyncConnection.execute, statement)
     async with database.read() as connection:
         assert await all_events(connection, api.organization.id) == before
     assert len(before) == 3

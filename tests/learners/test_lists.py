@@ -86,7 +86,8 @@ async def listed(roster: Roster, **params: Any) -> Any:
 async def counted(roster: Roster, **params: Any) -> dict[str, Any]:
     answer = await roster.api.client.get("/learners/status-counts", params=params)
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def expected_counts(learners: Any) -> Any:
@@ -105,7 +106,7 @@ async def test_the_roster_has_every_status_and_everybody_is_listed(roster: Roste
     }
 
 
-FILTERS = [
+FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
     ({"status": ["active"]}, ["100_", "a-okafor", "abc", "back\\slash", "ozil"]),
     ({"status": ["activated"]}, None),
     ({"status": ["deactivated"]}, ["ab", "i̇stanbul", "οδυσσευσ", "山田太郎"]),
@@ -364,14 +365,16 @@ class TestCursors:
 
     @pytest.fixture
     async def cursor(self, roster: Roster) -> str:
-        params = {"status": ["active", "activated"], "sort": "last_name", "limit": 2}
-        return (await roster.api.client.get("/learners", params=params)).json()["next_cursor"]
+        params: dict[str, Any] = {"status": ["active", "activated"], "sort": "last_name", "limit": 2}
+        following: str = (await roster.api.client.get("/learners", params=params)).json()["next_cursor"]
+        return following
 
     async def test_a_cursor_continues_its_query_whatever_the_page_size(
         self, roster: Roster, cursor: str
     ) -> None:
         rest = in_order(roster.matching(status=["active", "activated"]), "last_name")[2:]
-        for more in ({}, {"limit": 1000}, {"limit": 3, "include": "total"}):
+        pages: list[dict[str, Any]] = [{}, {"limit": 1000}, {"limit": 3, "include": "total"}]
+        for more in pages:
             query = {"status": ["active", "activated"], "sort": "last_name", "cursor": cursor, **more}
             answer = (await roster.api.client.get("/learners", params=query)).json()
             assert answer["items"] == rest[: more.get("limit", 50)]
@@ -407,9 +410,9 @@ class TestCursors:
         await self.refused(roster, cursor=mine)
 
     async def test_a_damaged_cursor_is_refused(self, roster: Roster, cursor: str) -> None:
-        query = {"status": ["active", "activated"], "sort": "last_name"}
+        query: dict[str, Any] = {"status": ["active", "activated"], "sort": "last_name"}
         fingerprint, position = json.loads(base64.urlsafe_b64decode(cursor + "=="))
-        altered = [[], [fingerprint], [fingerprint, []], [fingerprint, [*position, "x"]]]
+        altered: list[Any] = [[], [fingerprint], [fingerprint, []], [fingerprint, [*position, "x"]]]
         altered += [[fingerprint, [*position[:-1], value]] for value in ("x", "", 1, None, ["x"], "0" * 36)]
         altered += [{}, None, 1, [1, position], [fingerprint, None]]
         texts = ["", "x", "%%", "ä", "=", cursor[:-2], cursor + "AA", cursor.swapcase(), "A" * 4000]

@@ -71,7 +71,7 @@ async def crowd(shared_service: Service) -> AsyncIterator[Roster]:
 
 
 ORDERS = [sign + key for key in SORTS for sign in ("", "-")]
-MATCHED_BY_MANY = [
+MATCHED_BY_MANY: list[dict[str, Any]] = [
     {},
     {"q": "crowd"},
     {"q": "CR"},
@@ -80,7 +80,7 @@ MATCHED_BY_MANY = [
     {"expires_after": TODAY.isoformat()},
     {"expires_before": (TODAY + timedelta(days=30)).isoformat(), "q": "o"},
 ]
-MATCHED_BY_FEW = [
+MATCHED_BY_FEW: list[dict[str, Any]] = [
     {"q": "crowd12"},
     {"q": "chloé öz"},
     {"q": "crowd", "status": ["active"]},
@@ -108,7 +108,7 @@ async def test_a_search_for_few_among_many_is_the_list(crowd: Roster) -> None:
 
 async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd: Roster) -> None:
     expected = in_order(crowd.learners, "last_name")
-    params = {"sort": "last_name", "limit": 7}
+    params: dict[str, Any] = {"sort": "last_name", "limit": 7}
     for start in range(0, 70, 7):
         page = (await crowd.api.client.get("/learners", params=params)).json()
         assert page["items"] == expected[start : start + 7]

@@ -62,7 +62,7 @@ async def test_nobody_of_another_organization_is_found(api: Api, names: list[str
 async def test_sqlite_goes_through_no_organization(api: Api, names: list[str]) -> None:
     if not api.service.database.is_sqlite:
         pytest.skip("PostgreSQL plans by the size of a table: `make bench` shows its plans at a million rows")
-    asked = []
+    asked: list[tuple[str, Any]] = []
 
     def note(
         _connection: AsyncConnection, _cursor: object, statement: str, parameters: Any, *_: object
@@ -75,6 +75,6 @@ async def test_sqlite_goes_through_no_organization(api: Api, names: list[str]) -
         event.remove(connection.sync_connection, "before_cursor_execute", note)
         [(statement, parameters)] = asked
         plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        accesses = [row[3] for row in plan if "learners" in row[3]]
+        accesses = [row.detail for row in plan if "learners" in row.detail]
     assert len(accesses) == 3
     assert all(" AND " in access for access in accesses), accesses

@@ -23,7 +23,7 @@ FULL = {
     "expires_on": "2026-11-02",
 }
 # What no field takes, by field.
-INVALID = {
+INVALID: dict[str, list[Any]] = {
     "username": ["", "   ", "a" * 256, "two\nlines", "half a \ud800 pair", 17, True],
     "email": ["", "nobody", "two@at@example.org", "a b@example.org", "a" * 310 + "@example.org", 17],
     "first_name": ["", " ", "a\tb", "b" * 256, ["Adaeze"]],

@@ -34,7 +34,7 @@ def routes_of_one_learner(app: FastAPI) -> list[Any]:
         (method, route.path)
         for route in iter_route_contexts(app.routes)
         if "{learner_id}" in (getattr(route, "path", None) or "")
-        for method in sorted(route.methods - {"HEAD"})
+        for method in sorted(set(route.methods or ()) - {"HEAD"})
     ]
 
 

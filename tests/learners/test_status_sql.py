@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from app.domain.status import Account, Status, has_expired, resolve_status, status_unless_expired
 from app.domain.transitions import Refused, activate, deactivate
@@ -43,7 +43,7 @@ def sql_form() -> list[Any]:
         status_sql.resolve_status(TODAY, unless_expired)
         for unless_expired in (status_sql.status_after_activation(), status_sql.status_after_deactivation())
     )
-    columns = {
+    columns: dict[str, ColumnElement[Any]] = {
         "has expired": status_sql.has_expired(TODAY),
         "status": status_sql.resolve_status(TODAY),
         "status unless expired": learners.c.status_unless_expired,

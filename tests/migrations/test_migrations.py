@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from sqlalchemy import JSON, Boolean, Date, Integer, LargeBinary, func, insert, select
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import JSON, Boolean, Connection, Date, Integer, LargeBinary, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import migrations
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).resolve().parents[2]
 REVISIONS = [
     each.revision
-    for each in schema.ScriptDirectory.from_config(schema.migration_config()).walk_revisions("base", "heads")
+    for each in ScriptDirectory.from_config(schema.migration_config()).walk_revisions("base", "heads")
 ][::-1]
 # What SQLAlchemy has no words for, and the migration makes by hand.
 BY_HAND = {
@@ -120,12 +122,12 @@ async def counts(database: Database) -> dict[str, Any]:
 async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables(database: Database) -> None:
     await schema.upgrade(database)
 
-    def compare(connection: AsyncConnection) -> Any:
+    def compare(connection: Connection) -> Any:
         options = {
             "compare_type": True,
             "include_name": lambda name, kind, _: name not in BY_HAND[connection.dialect.name].get(kind, ()),
         }
-        return compare_metadata(schema.MigrationContext.configure(connection, opts=options), metadata)
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
     async with database.read() as connection:
         assert await connection.run_sync(compare) == []

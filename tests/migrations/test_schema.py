@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from app.platform import schema
@@ -45,7 +46,7 @@ def comes_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[],
     """Turns the code into a later version, which has one migration more."""
 
     def come() -> Any:
-        head = schema.ScriptDirectory.from_config(schema.migration_config()).get_current_head()
+        head = ScriptDirectory.from_config(schema.migration_config()).get_current_head()
         shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations")
         (tmp_path / "migrations/versions/later.py").write_text(LATER.format(head=head).lstrip())
         monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path / "migrations")

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.learners.filters import LearnerFilter
 from app.operations.bulk_actions import select_chunks
-from app.operations.operation import Operation
 from app.operations.schemas import Selection
 from app.organizations.api_keys import Scope
 from app.platform.ids import new_id
@@ -50,7 +50,8 @@ async def act(api: Api, action: str, selection: Any, **members: Any) -> dict[str
     """The operation that did this."""
     answer = await post(api, {"action": action, "selection": selection, **members})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 async def create_each_status(api: Api) -> dict[str, Any]:
@@ -214,7 +215,7 @@ PEOPLE = {
     "d.deactivated": {"expires_on": "2027-12-31"},
     "e_percent%": {},
 }
-FILTERS = [
+FILTERS: list[tuple[dict[str, Any], str]] = [
     ({}, "abcde"),
     ({"status": ["active", "activated"]}, "ace"),
     ({"status": "deactivated"}, "d"),
@@ -280,12 +281,13 @@ async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api: Ap
 async def test_an_empty_selection_is_done_with_nothing(api: Api) -> None:
     learner = await api.create()
 
-    for selection in (
+    selections: tuple[dict[str, Any], ...] = (
         {"ids": []},
         {"usernames": []},
         {"filter": {"q": "no one at all"}},
         {"filter": {}, "except_ids": [learner["id"]]},
-    ):
+    )
+    for selection in selections:
         operation = await act(api, "deactivate", selection, expected_count=0)
         assert (operation["state"], operation["counts"]) == ("succeeded", NOTHING_DONE)
         assert operation["progress"] == {"done": 0, "total": 0}
@@ -349,7 +351,7 @@ async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes
         await api.create(username=f"u{number}")
     with api.service.limited(chunk_rows=2):
         chunks = select_chunks(
-            api.service.runner, api.organization, Selection(filter={}), api.service.clock.now()
+            api.service.runner, api.organization, Selection(filter=LearnerFilter()), api.service.clock.now()
         )
         sizes = [(await anext(chunks)).items]
         await api.create(username="late")
@@ -428,7 +430,7 @@ async def test_more_learners_than_one_chunk_holds(api: Api) -> None:
     assert told == list(range(total))
 
 
-def _number(state: Any, operation: Operation) -> Any:
+def _number(state: Any, operation: dict[str, Any]) -> Any:
     return next(row["number"] for row in state["operations"] if row["id"] == operation["id"])
 
 

@@ -34,7 +34,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("chunk_sizes")]
 async def cancel(api: Api, operation_id: str) -> dict[str, Any]:
     answer = await api.client.post(f"/operations/{operation_id}/cancel")
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 async def finished_count(api: Api, state: Any) -> Any:

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
 from app.learners.tables import events
-from app.operations import housekeeping
+from app.operations import repository
 from app.operations.housekeeping import tidy
-from app.operations.operation import Operation
 from app.operations.runner import Runner
 from app.operations.tables import operation_chunks, operation_outcomes
 from tests.support.service import Api, Service, run_service
@@ -41,7 +40,7 @@ def runner(api: Api) -> Runner:
     return api.service.runner
 
 
-async def rows(api: Api, operation: Operation) -> list[Any]:
+async def rows(api: Api, operation: dict[str, Any]) -> list[Any]:
     """How many rows there are of this operation: keys, chunks, outcomes, events."""
     async with api.service.database.read() as connection:
         number = (
@@ -94,7 +93,7 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(
     operation = await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(20)))
     await tidy(runner, DAYS)
     api.service.clock.advance(days=31)
-    real, times = housekeeping.repository.delete_outcomes, iter([True, False])
+    real, times = repository.delete_outcomes, iter([True, False])
 
     async def delete_outcomes(connection: AsyncConnection, removed_of: Any, limit: int) -> Any:
         if removed_of.id == operation["id"] and not next(times):
@@ -102,7 +101,7 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(
         return await real(connection, removed_of, limit)
 
     with monkeypatch.context() as patched:
-        patched.setattr(housekeeping.repository, "delete_outcomes", delete_outcomes)
+        patched.setattr(repository, "delete_outcomes", delete_outcomes)
         with pytest.raises(ConnectionError):
             await tidy(runner, DAYS)
     assert (await rows(api, operation))[2] == 13

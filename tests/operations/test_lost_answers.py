@@ -1,7 +1,7 @@
 """What PostgreSQL has committed though its answer never came: it counts, once, and the client is told so."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from itertools import count
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.operations.operation import Operation
 from tests.support.postgres import PostgresServer
 from tests.support.relay import Relay
 from tests.support.service import Api, Service, run_service
@@ -52,13 +51,13 @@ async def deactivate(api: Api, key: str) -> httpx.Response:
     )
 
 
-async def revert(api: Api, key: str, operation: Operation) -> httpx.Response:
+async def revert(api: Api, key: str, operation: dict[str, Any]) -> httpx.Response:
     path = f"/operations/{operation['id']}/revert"
     return await api.client.post(path, headers={"Idempotency-Key": key, "Prefer": "respond-async"})
 
 
 # One of each kind, on learners who are there; small ones are done with the request, others after it.
-REQUESTS = {
+REQUESTS: dict[str, Callable[[Api, Any], Awaitable[httpx.Response]]] = {
     "import": lambda api, _: import_csv(api, "key", roster(3 * CHUNK, "No")),
     "small import": lambda api, _: import_csv(api, "key", roster(5, "No")),
     "bulk action": lambda api, _: deactivate(api, "key"),

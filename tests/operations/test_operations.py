@@ -1,5 +1,6 @@
 """Looking at operations over HTTP: lists, one, and what another organization sees of them."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,18 +21,20 @@ BULK = {"action": "deactivate", "selection": {"filter": {}}, "reason": "end of t
 async def bulk(api: Api, **members: Any) -> dict[str, Any]:
     answer = await api.client.post("/learners/bulk-actions", json={**BULK, **members})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
-async def make_some(api: Api) -> Any:
+async def make_some(api: Api) -> list[dict[str, Any]]:
     """An import, a bulk action, a dry run of each; a second apart."""
     made = []
-    for make in (
+    calls: tuple[Callable[[], Awaitable[dict[str, Any]]], ...] = (
         lambda: api.import_csv(IMPORT),
         lambda: bulk(api),
         lambda: api.import_csv(IMPORT, dry_run=True),
         lambda: bulk(api, dry_run=True),
-    ):
+    )
+    for make in calls:
         made.append(await make())
         api.service.clock.advance(seconds=1)
     return made

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import QueuePool
 
 from app.operations import progress, repository
 from app.operations.operation import Kind, Operation, State
@@ -52,10 +53,10 @@ def has_begun(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return begun
 
 
-def read(text: str) -> Any:
+def read(text: str) -> list[Any]:
     """The events of a stream, each as its name and its document; comments as they are."""
     assert text.endswith("\n\n")
-    events = []
+    events: list[Any] = []
     for block in text[:-2].split("\n\n"):
         if block.startswith(":"):
             events.append(block)
@@ -67,6 +68,13 @@ def read(text: str) -> Any:
     return events
 
 
+def count_connections(api: Api) -> int:
+    """Count the connections that are in use."""
+    pool = api.service.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
+
+
 async def always() -> bool:
     return True
 
@@ -76,8 +84,11 @@ async def following(
     api: Api, operation: Operation, stopping: Any = None, is_admitted: Any = always
 ) -> AsyncIterator[tuple[Any, Any]]:
     """The stream of an operation, and a function that gives its next event."""
-    stream = stream_progress(
-        api.service.database, operation, api.service.limits, stopping or asyncio.Event(), is_admitted
+    stream = cast(
+        "AsyncGenerator[str]",
+        stream_progress(
+            api.service.database, operation, api.service.limits, stopping or asyncio.Event(), is_admitted
+        ),
     )
 
     async def next_event() -> Any:
@@ -91,7 +102,8 @@ async def following(
 
 
 async def document_of(api: Api, operation: Operation) -> dict[str, Any]:
-    return (await api.client.get(f"/operations/{operation.id}")).json()
+    document: dict[str, Any] = (await api.client.get(f"/operations/{operation.id}")).json()
+    return document
 
 
 # What is sent
@@ -160,7 +172,7 @@ async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is
             await next_event()
             for _ in range(3):
                 assert await next_event() == KEEP_ALIVE
-                assert api.service.database.engine.pool.checkedout() == 0
+                assert count_connections(api) == 0
             operation = await make_runner(api).run_next_chunk(operation)
             assert (await next_event())[0] == "progress"
             assert await next_event() == KEEP_ALIVE
@@ -265,10 +277,10 @@ async def test_it_ends_when_the_client_goes(api: Api) -> None:
     assert event[0] == "progress"
     assert b"" not in blocks  # it was broken off, not ended
     for _ in range(10_000):  # a look that was broken off gives its connection back by itself
-        if api.service.database.engine.pool.checkedout() == 0:
+        if count_connections(api) == 0:
             break
         await asyncio.sleep(0)
-    assert api.service.database.engine.pool.checkedout() == 0
+    assert count_connections(api) == 0
 
 
 # Who may

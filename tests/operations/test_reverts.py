@@ -35,6 +35,7 @@ from tests.support.runners import (
 )
 from tests.support.service import NOON, Api, Service
 from tests.support.stored import (
+    StoredState,
     all_learners,
     all_outcomes,
     another,
@@ -74,16 +75,17 @@ async def bulk(api: Api, action: str, selection: Any = None, **members: Any) -> 
     body = {"action": action, "selection": selection or {"filter": {}}, **members}
     answer = await api.client.post("/learners/bulk-actions", json=body)
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 async def post_revert(
-    api: Api, operation: Operation, body: Any = None, headers: dict[str, str] | None = None
+    api: Api, operation: dict[str, Any], body: Any = None, headers: dict[str, str] | None = None
 ) -> httpx.Response:
     return await api.client.post(f"/operations/{operation['id']}/revert", json=body, headers=headers)
 
 
-async def revert(api: Api, operation: Operation, **body: Any) -> dict[str, Any]:
+async def revert(api: Api, operation: dict[str, Any], **body: Any) -> dict[str, Any]:
     """The revert of this operation; a dry run of it has foretold just the same, and changed nothing."""
     before = await stored_state(api.service.database, api.organization.id)
     dry = (await post_revert(api, operation, {**body, "dry_run": True})).json()
@@ -96,7 +98,7 @@ async def revert(api: Api, operation: Operation, **body: Any) -> dict[str, Any]:
 
     answer = await post_revert(api, operation, body or None)
     assert answer.status_code == 200, answer.text
-    document = answer.json()
+    document: dict[str, Any] = answer.json()
     assert (document["kind"], document["state"], document["dry_run"]) == ("revert", "succeeded", False)
     assert (document["reverts"], document["reverted_by"]) == (operation["id"], None)
     shown = (await api.client.get(f"/operations/{operation['id']}")).json()
@@ -112,7 +114,7 @@ def facts(learner: dict[str, Any]) -> dict[str, Any]:
     return {name: learner[name] for name in FACTS}
 
 
-async def told(api: Api, operation: Operation) -> dict[str, Any]:
+async def told(api: Api, operation: dict[str, Any]) -> dict[str, Any]:
     """The outcome of each learner, and the code of the problem where there is one."""
     return {
         each["username"]: (each["outcome"], each["problem"] and each["problem"]["code"])
@@ -482,9 +484,12 @@ async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api: Api) -> Non
     await api.create()
     operation = await bulk(api, "deactivate")
     async with api.service.database.read() as connection:
-        number = (await repository.find_operation(connection, api.organization.id, operation["id"])).number
+        found = await repository.find_operation(connection, api.organization.id, operation["id"])
+    assert found is not None
     statement = text("DELETE FROM operation_outcomes WHERE operation_number = :number")
-    await api.service.database.write(lambda connection: connection.execute(statement, {"number": number}))
+    await api.service.database.write(
+        lambda connection: connection.execute(statement, {"number": found.number})
+    )
 
     refused = problem(await post_revert(api, operation), 409, "operation-not-revertible")
 
@@ -736,7 +741,8 @@ async def run_with_changes_between(api: Api, what: Any, between: Any) -> dict[st
             if (single := next(changes, None)) is not None:
                 api.service.clock.advance(seconds=1)
                 await change_one(api, single)
-    return (await api.client.get(f"/operations/{operation.id}")).json()
+    document: dict[str, Any] = (await api.client.get(f"/operations/{operation.id}")).json()
+    return document
 
 
 def facts_after(events: Any, version: int) -> Any:
@@ -846,7 +852,7 @@ def make_runner(api: Api, database: Database | None = None) -> Runner:
     return Runner(database or api.service.database, api.service.clock, HANDLERS, api.service.limits)
 
 
-async def state_of(api: Api) -> State:
+async def state_of(api: Api) -> StoredState:
     return await stored_state(api.service.database, api.organization.id)
 
 
@@ -906,7 +912,7 @@ async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api: Api) -> 
     before = await state_of(api)
     engine = api.service.database.engine.sync_engine
     for at in count(1):
-        reached = []
+        reached: list[str] = []
 
         def crash(
             _connection: AsyncConnection,

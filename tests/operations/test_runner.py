@@ -1,7 +1,7 @@
 """Chunks and cursor: whatever breaks, whenever, nothing is lost and nothing is done twice."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -470,7 +470,7 @@ async def test_a_failed_operation_is_not_taken_up_again(api: Api) -> None:
 # Stages of uploads that were cut off
 
 
-async def stage(api: Api, at: int, chunks: int = 2) -> None:
+async def stage(api: Api, at: datetime, chunks: int = 2) -> None:
     """Chunks without an operation, staged at this instant."""
     operation_id = new_id(at)
 

@@ -1,7 +1,6 @@
 """The organization as a value: slug, time zone, calendar day and deactivation limit."""
 
 from datetime import UTC, date, datetime
-from typing import Any
 from zoneinfo import available_timezones
 
 import pytest
@@ -134,5 +133,5 @@ def test_invalid_limit_is_refused(value: str) -> None:
         ("99.99%", 1_000_000_000, 999_900_000),
     ],
 )
-def test_percentage_is_rounded_down(limit: int, learners: Any, allowed: Any) -> None:
+def test_percentage_is_rounded_down(limit: str, learners: int, allowed: int) -> None:
     assert count_allowed(limit, learners) == allowed

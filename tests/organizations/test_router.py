@@ -107,7 +107,7 @@ async def test_name_is_stored_without_outer_spaces(api: Api) -> None:
     assert answer.json()["name"] == "Academy"
 
 
-WRONG_VALUES = {
+WRONG_VALUES: dict[str, list[Any]] = {
     "name": ["", "   ", "x" * 256, None, 7, ["x"], {}, "a\x00b", "a\x07b"],
     "time_zone": ["", "Berlin", "europe/berlin", "+01:00", "../etc/passwd", "localtime", None, 1, "U\x00TC"],
     "max_deactivations": ["", "-1", "101%", "100.01%", "5.123%", "many", "1" * 10, None, 20, "5%\x00"],

@@ -258,4 +258,4 @@ def test_no_json_column_has_two_kinds_of_nothing() -> None:
     columns = [column for each in metadata.tables.values() for column in each.columns]
     nullable = [column for column in columns if isinstance(column.type, JSON) and column.nullable]
     assert nullable
-    assert all(column.type.none_as_null for column in nullable)
+    assert all(isinstance(column.type, JSON) and column.type.none_as_null for column in nullable)

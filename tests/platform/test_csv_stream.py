@@ -1,7 +1,7 @@
 """Lines of CSV from a query: the same on both databases, however long it is and wherever the reader stops."""
 
 import csv
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -80,7 +80,7 @@ async def test_many_rows_come_in_whole_lines_and_in_order(connection: AsyncConne
 
 
 async def test_a_reader_who_stops_takes_no_connection_with_them(service: Service) -> None:
-    async def export() -> AsyncIterator[Any]:
+    async def export() -> AsyncGenerator[Any]:
         async with (
             service.database.snapshot() as connection,
             open_lines(connection, ("Number", "Text"), numbers(MANY)) as parts,

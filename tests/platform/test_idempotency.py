@@ -192,7 +192,7 @@ async def test_a_key_is_any_printable_ascii_without_spaces(api: Api, key: str) -
     "key", [b"", b"a b", b"a\tb", b"0" * 256, b"\xe4", "ключ".encode(), b"a\x00b", b"\x7f"]
 )
 async def test_other_keys_are_refused(api: Api, key: bytes) -> None:
-    answer = await api.client.post("/learners", json={"username": "x"}, headers={"Idempotency-Key": key})
+    answer = await api.client.post("/learners", json={"username": "x"}, headers={b"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid-request")
     assert answer.json()["errors"][0]["pointer"] == "header:Idempotency-Key"
     assert await total(api) == 0
@@ -355,7 +355,7 @@ async def test_of_twenty_requests_at_once_one_is_carried_out(api: Api) -> None:
     async with run_service(api.service.url) as process, process.client(secret) as other:
         # With SQLite one process does everything.
         clients = [api.client] * 20 if process.database.is_sqlite else [api.client, other] * 10
-        request = {"json": {"username": "a.okafor"}, "headers": {"Idempotency-Key": "key"}}
+        request: dict[str, Any] = {"json": {"username": "a.okafor"}, "headers": {"Idempotency-Key": "key"}}
         answers = await asyncio.gather(*(client.post("/learners", **request) for client in clients))
     carried_out = [each for each in answers if each.status_code == 201 and REPLAYED not in each.headers]
     assert len(carried_out) == 1

@@ -157,7 +157,7 @@ def test_the_whole_chain_of_an_exception_is_logged(logged: Lines) -> None:
 
     def fail() -> None:
         try:
-            {}[name]
+            dict[str, str]()[name]
         except KeyError as error:
             raise ValueError(name) from error
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,7 +43,7 @@ async def test_a_request_id_that_was_sent_comes_back(api: Api, sent: str) -> Non
     "sent", [b"", b"a b", b"0" * 129, b"<script>", b"a\x00b", b"\xff", "ключ".encode(), b"a\tb", b'"', b"x;y"]
 )
 async def test_a_request_id_that_could_do_harm_is_replaced(api: Api, sent: bytes) -> None:
-    answer = await api.client.get("/nowhere", headers={"X-Request-ID": sent})
+    answer = await api.client.get("/nowhere", headers={b"X-Request-ID": sent})
     given = answer.headers["X-Request-ID"]
     assert NEW_ID.fullmatch(given)
     assert answer.json()["instance"] == given
@@ -164,7 +165,7 @@ async def test_a_body_is_measured_whatever_its_length_was_said_to_be(small: Api)
         answer = await small.client.post(
             "/learners",
             content=pieces(body_of(3000)),
-            headers=[("Content-Type", "application/json"), ("Content-Length", announced.encode("latin-1"))],
+            headers={b"Content-Type": b"application/json", b"Content-Length": announced.encode("latin-1")},
         )
         assert_too_large(answer, "2,000")
 
@@ -265,7 +266,7 @@ async def _break_off_a_request(service: Service) -> None:
 async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_service(
     api: Api, logged: Lines, content_type: str, begun: bytes
 ) -> None:
-    messages = iter(
+    messages: Iterator[dict[str, Any]] = iter(
         [
             {"type": "http.request", "body": begun, "more_body": True},
             {"type": "http.disconnect"},
@@ -273,10 +274,10 @@ async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_service
     )
     answers = []
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> dict[str, Any]:
         return next(messages)
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         answers.append(message)
 
     headers = {"authorization": api.client.headers["Authorization"], "content-type": content_type}

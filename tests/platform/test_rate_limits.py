@@ -39,6 +39,7 @@ async def test_beyond_the_limit_a_credential_is_told_when_to_go_on(limited: Serv
         assert (answer.status_code, answer.json()["code"]) == (429, "rate-limited")
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert state is not None
         assert answer.headers["Retry-After"] == state[2]
         assert state[1] == "0"
         assert len(remaining) in (LIMIT, LIMIT + 1)

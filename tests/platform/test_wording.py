@@ -1,5 +1,7 @@
 """What is wrong with a request is said in plain sentences, which point to where it is."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.service import Api
@@ -9,7 +11,7 @@ pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}
 BULK = "/learners/bulk-actions"
 STATUSES = "Must be 'active', 'activated', 'deactivated' or 'expired'."
-EVERYONE = {"filter": {}}
+EVERYONE: dict[str, Any] = {"filter": {}}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.operations import repository
+from app.operations.operation import Operation
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.settings import Settings
@@ -17,7 +18,7 @@ class TaskEngine:
     def __init__(self, database: Database, runner: Runner, _settings: Settings) -> None:
         self.database = database
         self.runner = runner
-        self.running: dict[int, asyncio.Task] = {}
+        self.running: dict[int, asyncio.Task[Operation]] = {}
 
     def start(self) -> None:
         self.looking = asyncio.create_task(self.look_again_and_again())

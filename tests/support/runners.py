@@ -1,7 +1,7 @@
 """Operations run chunk by chunk by a test's own runner, and disturbed at any statement."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,15 @@ from app.imports.handler import CsvImportHandler
 from app.learners.learner import Cause
 from app.operations import repository
 from app.operations.bulk_actions import BulkActionHandler
-from app.operations.handler import Handler
-from app.operations.operation import Chunk, Kind, Operation, State
+from app.operations.handler import Handler, ReportFormat
+from app.operations.operation import Chunk, Kind, Operation, Outcome
 from app.operations.reverts import RevertHandler
 from app.operations.runner import Runner
 from app.organizations.organization import Organization
 from app.platform.database import Database
 from tests.support.service import Api
 from tests.support.stored import (
+    StoredState,
     another,
     comparable,
     stored_state,
@@ -67,7 +68,13 @@ class Disturbed:
     ) -> Any:
         return await self.real.judge(connection, operation, organization)
 
-    report_format = report_cells = None
+    def report_format(self, operation: Operation) -> ReportFormat:
+        return self.real.report_format(operation)
+
+    def report_cells(
+        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
+    ) -> list[Sequence[str]]:
+        return self.real.report_cells(operation, chunk, outcomes)
 
 
 def make_runner(api: Api, database: Database | None = None, **disturbances: Any) -> Runner:
@@ -141,7 +148,7 @@ async def finish(a_runner: Runner, operation: Operation) -> Operation:
     return operation
 
 
-async def state_of(api: Api) -> State:
+async def state_of(api: Api) -> StoredState:
     return await stored_state(api.service.database, api.organization.id)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
 
-from app.operations.operation import Kind
 from app.platform import schema
 from app.platform.database import Database
+from tests.support.postgres import PostgresServer
 
 _numbers = count(1)
 
@@ -27,20 +28,21 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-def new_url(kind: Kind, request: pytest.FixtureRequest) -> Any:
+def new_url(kind: str, request: pytest.FixtureRequest) -> str:
     """The address of an empty database of this kind."""
     if kind == "sqlite":
         return f"sqlite:///{request.getfixturevalue('tmp_path')}/rollcall{next(_numbers)}.db"
-    return request.getfixturevalue("postgres").create_database(f"migrations_{next(_numbers)}")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.create_database(f"migrations_{next(_numbers)}")
 
 
 async def migrate(database: Database, revision: str) -> None:
     """Bring the schema to this revision, up or down."""
 
-    def work(connection: AsyncConnection) -> None:
+    def work(connection: Connection) -> None:
         config = schema.migration_config(connection)
-        known = [each.revision for each in schema.ScriptDirectory.from_config(config).walk_revisions()]
-        current = schema.MigrationContext.configure(connection).get_current_revision()
+        known = [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()]
+        current = MigrationContext.configure(connection).get_current_revision()
         is_down = revision == "base" or (current in known and known.index(revision) > known.index(current))
         (command.downgrade if is_down else command.upgrade)(config, revision)
 
@@ -56,13 +58,13 @@ async def ask(database: Database, sql: str) -> list[Any]:
 async def reflected(database: Database) -> Any:
     """Everything that the database says of its tables, by table, in a form that can be compared."""
 
-    def look(connection: AsyncConnection) -> dict[str, Any]:
+    def look(connection: Connection) -> dict[str, Any]:
         inspector = inspect(connection)
         return {
             name: {
                 "columns": {
-                    column.pop("name"): column | {"type": column["type"].compile(connection.dialect)}
-                    for column in map(dict, inspector.get_columns(name))
+                    column["name"]: {**column, "type": column["type"].compile(connection.dialect)}
+                    for column in inspector.get_columns(name)
                 },
                 "primary key": inspector.get_pk_constraint(name),
                 "foreign keys": by_name(inspector.get_foreign_keys(name)),

@@ -12,7 +12,7 @@ from app.platform.database import Database
 from app.platform.instants import instant_text
 from tests.support.service import Api
 
-State = dict[str, list[dict[str, Any]]]
+StoredState = dict[str, list[dict[str, Any]]]
 
 FACTS = (
     "username",
@@ -36,7 +36,7 @@ async def another(api: Api) -> Api:
     return Api(api.service, organization, api.service.client(await api.service.issue_key(organization)))
 
 
-async def stored_state(database: Database, organization_id: int) -> State:
+async def stored_state(database: Database, organization_id: int) -> StoredState:
     """Every row of the organization's learners, of what finds them, of their events, and of all operations."""
     numbers = select(operations.c.number).where(operations.c.organization_id == organization_id)
     ids = select(operations.c.id).where(operations.c.organization_id == organization_id)
@@ -74,7 +74,7 @@ async def stored_state(database: Database, organization_id: int) -> State:
         }
 
 
-def comparable(state: State) -> dict[str, Any]:
+def comparable(state: StoredState) -> dict[str, Any]:
     """The state without ids and positions: equal where the same work was done, wherever and in whatever pieces."""
     names = {row["id"]: row["username"] for row in state["learners"]}
     places = {row["id"]: place for place, row in enumerate(state["operations"])}
@@ -108,7 +108,7 @@ def comparable(state: State) -> dict[str, Any]:
     }
 
 
-def timeless(state: State) -> State:
+def timeless(state: StoredState) -> StoredState:
     """The state of a run whose clock went on, with each instant told by the version that its learner had from then.
 
     An instant at which no event of the learner occurred stays what it is.

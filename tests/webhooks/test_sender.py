@@ -120,23 +120,23 @@ async def test_closed_port_is_connection_refused(sender: Sender) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     attempt = await send(sender, f"http://127.0.0.1:{port}/")
-    assert (attempt.status, attempt.error) == (None, ConnectionRefused())
+    assert (attempt.status, attempt.failure) == (None, ConnectionRefused())
 
 
 async def test_endpoint_that_hangs_up_is_connection_lost(sender: Sender, receiver: Receiver) -> None:
     receiver.hangs_up = True
     attempt = await send(sender, receiver.url)
-    assert (attempt.status, attempt.error) == (None, ConnectionLost())
+    assert (attempt.status, attempt.failure) == (None, ConnectionLost())
 
 
 async def test_unknown_host_is_host_not_found(sender: Sender) -> None:
     attempt = await send(sender, "https://nobody.invalid/")
-    assert (attempt.status, attempt.error) == (None, HostNotFound("nobody.invalid"))
+    assert (attempt.status, attempt.failure) == (None, HostNotFound("nobody.invalid"))
 
 
 async def test_port_without_tls_is_tls_failed(sender: Sender, receiver: Receiver) -> None:
     attempt = await send(sender, receiver.url.replace("http:", "https:"))
-    assert (attempt.status, attempt.error) == (None, TlsFailed())
+    assert (attempt.status, attempt.failure) == (None, TlsFailed())
     assert not receiver.received
 
 
