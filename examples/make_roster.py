@@ -1,27 +1,25 @@
-"""Makes roster.csv: 2,000 learners of a company that does not exist, the same in every run.
-
-Apart from the file, so that anyone can see how it came about and make it again:
+"""Make roster.csv: 2,000 learners of a company that does not exist, the same in every run.
 
     python examples/make_roster.py
 
-Every name is put together by chance from common given and family names of one language; every address
-is at example.org or example.com, which belong to no one. What an import makes of the 2,000 rows:
+Names are combined at random from common given and family names of one language. Email addresses are at example.org
+or example.com, which are reserved for examples. An import gives the 2,000 rows these outcomes:
 
-    created  1,977   1,805 activated, 120 deactivated (Active says No), 52 expired (a past date, and
-                     Active is empty in 38, No in 14)
-    refused      8   a past date, and yet Active says Yes
+    created  1,977   1,805 activated, 120 deactivated (Active is No), 52 expired (the date has passed, and
+                     Active is empty in 38 rows and No in 14)
+    refused      8   the date has passed, but Active is Yes
     invalid     15   lines 214, 1502          Active is Maybe
                      lines 371, 988, 1733     31/12/2030, a date with the day first
-                     line 1121                2031-02-30, a day that never comes
+                     line 1121                2031-02-30, a day that does not exist
                      lines 655, 1846          neither Username nor External ID
-                     line 1291                line 403 once more
+                     line 1291                line 403 again
                      line 1612                line 777's External ID, with another Username and Last Name
                      line 1955                line 1043's Username in capitals, without the External ID
                      lines 523, 1377          an email address without @
                      lines 844, 1668          a name's comma without quotes, so one cell too many
 
-A second import finds those 1,977 unchanged. Of them, 1,558 say Yes in Active, 134 No and 285 nothing;
-52 have a date from 2020 to 2024, 240 one from 2031 to 2035, 10 say never and 1,675 nothing.
+A second import leaves those 1,977 unchanged. Their Active is Yes in 1,558 rows, No in 134 and empty in 285. Their
+Expiration Date is from 2020 to 2024 in 52 rows, from 2031 to 2035 in 240, never in 10, and empty in 1,675.
 """
 
 # ruff: noqa: INP001, RUF001  a script by itself; letters of other alphabets look like Latin ones
@@ -208,13 +206,13 @@ Kahananui, Kealiʻi, Kaʻaihue, Nāone, Kekaulike
 민준=minjun, 서연=seoyeon, 지우=jiwoo, 하은=haeun, 도윤=doyoon, 수빈=subin, 영희=younghee /
 김=kim, 이=lee, 박=park, 최=choi, 정=jung, 강=kang, 조=cho, 윤=yoon, 임=lim, 황보=hwangbo
 """
-# Letters that do not decompose into one of ASCII and a mark.
+# Letters that Unicode does not decompose into an ASCII letter and a mark.
 ROMANIZED = str.maketrans(
     {"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th", "ə": "e"}
     | {"ɗ": "d", "ƙ": "k", "ƴ": "y"}
 )
 
-# What Active and Expiration Date say, and in how many of the rows without mistakes.
+# The values of Active and Expiration Date, and how many of the rows without mistakes have them.
 ACTIVE_AND_DATE = {
     ("Yes", ""): 1338,
     ("Yes", "future"): 210,
@@ -230,7 +228,7 @@ ACTIVE_AND_DATE = {
 YEARS = {"past": range(2020, 2025), "future": range(2031, 2036)}
 SPELLINGS = {"Yes": ["Yes"] * 30 + ["yes", "YES", "Yes "], "No": ["No"] * 30 + ["no", "NO"], "": [""]}
 
-# By line: names that need quotes, for a comma or for quotes of their own.
+# By line: names that need quotes, because they contain a comma or quotes.
 QUOTED = {
     29: ("Chidi", "Okafor, Jr."),
     318: ("Harriet", "Whitfield, PhD"),
@@ -260,7 +258,7 @@ MISTAKES = {*MAYBE, *DAY_FIRST, NO_SUCH_DAY, *NO_KEY, COPY, RENAMED, IN_CAPITALS
 
 
 class Person(NamedTuple):
-    """A name, and how it is written in small ASCII letters."""
+    """A name, and its spelling in lower-case ASCII letters."""
 
     given: str
     family: str
@@ -269,28 +267,28 @@ class Person(NamedTuple):
 
 
 class Chance:
-    """Choices that are the same in every Python: of a seed, only what `random()` gives is promised."""
+    """Random choices that are the same in every Python. Only `random()` guarantees that for a seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311  nothing is secret here
 
     def pick(self, items: Sequence[Item]) -> Item:
-        """Any of the items, each as likely."""
+        """Choose one of the items. Each is equally likely."""
         return items[int(self._random.random() * len(items))]
 
     def shuffle(self, items: list[Item]) -> None:
-        """Put the items into any order."""
+        """Shuffle the items."""
         items.sort(key=lambda _: self._random.random())
 
 
 def romanize(name: str) -> str:
-    """The small ASCII letters of a name in Latin script: Weiß is weiss, van 't Hof is vanthof."""
+    """Spell a name of Latin script in lower-case ASCII letters: Weiß is weiss, van 't Hof is vanthof."""
     letters = unicodedata.normalize("NFD", name.lower().translate(ROMANIZED))
     return "".join(letter for letter in letters if letter.isascii() and letter.isalpha())
 
 
 def to_person(given: str, family: str) -> Person:
-    """The person of two names, romanized by rule or, after `=`, by hand; a second name or title is not."""
+    """Combine two names into a person. A spelling after `=` replaces the one by rule."""
     given, _, ascii_given = given.partition("=")
     family, _, ascii_family = family.partition("=")
     return Person(
@@ -302,7 +300,7 @@ def to_person(given: str, family: str) -> Person:
 
 
 def take_free(wanted: list[str], taken: set[str]) -> str:
-    """Take the first of the wanted names that no one has yet, at last with a number: okafor2."""
+    """Take the first wanted name that is free. If none is, add a number: okafor2."""
     numbered = (f"{wanted[-1]}{number}" for number in count(2))
     name = next(name for name in chain(wanted, numbered) if name not in taken)
     taken.add(name)
@@ -310,7 +308,7 @@ def take_free(wanted: list[str], taken: set[str]) -> str:
 
 
 def expiration_date(chance: Chance, when: str) -> str:
-    """What the cell says: the end of a month in the past or in the future, else `when` itself."""
+    """Write the cell: the end of a month in the past or in the future, otherwise `when` itself."""
     if when not in YEARS:
         return when
     year, month = chance.pick(YEARS[when]), chance.pick(range(1, 13))
@@ -318,7 +316,7 @@ def expiration_date(chance: Chance, when: str) -> str:
 
 
 def make_rows(chance: Chance) -> dict[int, list[str]]:
-    """The rows by line, without mistakes."""
+    """Make the rows by line, without mistakes."""
     languages = [
         [[name.strip() for name in names.split(",")] for names in language.split("/")]
         for language in NAMES.split("\n\n")
@@ -348,7 +346,7 @@ def make_rows(chance: Chance) -> dict[int, list[str]]:
 
 
 def make_mistakes(rows: dict[int, list[str]]) -> None:
-    """Put the mistakes into their lines, each as a person would make it."""
+    """Put the mistakes into their lines, as a person would make them."""
     for line in MAYBE:
         rows[line][ACTIVE] = "Maybe"
     for line in DAY_FIRST:
@@ -368,7 +366,7 @@ def make_mistakes(rows: dict[int, list[str]]) -> None:
 
 
 def make_roster() -> str:
-    """The whole file with its header, in Unicode's composed form, lines ended by line feeds."""
+    """Make the whole file with its header, in Unicode's composed form. Lines end with a line feed."""
     rows = make_rows(Chance(SEED))
     make_mistakes(rows)
     text = io.StringIO()
