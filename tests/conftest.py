@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from app.limits import Limits
+from tests.support.memory import find_memory
 from tests.support.missing import missing, say_missing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.service import NOON, Api, Service, run_service
@@ -18,6 +19,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("rollcall")
+
+
+def pytest_configure() -> None:
+    """Keep the databases of the tests in memory, unless somebody has chosen another folder."""
+    if (memory := find_memory()) is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 
 @pytest.fixture(scope="session")

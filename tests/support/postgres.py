@@ -18,9 +18,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.memory import find_memory
+
 PROGRAMS = ("initdb", "postgres", "createdb", "dropdb")
 # The environment variable that names the only major version to use, such as 15.
 VERSION_VARIABLE = "POSTGRES_VERSION"
+# Not TMPDIR: a server of another account has to reach it.
+_DISK = "/tmp"  # noqa: S108 - what is made in it has a name that nobody can guess
 DEBIAN = Path("/usr/lib/postgresql")
 # Seconds, for a busy machine: an idle one takes a tenth of one.
 START_TIMEOUT = 60.0
@@ -115,8 +119,8 @@ class PostgresServer:
     """A PostgreSQL server of our own, with the user `postgres` and no password.
 
     With `durable` it keeps what it has acknowledged, as a server in earnest does: for benchmarks, and
-    for tests that kill it. `settings` go over those of this module. The server and its folder under
-    /tmp end with this process, if `stop` has not ended them before.
+    for tests that kill it; others are in memory, where the machine has that. `settings` go over those
+    of this module. The server and its folder end with this process, if `stop` has not ended them before.
     """
 
     def __init__(
@@ -131,6 +135,7 @@ class PostgresServer:
         self.port = 0
         self._bin = self.installation.bin
         self._settings = SETTINGS | (DURABLE if durable else FORGETFUL) | dict(settings or {})
+        self._memory = None if durable else find_memory()
         self._account = _choose_account()
         self._directory: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -212,8 +217,8 @@ class PostgresServer:
         self._run(program, *address, *arguments)
 
     def _create(self) -> None:
-        # Not in TMPDIR: the server's account has to reach it, and a socket's path may have 100 bytes or so.
-        self._directory = Path(tempfile.mkdtemp(prefix="rollcall-postgres-", dir="/tmp"))
+        # A path of a socket may have 100 bytes or so.
+        self._directory = Path(tempfile.mkdtemp(prefix="rollcall-postgres-", dir=self._memory or _DISK))
         self._guard = subprocess.Popen(
             ["sh", "-c", GUARD, "guard", self._directory], stdin=subprocess.PIPE, start_new_session=True
         )
