@@ -213,7 +213,7 @@ def test_an_older_postgresql_schema_is_migrated_by_command_only(
     assert refused.complaint.endswith("Run: rollcall migrate")
     assert "needs next" in refused.complaint
     assert refused.stdout == ""
-    assert "revision next (it was at 0" in later.run("migrate").stdout
+    assert "revision next (before: 0" in later.run("migrate").stdout
 
     # And the version of today refuses what it does not know.
     for command in (["serve", "--port", str(find_free_port())], ["migrate"], ["keys", "list"]):
@@ -378,7 +378,7 @@ def test_an_import_that_was_interrupted_at_the_terminal_is_finished_by_the_next_
 
     assert ended(importing) == 130
     said = errors.read_text()
-    assert "interrupted; the service does the rest, now or when it starts" in said
+    assert "interrupted. The service finishes the import now, or when it next starts." in said
     assert "Traceback" not in said
     [(done,)] = query(empty_database, "SELECT done FROM operations WHERE finished_at IS NULL")
     assert 0 < done < ROWS

@@ -1,1 +1,1 @@
-"""The door at a terminal: the command `rollcall`, which works on the database itself."""
+"""The command line: `rollcall`, which works on the database directly."""

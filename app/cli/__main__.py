@@ -1,4 +1,4 @@
-"""The same by `python -m app.cli`, for where the command `rollcall` is not installed."""
+"""`python -m app.cli`, for places where the command `rollcall` is not installed."""
 
 from app.cli.main import main
 

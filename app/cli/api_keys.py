@@ -1,7 +1,6 @@
-"""`rollcall keys`: the API keys of an organization, the first one included."""
+"""`rollcall keys`: the API keys of an organization, including the first one."""
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
-from app.cli.options import OrganizationOption, checked_as, examples
+from app.cli.options import OrganizationOption, check_as, show_examples
 from app.cli.terminal import print_table
 from app.organizations import repository, service
-from app.organizations.api_keys import Scope
+from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.errors import ApiKeyNotFound
 from app.organizations.organization import DEFAULT_SLUG
 from app.organizations.schemas import DisplayName
@@ -20,12 +19,29 @@ from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.ids import parse_id
 
-commands = typer.Typer(name="keys", help="The API keys of an organization.", no_args_is_help=True)
+_INSTANT_FORMATS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ")
+
+commands = typer.Typer(name="keys", help="Manage the API keys of an organization.", no_args_is_help=True)
+
+
+def parse_expiry(text: str) -> datetime:
+    """Return the instant at which a key expires. Raises BadParameter if it is in the past."""
+    for each in _INSTANT_FORMATS:
+        try:
+            expires_at = datetime.strptime(text, each).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if expires_at <= SystemClock().now():
+            raise typer.BadParameter(f"{text} is in the past. Use a later date or time.")
+        return expires_at
+    raise typer.BadParameter(
+        f"{text!r} is not a date or time. Use the form 2027-12-31 or 2027-12-31T18:00:00Z."
+    )
 
 
 @commands.command(
     "create",
-    epilog=examples(
+    epilog=show_examples(
         "rollcall keys create hr-feed --scope learners:read --scope learners:bulk",
         "ROLLCALL_KEY=$(rollcall keys create portal --scope access:check --organization acme | tail -n 1)",
     ),
@@ -33,98 +49,105 @@ commands = typer.Typer(name="keys", help="The API keys of an organization.", no_
 def create_key(
     name: Annotated[
         str,
-        typer.Argument(callback=checked_as(DisplayName), help="What the key is for; shown in histories."),
+        typer.Argument(
+            callback=check_as(DisplayName), help="What the key is for. The history shows this name."
+        ),
     ],
     scope: Annotated[
         list[Scope],
         typer.Option(
             metavar="SCOPE",
-            help="What it may do; repeatable: learners:read, learners:write (one learner), learners:bulk "
-            "(bulk actions, imports), access:check (the portal), events:read, or admin, which holds all.",
+            help="What the key may do. Repeatable: learners:read, learners:write (one learner), learners:bulk "
+            "(bulk actions, imports), access:check (the portal), events:read, or admin (everything).",
         ),
     ],
     organization: OrganizationOption = DEFAULT_SLUG,
     expires_at: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
+            parser=parse_expiry,
             metavar="INSTANT",
-            help="When it ends, in UTC: 2027-12-31 (as that day begins) or 2027-12-31T18:00:00Z.",
+            help="When the key expires, in UTC: 2027-12-31 (at the start of that day) or 2027-12-31T18:00:00Z.",
         ),
     ] = None,
 ) -> None:
-    """Issue an API key. The secret is the last line on stdout, alone, and is shown only now."""
-    ends = None if expires_at is None else expires_at.replace(tzinfo=UTC)
+    """Create an API key. The secret is the last line on standard output. It is shown only once."""
+    run(_create_key, organization, name, scope, expires_at)
 
-    async def work(database: Database) -> None:
-        now = SystemClock().now()
-        if ends is not None and ends <= now:
-            raise Failure("--expires-at is in the past; the key could never be used")
 
-        async def issue(connection: AsyncConnection) -> str:
-            if organization == DEFAULT_SLUG:
-                await service.ensure_default_organization(connection, now)
-            owner = await get_organization(connection, organization)
-            return (await service.create_key(connection, owner, name, scope, ends, now)).secret
+async def _create_key(
+    database: Database, slug: str, name: str, scopes: list[Scope], expires_at: datetime | None
+) -> None:
+    secret = await database.write(_store_key, slug, name, scopes, expires_at)
+    typer.echo(f"Created the key {name!r} for {slug}. The secret is shown only once:", err=True)
+    typer.echo(secret)
 
-        secret = await database.write(issue)
-        typer.echo(f"The key {name!r} of {organization}, shown only now:", err=True)
-        typer.echo(secret)
 
-    run(work)
+async def _store_key(
+    connection: AsyncConnection, slug: str, name: str, scopes: list[Scope], expires_at: datetime | None
+) -> str:
+    now = SystemClock().now()
+    if slug == DEFAULT_SLUG:
+        await service.ensure_default_organization(connection, now)
+    owner = await get_organization(connection, slug)
+    return (await service.create_key(connection, owner, name, scopes, expires_at, now)).secret
 
 
 @commands.command("list")
 def list_keys(organization: OrganizationOption = DEFAULT_SLUG) -> None:
-    """List an organization's keys, newest first."""
+    """List the keys of an organization, newest first."""
+    run(_list_keys, organization)
 
-    async def work(database: Database) -> None:
-        async with database.read() as connection:
-            owner = await get_organization(connection, organization)
-            found = await repository.list_keys(connection, owner.id)
-        now = SystemClock().now()
-        print_table(
-            ("id", "name", "begins with", "scopes", "valid", "last used"),
-            [
-                (
-                    key.id,
-                    key.name,
-                    key.prefix,
-                    " ".join(key.scopes),
-                    "yes" if key.is_valid(now) else "revoked" if key.revoked_at else "expired",
-                    "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z",
-                )
-                for key in found
-            ],
-        )
 
-    run(work)
+async def _list_keys(database: Database, slug: str) -> None:
+    async with database.read() as connection:
+        owner = await get_organization(connection, slug)
+        found = await repository.list_keys(connection, owner.id)
+    now = SystemClock().now()
+    print_table(
+        ("id", "name", "prefix", "scopes", "valid", "last used"),
+        [
+            (
+                key.id,
+                key.name,
+                key.prefix,
+                " ".join(key.scopes),
+                _tell_validity(key, now),
+                _tell_last_use(key),
+            )
+            for key in found
+        ],
+    )
+
+
+def _tell_validity(key: ApiKey, now: datetime) -> str:
+    if key.is_valid(now):
+        return "yes"
+    return "revoked" if key.revoked_at else "expired"
+
+
+def _tell_last_use(key: ApiKey) -> str:
+    return "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z"
 
 
 @commands.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `rollcall keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(help="The key's id, from `rollcall keys list`.")],
     organization: OrganizationOption = DEFAULT_SLUG,
 ) -> None:
-    """Revoke a key; in force everywhere within 5 seconds."""
+    """Revoke a key. It stops working everywhere within 5 seconds."""
+    run(_revoke_key, organization, key_id)
 
-    async def work(database: Database) -> None:
-        async with database.read() as connection:
-            owner = await get_organization(connection, organization)
-        identifier = parse_id(key_id)
-        unknown = Failure(f"{organization} has no key with the id {key_id}")
-        if identifier is None:
-            raise unknown
-        revoke = partial(
-            service.revoke_key,
-            organization_id=owner.id,
-            key_id=identifier,
-            now=SystemClock().now(),
-        )
-        try:
-            await database.write(revoke)
-        except ApiKeyNotFound:
-            raise unknown from None
-        typer.echo(f"Revoked {key_id}.")
 
-    run(work)
+async def _revoke_key(database: Database, slug: str, key_id: str) -> None:
+    async with database.read() as connection:
+        owner = await get_organization(connection, slug)
+    unknown = Failure(f"{slug} has no key with the id {key_id}. List its keys with `rollcall keys list`.")
+    identifier = parse_id(key_id)
+    if identifier is None:
+        raise unknown
+    try:
+        await database.write(service.revoke_key, owner.id, identifier, SystemClock().now())
+    except ApiKeyNotFound:
+        raise unknown from None
+    typer.echo(f"Revoked {key_id}.")

@@ -1,33 +1,36 @@
-"""Where a command works: the settings, the database that they name, and the organization asked for."""
+"""What commands work with: the settings, the database, and the organization."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.cli.errors import Failure, sentence
+from app.cli.errors import Failure
 from app.organizations import repository
 from app.organizations.organization import Organization
 from app.platform import schema
 from app.platform.database import Database
+from app.platform.wording import sentence_for
 from app.settings import Settings
+
+P = ParamSpec("P")
 
 
 def read_settings() -> Settings:
-    """The settings. Raises Failure, which names every variable that is wrong."""
+    """Return the settings. Raises Failure, which names every variable with an invalid value."""
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [f"ROLLCALL_{str(each['loc'][0]).upper()}: {sentence(each)}" for each in error.errors()]
-        raise Failure("; ".join(wrong)) from None
+        wrong = [f"ROLLCALL_{str(each['loc'][0]).upper()}: {sentence_for(each)}" for each in error.errors()]
+        raise Failure(" ".join(wrong)) from None
 
 
 @asynccontextmanager
 async def open_database(*, prepared: bool = True) -> AsyncIterator[Database]:
-    """The database of the settings; with the schema of this version, unless it is wanted as it is found.
+    """Open the database of the settings. If `prepared`, check its schema, or create it in a new database.
 
     Raises Failure and SchemaMismatch.
     """
@@ -41,22 +44,31 @@ async def open_database(*, prepared: bool = True) -> AsyncIterator[Database]:
         await database.close()
 
 
-def run(work: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    """Do all of a command's work on the database. Raises what `open_database` and the work do."""
+def run(
+    work: Callable[Concatenate[Database, P], Coroutine[Any, Any, None]],
+    /,
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> None:
+    """Run `work(database, *arguments, **options)` to its end. Raises what it and `open_database` raise."""
+    asyncio.run(_run(work, *arguments, **options))
 
-    async def with_database() -> None:
-        async with open_database() as database:
-            await work(database)
 
-    asyncio.run(with_database())
+async def _run(
+    work: Callable[Concatenate[Database, P], Coroutine[Any, Any, None]],
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> None:
+    async with open_database() as database:
+        await work(database, *arguments, **options)
 
 
 async def get_organization(connection: AsyncConnection, slug: str) -> Organization:
-    """The organization with this slug. Raises Failure, which says where to look."""
+    """Return the organization with this slug. Raises Failure."""
     organization = await repository.find_organization(connection, slug)
     if organization is None:
         raise Failure(
-            f"there is no organization {slug!r}; `rollcall organizations list` shows those there are, "
-            "`rollcall organizations create` makes one"
+            f"there is no organization {slug!r}. List them with `rollcall organizations list`, or create one with "
+            "`rollcall organizations create`."
         )
     return organization

@@ -1,8 +1,8 @@
-"""What the user can mend, and how it is said."""
+"""Errors that the user can fix, and how the command line shows them."""
 
-from pydantic_core import ErrorDetails
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.wording import reword_options
 from app.domain.errors import InvalidValue
 from app.imports.reader import UnreadableCsv
 from app.organizations.errors import SlugTaken
@@ -10,18 +10,17 @@ from app.platform.schema import SchemaMismatch
 
 
 class Failure(Exception):
-    """Something that the user can mend; the message is shown without a traceback."""
+    """An error that the user can fix. The message is shown without a traceback."""
 
 
 def explain(error: Exception) -> str | None:
-    """What has failed, in one line; None where it is a fault of the program."""
-    if isinstance(error, (Failure, InvalidValue, SlugTaken, SchemaMismatch, UnreadableCsv)):
+    """Return what went wrong, in one line, or None if it is a bug."""
+    if isinstance(error, (Failure, InvalidValue, SlugTaken, SchemaMismatch)):
         return str(error)
-    if isinstance(error, (SQLAlchemyError, OSError)):
-        return f"the database or a file is out of reach: {getattr(error, 'orig', None) or error}"
+    if isinstance(error, UnreadableCsv):
+        return reword_options(str(error))
+    if isinstance(error, SQLAlchemyError):
+        return f"cannot use the database: {getattr(error, 'orig', None) or error}"
+    if isinstance(error, OSError):
+        return f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error)
     return None
-
-
-def sentence(error: ErrorDetails) -> str:
-    """What pydantic found wrong, in the words of whoever wrote the check."""
-    return error["msg"].removeprefix("Value error, ")

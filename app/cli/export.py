@@ -1,4 +1,4 @@
-"""`rollcall export`: learners out as CSV, to a file or a pipe."""
+"""`rollcall export`: write learners as CSV to a file or a pipe."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.environment import get_organization, run
-from app.cli.options import OrganizationOption, checked_as, examples
+from app.cli.options import OrganizationOption, check_as, show_examples
 from app.cli.terminal import open_output
 from app.domain.status import Status
 from app.learners import export as learners
@@ -20,7 +20,7 @@ commands = typer.Typer()
 
 
 @commands.command(
-    epilog=examples(
+    epilog=show_examples(
         "rollcall export -o learners.csv",
         "rollcall export --status deactivated --status expired --query okafor",
     )
@@ -31,7 +31,7 @@ def export(
         list[Status] | None,
         typer.Option(
             metavar="STATUS",
-            help="Only with this status: active, activated, deactivated or expired; repeatable.",
+            help="Only learners with this status: active, activated, deactivated or expired. Repeatable.",
         ),
     ] = None,
     q: Annotated[
@@ -39,28 +39,29 @@ def export(
         typer.Option(
             "--query",
             "-q",
-            callback=checked_as(SearchText | None),
-            help="Only with this as part of the name, username or email.",
+            callback=check_as(SearchText | None),
+            help="Only learners with this text in their name, username or email.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; else, or for -, standard output."),
+        typer.Option("--output", "-o", help="The file to write. Default: standard output, also with -."),
     ] = None,
 ) -> None:
-    """Write learners as CSV, in the columns of an import. What is exported imports back unchanged."""
+    """Write learners as CSV, in the columns of an import. Importing the file again changes nothing."""
     wanted = LearnerFilter(status=tuple(status) if status else None, q=q)
 
-    async def work(database: Database) -> None:
-        async with database.read() as connection:
-            owner = await get_organization(connection, organization)
-        today = owner.today(SystemClock().now())
-        with open_output(output) as target:
-            async with (
-                database.snapshot() as connection,
-                learners.open_export(connection, owner.id, wanted, today, Sort("username")) as parts,
-            ):
-                async for part in parts:
-                    target.write(part.decode())
+    run(_write_export, organization, wanted, output)
 
-    run(work)
+
+async def _write_export(database: Database, slug: str, wanted: LearnerFilter, output: Path | None) -> None:
+    async with database.read() as connection:
+        owner = await get_organization(connection, slug)
+    today = owner.today(SystemClock().now())
+    with open_output(output) as target:
+        async with (
+            database.snapshot() as connection,
+            learners.open_export(connection, owner.id, wanted, today, Sort("username")) as parts,
+        ):
+            async for part in parts:
+                target.write(part.decode())

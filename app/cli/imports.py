@@ -1,4 +1,4 @@
-"""`rollcall import`: a roster applied from here to its end, and what became of its rows."""
+"""`rollcall import`: import a roster to its end, and report the rows that were not applied."""
 
 import asyncio
 import getpass
@@ -17,10 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
-from app.cli.options import OrganizationOption, checked_as, examples
+from app.cli.options import OrganizationOption, check_as, show_examples
 from app.cli.terminal import is_stdout, open_output
+from app.cli.wording import describe_refusal, reword_options
 from app.imports.guards import Missing
 from app.imports.handler import CsvImportHandler
+from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat
 from app.imports.service import ImportOptions, submit_import
 from app.operations import repository as operations
@@ -46,60 +48,71 @@ commands = typer.Typer()
 
 @commands.command(
     "import",
-    epilog=examples(
+    epilog=show_examples(
         "rollcall import roster.csv --dry-run",
-        'rollcall import roster.csv --rejects mend.csv --reason "autumn intake"',
-        "rollcall import everybody.csv --missing deactivate --max-deactivations 5%",
+        'rollcall import roster.csv --rejects rejected.csv --reason "autumn intake"',
+        "rollcall import everyone.csv --missing deactivate --max-deactivations 5%",
         "rollcall import --date-format dmy - < roster.csv",
     ),
 )
 def import_csv(
-    file: Annotated[Path, typer.Argument(help="The CSV file; - reads standard input.")],
+    file: Annotated[Path, typer.Argument(help="The CSV file. - reads standard input.")],
     organization: OrganizationOption = DEFAULT_SLUG,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")
     ] = False,
     create: Annotated[
-        bool, typer.Option("--create/--no-create", help="Whether rows of unknown learners create them.")
+        bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")
     ] = True,
     protect_manual: Annotated[
-        bool, typer.Option("--protect-manual", help="Activate nobody whom a person deactivated.")
+        bool,
+        typer.Option("--protect-manual", help="Do not activate learners whom a person deactivated by hand."),
     ] = False,
     missing: Annotated[
-        Missing, typer.Option(help="What becomes of learners whom no row names.")
+        Missing, typer.Option(help="What to do with learners that the file does not list.")
     ] = Missing.KEEP,
     max_deactivations: Annotated[
         str | None,
         typer.Option(
-            callback=checked_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
-            help="A number, or a percentage such as 5%: do nothing where more would be deactivated. Left out, it is "
-            "the organization's with --missing deactivate, else there is no limit.",
+            callback=check_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
+            help="Stop before anything is changed if more learners would be deactivated: a number, or a percentage "
+            "such as 5%. Default: the organization's limit with --missing deactivate, otherwise no limit.",
         ),
     ] = None,
-    date_format: Annotated[DateFormat, typer.Option(help="How dates are written.")] = DateFormat.ISO,
-    delimiter: Annotated[str | None, typer.Option(help="One of , ; | or tab; else found out.")] = None,
+    date_format: Annotated[DateFormat, typer.Option(help="The format of dates.")] = DateFormat.ISO,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            callback=check_as(Annotated[str, clean_with(clean_delimiter)] | None),
+            help="One of , ; | or tab. Default: detected.",
+        ),
+    ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Such as utf-8 or windows-1252; else found out.")
+        str | None,
+        typer.Option(
+            callback=check_as(Annotated[PlainText, clean_with(clean_encoding)] | None),
+            help="Such as utf-8 or windows-1252. Default: detected.",
+        ),
     ] = None,
     reason: Annotated[
-        str | None, typer.Option(callback=checked_as(Reason | None), help="Why; kept in the history.")
+        str | None, typer.Option(callback=check_as(Reason | None), help="Why. The history keeps it.")
     ] = None,
     rejects: Annotated[
         Path | None,
         typer.Option(
-            help="Write the rows that were not applied to this CSV, to mend and import again; - writes them to "
-            "standard output, and all else to standard error."
+            help="Write the rows that were not applied to this CSV file, to correct and import again. - writes them "
+            "to standard output, and everything else to standard error."
         ),
     ] = None,
 ) -> None:
-    """Import a roster. Exit status 1 when rows were not applied, or nothing was done.
+    """Import a roster. The exit status is 1 if any row was not applied.
 
     Columns, in any order: Username, External ID, Email, First Name, Last Name,
     Active (Yes or No), Expiration Date (a date, or the word never).
-    A cell that is empty or not there leaves that field as it is.
+    An empty cell or a missing column leaves the field unchanged.
     """
     if rejects is not None and not rejects.absolute().parent.is_dir():
-        raise Failure(f"there is no folder for {rejects}")
+        raise Failure(f"cannot write {rejects}: its folder does not exist")
     import_options = ImportOptions(
         dry_run=dry_run,
         create=create,
@@ -111,39 +124,40 @@ def import_csv(
         encoding=encoding,
         reason=reason,
     )
-
-    async def work(database: Database) -> None:
-        async with database.read() as connection:
-            owner = await get_organization(connection, organization)
-        clock = SystemClock()
-        runner = Runner(database, clock, {Kind.CSV_IMPORT: _HANDLER})
-        actor = Actor("command-line", None, getpass.getuser())
-        with _opened(file) as opened:
-            operation = await submit_import(
-                runner, opened, import_options, owner, actor, clock.now(), _ignore_stored
-            )
-        async with _somebody_running(runner, operation):
-            try:
-                operation = await _follow(runner, operation)
-            except asyncio.CancelledError:
-                typer.echo(
-                    "rollcall: interrupted; the service does the rest, now or when it starts", err=True
-                )
-                raise
-        await _report_import(runner, operation, rejects)
-
     configure_logging("console", "error")
     tune_interpreter()
-    run(work)
+    run(_import, organization, file, import_options, rejects)
+
+
+async def _import(
+    database: Database, slug: str, file: Path, options: ImportOptions, rejects: Path | None
+) -> None:
+    async with database.read() as connection:
+        owner = await get_organization(connection, slug)
+    clock = SystemClock()
+    runner = Runner(database, clock, {Kind.CSV_IMPORT: _HANDLER})
+    actor = Actor("command-line", None, getpass.getuser())
+    with _open_input(file) as opened:
+        operation = await submit_import(runner, opened, options, owner, actor, clock.now(), _ignore_stored)
+    async with _keep_running(runner, operation):
+        try:
+            operation = await _follow(runner, operation)
+        except asyncio.CancelledError:
+            typer.echo(
+                "rollcall: interrupted. The service finishes the import now, or when it next starts.",
+                err=True,
+            )
+            raise
+    await _report_import(runner, operation, rejects)
 
 
 async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> None:
-    """There is no idempotency key to complete at a terminal."""
+    """Do nothing: the command line has no idempotency key to complete."""
 
 
 @asynccontextmanager
-async def _somebody_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
-    """Run the operation here, unless a server or worker lives, which does it."""
+async def _keep_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
+    """Run the operation in this process, unless a server or worker is alive and does it."""
     presence = create_presence(runner.database)
     try:
         is_alone = await presence.enter() and await presence.living() == {presence.name}
@@ -158,7 +172,7 @@ async def _somebody_running(runner: Runner, operation: Operation) -> AsyncIterat
         await presence.leave()
 
 
-def _opened(file: Path) -> BinaryIO:
+def _open_input(file: Path) -> BinaryIO:
     try:
         source = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     except OSError as error:
@@ -172,7 +186,7 @@ def _opened(file: Path) -> BinaryIO:
 
 
 async def _follow(runner: Runner, operation: Operation) -> Operation:
-    """A bar on a terminal; elsewhere a plain line for every tenth of the way."""
+    """Show progress until the operation has ended: a bar on a terminal, elsewhere a line for every tenth."""
     if operation.is_finished:
         return operation
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -203,16 +217,16 @@ async def _report_import(runner: Runner, operation: Operation, rejects: Path | N
     typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
     if operation.deactivated:
         loses = "would lose" if operation.dry_run or operation.is_refused else "lost"
-        typer.echo(f"{operation.deactivated:,} of those changed {loses} access.", err=True)
+        typer.echo(f"{operation.deactivated:,} of the changed learners {loses} access.", err=True)
     not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED.names)
     if operation.problem is not None:
-        typer.echo(str(operation.problem["detail"]), err=True)
+        typer.echo(describe_refusal(operation.problem), err=True)
     if not_applied:
         await _show_problems(runner, operation, not_applied)
         if rejects is not None:
             await _write_rejects(runner, operation, rejects)
             if not is_stdout(rejects):
-                typer.echo(f"The rows that were not applied are in {rejects}.", err=True)
+                typer.echo(f"Wrote the rows that were not applied to {rejects}.", err=True)
     if not_applied or operation.problem is not None:
         raise typer.Exit(1)
 
@@ -223,11 +237,12 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
             connection, operation, wanted=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
         )
     for each in found:
-        detail = "" if each.problem is None else each.problem["detail"]
+        detail = "" if each.problem is None else reword_options(each.problem["detail"])
         typer.echo(f"  line {each.line}: {each.outcome.value}: {detail}", err=True)
     if not_applied > _SHOWN_PROBLEMS:
         typer.echo(
-            f"  … and {not_applied - _SHOWN_PROBLEMS:,} more; --rejects FILE writes them all", err=True
+            f"  … and {not_applied - _SHOWN_PROBLEMS:,} more. Use --rejects FILE to write all of them.",
+            err=True,
         )
 
 

@@ -1,11 +1,11 @@
-"""`rollcall migrate`: the schema, brought to this version when somebody says so."""
+"""`rollcall migrate`: update the database schema on request."""
 
 import asyncio
 
 import typer
 
 from app.cli.environment import open_database
-from app.cli.options import examples
+from app.cli.options import show_examples
 from app.operations import engine
 from app.platform import schema
 
@@ -13,23 +13,25 @@ commands = typer.Typer()
 
 
 @commands.command(
-    epilog=examples("ROLLCALL_DATABASE_URL=postgresql://rollcall@db.example.org/rollcall rollcall migrate")
+    epilog=show_examples(
+        "ROLLCALL_DATABASE_URL=postgresql://rollcall@db.example.org/rollcall rollcall migrate"
+    )
 )
 def migrate() -> None:
-    """Bring the database's schema to this version. Safe to repeat, and from several machines at once.
+    """Update the database schema to this version. Safe to repeat, and to run on several machines at once.
 
-    An empty database and any SQLite file are brought there by every start; a PostgreSQL schema only by this.
+    Every start also updates an empty database or an SQLite file. Only this command updates a PostgreSQL schema.
     """
+    asyncio.run(_migrate())
 
-    async def work() -> None:
-        async with open_database(prepared=False) as database:
-            before = await schema.read_state(database)
-            if before.current is not None and before.current not in before.known:
-                before.require_current()
-            await schema.upgrade(database)
-            if not database.is_sqlite:
-                # The workers' own tables, for those that run as users who may not create any.
-                await asyncio.to_thread(engine.migrate, database)
-            typer.echo(f"The schema is at revision {before.needed} (it was at {before.current or 'none'}).")
 
-    asyncio.run(work())
+async def _migrate() -> None:
+    async with open_database(prepared=False) as database:
+        before = await schema.read_state(database)
+        if before.current is not None and before.current not in before.known:
+            before.require_current()
+        await schema.upgrade(database)
+        if not database.is_sqlite:
+            # Create the engine's tables too, because a worker's database user may not be allowed to.
+            await asyncio.to_thread(engine.migrate, database)
+        typer.echo(f"The schema is at revision {before.needed} (before: {before.current or 'none'}).")

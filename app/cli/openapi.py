@@ -1,4 +1,4 @@
-"""`rollcall openapi`: the description of the API, as the code has it."""
+"""`rollcall openapi`: print the description of the API."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from app.cli.environment import read_settings
-from app.cli.options import examples
+from app.cli.options import show_examples
 from app.main import create_app
 from app.platform.service_routes import to_yaml
 
@@ -15,16 +15,16 @@ commands = typer.Typer()
 
 
 class DocumentFormat(StrEnum):
-    """How `rollcall openapi` writes."""
+    """The format of the document."""
 
     YAML = "yaml"
     JSON = "json"
 
 
-@commands.command("openapi", epilog=examples("rollcall openapi --format json > openapi.json"))
+@commands.command("openapi", epilog=show_examples("rollcall openapi --format json > openapi.json"))
 def print_openapi(
     document_format: Annotated[
-        DocumentFormat, typer.Option("--format", help="How to write it.")
+        DocumentFormat, typer.Option("--format", help="The format of the document.")
     ] = DocumentFormat.YAML,
 ) -> None:
     """Print the OpenAPI document of the service. Needs no database."""

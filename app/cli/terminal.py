@@ -1,4 +1,4 @@
-"""What is written for people where there is a terminal, and for programs where there is none."""
+"""Output: for people on a terminal, and for programs elsewhere."""
 
 import sys
 from pathlib import Path
@@ -8,16 +8,18 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from app.cli.errors import Failure
+
 
 def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table on a terminal; elsewhere a line for each row, its cells parted by tabs."""
-    # What people have named is shown as they wrote it: `[bold]` in it is no markup, `:+1:` no picture.
+    """Print a table on a terminal. Elsewhere print a line for each row, with tabs between cells."""
+    # Names are shown as they were written: `[bold]` is not markup, and `:+1:` is not an emoji.
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         for row in (columns, *rows):
             typer.echo("\t".join(row))
         return
-    # Where there is too little room a cell goes on below: half of an id would be of no use.
+    # Long cells are folded and not cut, because half an id is useless.
     table = Table(*(Column(name, overflow="fold") for name in columns), box=None)
     for row in rows:
         table.add_row(*row)
@@ -25,11 +27,14 @@ def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 def is_stdout(output: Path | None) -> bool:
-    """Whether this output is standard output: by the name `-`, or since no other was named."""
+    """Return whether the output is standard output: `-`, or no file at all."""
     return output is None or str(output) == "-"
 
 
 def open_output(output: Path | None) -> TextIO:
-    """The file to write, or stdout, which stays open; line ends are left as they come."""
+    """Open the file to write, or standard output, which stays open. Line ends are written unchanged. Raises Failure."""
     target = sys.stdout.fileno() if output is None or is_stdout(output) else output
-    return open(target, "w", encoding="utf-8", newline="", closefd=not is_stdout(output))
+    try:
+        return open(target, "w", encoding="utf-8", newline="", closefd=not is_stdout(output))
+    except OSError as error:
+        raise Failure(f"cannot write {output}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""`rollcall worker`: a process that runs large operations and sends to webhooks, beside those that serve."""
+"""`rollcall worker`: a process that runs large operations and sends webhook messages."""
 
 import asyncio
 import signal
@@ -9,7 +9,7 @@ from prometheus_client import start_http_server
 
 from app.cli.environment import open_database, read_settings
 from app.cli.errors import Failure
-from app.cli.options import examples
+from app.cli.options import show_examples
 from app.main import HANDLERS, new_background
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
@@ -20,19 +20,19 @@ from app.settings import Settings
 commands = typer.Typer()
 
 
-@commands.command(epilog=examples("rollcall worker", "rollcall worker --metrics-port 9100"))
+@commands.command(epilog=show_examples("rollcall worker", "rollcall worker --metrics-port 9100"))
 def worker(
     metrics_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Show /metrics of this process on this port; 0 = do not.")
+        int, typer.Option(min=0, max=65535, help="Serve /metrics of this process on this port. 0 = off.")
     ] = 0,
 ) -> None:
-    """Run large operations and send to webhooks (PostgreSQL only).
+    """Run large operations and send webhook messages (PostgreSQL only).
 
-    Start as many as wanted; one that dies is replaced by the others.
+    Start as many workers as you like. If one dies, the others take over its work.
     """
     settings = read_settings()
     if settings.database_url.startswith("sqlite"):
-        raise Failure("with SQLite `rollcall serve` runs the operations itself; workers need PostgreSQL")
+        raise Failure("a worker needs PostgreSQL. With SQLite, `rollcall serve` does all the work.")
     configure_logging(settings.log_format, settings.log_level)
     if metrics_port:
         start_http_server(metrics_port, addr="127.0.0.1")

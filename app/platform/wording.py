@@ -26,6 +26,7 @@ SENTENCES = {
     "finite_number": "Must be a whole number.",
     "out_of_range": "Must be between {lowest} and {highest}.",
     "greater_than_equal": "Must be {ge} or more.",
+    "less_than_equal": "Must be {le} or less.",
     "list_type": "Must be a list.",
     "tuple_type": "Must be a list.",
     "dict_type": "Must be a JSON object.",

@@ -21,7 +21,7 @@ def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(emp
     secret = finished.stdout.removesuffix("\n")
     assert is_well_formed(secret)
     assert secret not in finished.stderr
-    assert "'hr feed' of default" in finished.stderr
+    assert "'hr feed' for default" in finished.stderr
     [header, organization] = rollcall(
         "organizations", "list", database_url=empty_database
     ).stdout.splitlines()
@@ -34,7 +34,7 @@ def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(emp
 def test_a_name_is_shown_as_it_was_written(empty_database: str, tmp_path: Path) -> None:
     name = "hr [bold]feed[/bold] :+1: [/]"
     created = rollcall("keys", "create", name, "--scope", "admin", database_url=empty_database)
-    assert f"The key {name!r} of default" in created.stderr
+    assert f"Created the key {name!r} for default." in created.stderr
 
     variables = environment(empty_database) | {"TERM": "xterm"}
     with terminal() as (screen, shown):
@@ -90,7 +90,8 @@ async def test_a_key_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> N
 async def test_a_key_that_could_never_be_used_is_not_issued(api: Api) -> None:
     finished = await run(api, "keys", "create", "late", "--scope", "admin", "--expires-at", "2020-01-01")
 
-    assert "in the past" in finished.complaint
+    assert finished.status == 2
+    assert "in the past" in finished.stderr
     assert [key["name"] for key in (await api.client.get("/api-keys")).json()["items"]] == ["test"]
 
 
@@ -105,6 +106,9 @@ async def test_a_key_of_another_organization_cannot_be_revoked(api: Api) -> None
         (key_id.replace(key_id[:8], "00000000"), api.organization.slug),
     ):
         finished = await to_thread.run_sync(partial(revoke, sent, "--organization", slug))
-        assert finished.complaint == f"{slug} has no key with the id {sent}"
+        assert (
+            finished.complaint
+            == f"{slug} has no key with the id {sent}. List its keys with `rollcall keys list`."
+        )
     [key] = (await api.client.get("/api-keys")).json()["items"]
     assert key["revoked_at"] is None

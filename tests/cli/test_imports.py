@@ -62,7 +62,7 @@ async def test_rows_that_were_not_applied_end_it_with_1_and_can_be_mended(api: A
     assert problems[0].startswith("  line 2: invalid: ")
     assert "'Maybe'" in problems[0]
     assert problems[1].startswith("  line 4: refused: ")
-    assert problems[2:] == [f"The rows that were not applied are in {mend}."]
+    assert problems[2:] == [f"Wrote the rows that were not applied to {mend}."]
     rows = list(csv.DictReader(io.StringIO(mend.read_text())))
     assert [(row["Username"], row["Line"], row["Outcome"]) for row in rows] == [
         ("a.okafor", "2", "invalid"),
@@ -87,7 +87,7 @@ async def test_a_minus_writes_the_rejects_to_standard_output_and_nothing_else(
     assert piped.stdout.encode() == mend.read_bytes()
     assert piped.stderr.startswith("Dry run ")
     assert "  invalid             1\n" in piped.stderr
-    assert " are in " not in piped.stderr
+    assert "Wrote" not in piped.stderr
 
 
 async def test_without_rejects_a_minus_writes_nothing_at_all(api: Api, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_of_many_problems_the_first_are_shown_and_the_others_counted(api: 
     assert finished.status == 1
     *shown, last = finished.stderr.splitlines()
     assert [line.split(":")[0] for line in shown] == [f"  line {line}" for line in range(2, 22)]
-    assert last == "  … and 30 more; --rejects FILE writes them all"
+    assert last == "  … and 30 more. Use --rejects FILE to write all of them."
 
 
 async def test_a_dry_run_tells_the_same_and_changes_nothing(api: Api, tmp_path: Path) -> None:
@@ -160,15 +160,16 @@ async def test_an_import_that_would_deactivate_too_many_is_refused_in_a_sentence
         refused = await run(api, "import", file, "--missing", "deactivate", *options)
         assert (refused.status, counts(refused)) == (1, {"changed": 4, "unchanged": 6})
         assert ": refused\n" in refused.stdout
-        assert "4 learners would be deactivated" in refused.stderr
-        assert "max_deactivations=4" in refused.stderr
-        assert "4 of those changed would lose access." in refused.stderr
+        assert "The import would deactivate 4 learners. " in refused.stderr
+        assert "use --max-deactivations 4." in refused.stderr
+        assert "max_deactivations" not in refused.stderr
+        assert "4 of the changed learners would lose access." in refused.stderr
     listed = (await api.client.get("/learners/status-counts")).json()
     assert (listed["activated"], listed["deactivated"]) == (10, 0)
 
     allowed = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "4")
     assert (allowed.status, counts(allowed)) == (0, {"changed": 4, "unchanged": 6})
-    assert allowed.stderr == "4 of those changed lost access.\n"
+    assert allowed.stderr == "4 of the changed learners lost access.\n"
 
 
 async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_path: Path) -> None:
@@ -183,6 +184,7 @@ async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_p
         file.write_text(content)
         refused = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "100%")
         assert said in refused.complaint
+        assert "missing=" not in refused.complaint
     wrong = await run(api, "import", file, "--missing", "deactivate", "--max-deactivations", "many")
     assert wrong.status == 2
     assert "percentage" in wrong.stderr
@@ -198,7 +200,10 @@ async def test_a_large_guarded_import_tells_how_far_it_is(api: Api, tmp_path: Pa
     finished = await run(api, "import", file, "--missing", "deactivate")
 
     assert (finished.status, counts(finished)) == (0, {"changed": 500, "unchanged": 5_500})
-    assert finished.stderr.splitlines()[-2:] == ["6,000 of 6,000 rows", "500 of those changed lost access."]
+    assert finished.stderr.splitlines()[-2:] == [
+        "6,000 of 6,000 rows",
+        "500 of the changed learners lost access.",
+    ]
 
 
 async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_path: Path) -> None:
@@ -244,8 +249,6 @@ def test_the_installed_command_reads_a_pipe(own_database: str) -> None:
         ("Name,Active\nx,Yes\n", (), "Username"),
         ('Username\n"a\n', (), "line 2 "),
         ("Username\na\0\n", (), "Line 2 "),
-        (ROSTER, ("--delimiter", "x"), "delimiter"),
-        (ROSTER, ("--encoding", "klingon"), "klingon"),
         (ROSTER, ("--rejects", "nowhere/mend.csv"), "nowhere/mend.csv"),
     ],
 )

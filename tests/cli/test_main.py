@@ -95,15 +95,22 @@ def test_the_version_is_the_package_s() -> None:
         (["import", "roster.csv", "--dryrun"], "--dryrun"),
         (["import", "roster.csv", "--date-format", "us"], "'us'"),
         (["import", "roster.csv", "--reason", "x" * 1001], "--reason"),
+        (["import", "roster.csv", "--delimiter", "x"], "--delimiter"),
+        (["import", "roster.csv", "--encoding", "klingon"], "klingon"),
+        (["import", "roster.csv", "--missing", "delete"], "'delete'"),
         (["export", "--status", "gone"], "'gone'"),
         (["export", "--query", ""], "--query"),
         (["keys", "create", "hr-feed"], "--scope"),
         (["keys", "create", "hr-feed", "--scope", "learners"], "'learners'"),
         (["keys", "create", " ", "--scope", "admin"], "name"),
         (["keys", "create", "hr-feed", "--scope", "admin", "--expires-at", "soon"], "soon"),
+        (["keys", "create", "late", "--scope", "admin", "--expires-at", "2020-01-01"], "in the past"),
         (["organizations", "create", "acme", "--name", ""], "--name"),
+        (["organizations", "create", "ac_me", "--name", "x", "--time-zone", "UTC"], "slug"),
+        (["organizations", "create", "acme", "--name", "x", "--time-zone", "Mars"], "'Mars'"),
         (["serve", "--workers", "0"], "--workers"),
-        (["serve", "--port", "70000"], "--port"),
+        (["serve", "--port", "70000"], "65535 or less"),
+        (["serve", "--port", "many"], "whole number"),
         (["openapi", "--format", "xml"], "'xml'"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
@@ -115,5 +122,6 @@ def test_a_wrong_call_ends_with_2_names_what_is_wrong_and_touches_no_database(
 
     assert finished.status == 2
     assert named in finished.stdout + finished.stderr
-    assert "Traceback" not in finished.stderr
+    for leaked in ("Traceback", "Value error", "Input should", "parse", "%Y"):
+        assert leaked not in finished.stderr
     assert list(tmp_path.iterdir()) == []

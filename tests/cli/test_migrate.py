@@ -10,9 +10,9 @@ def test_migrate_brings_an_empty_database_to_the_schema_and_is_safe_to_repeat(em
     second = rollcall("migrate", database_url=empty_database)
 
     assert (first.status, second.status) == (0, 0)
-    assert first.stdout.endswith(" (it was at none).\n")
+    assert first.stdout.endswith(" (before: none).\n")
     revision = first.stdout.split()[5]
-    assert second.stdout == f"The schema is at revision {revision} (it was at {revision}).\n"
+    assert second.stdout == f"The schema is at revision {revision} (before: {revision}).\n"
     assert rollcall("organizations", "list", database_url=empty_database).stdout.count("\n") == 1
 
 
