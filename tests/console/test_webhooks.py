@@ -138,7 +138,7 @@ def test_a_webhook_is_changed(portal: Portal, signed_in: SignIn, endpoint: Endpo
     expect(dialog.get_by_label("Created")).to_be_checked()
     dialog.get_by_label("URL").fill("nonsense")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator("[data-error-of=url]")).to_contain_text("A webhook needs a URL with https")
+    expect(dialog.locator("[data-error-of=url]")).to_contain_text("A webhook needs an https URL")
     dialog.get_by_label("URL").fill(f"{endpoint.url}/two")
     dialog.get_by_label("Description").fill("")
     dialog.get_by_label("Created").uncheck()

@@ -52,7 +52,7 @@ async def send(sender: Sender, url: str) -> Attempt:
 
 async def test_message_is_signed_with_each_secret(sender: Sender, receiver: Receiver) -> None:
     attempt = await send(sender, receiver.url)
-    assert (attempt.status, attempt.error, attempt.was_received) == (204, None, True)
+    assert (attempt.status, attempt.failure, attempt.was_received) == (204, None, True)
     (message,) = receiver.received
     assert message.headers["content-type"] == "application/json"
     assert message.headers["host"] == f"127.0.0.1:{receiver.port}"

@@ -15,7 +15,17 @@ from app.webhooks.delivery import (
     find_wait,
 )
 from app.webhooks.failures import (
+    ConnectionLost,
+    ConnectionRefused,
+    Failure,
+    HostIsPrivate,
+    HostNotFound,
+    InvalidCertificate,
     NotAccepted,
+    TimedOut,
+    TlsFailed,
+    UrlNotAllowed,
+    describe_failure,
 )
 from app.webhooks.webhook import (
     DisabledReason,
@@ -217,3 +227,27 @@ def test_webhook_is_disabled_if_gone_or_failing() -> None:
     assert find_disabled_reason(NOON - timedelta(1), [(failed, FAILED)]) is DisabledReason.FAILING
     assert find_disabled_reason(NOON + timedelta(1), [(failed, FAILED)]) is None
     assert find_disabled_reason(NOON, [(waiting, RECEIVED), (waiting, GONE)]) is DisabledReason.GONE
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (NotAccepted(500), "The endpoint returned 500. Any 2xx counts as received."),
+        (TimedOut(15.0), "The endpoint did not answer within 15 seconds."),
+        (UrlNotAllowed(), "Webhooks are sent only with https and only to public addresses."),
+        (
+            HostIsPrivate("a.example"),
+            "a.example resolves to a private address. Webhooks are sent only to public addresses.",
+        ),
+        (HostNotFound("a.example"), "The host a.example was not found. Check the URL and its DNS entry."),
+        (InvalidCertificate("expired"), "The endpoint's certificate is not valid: expired."),
+        (
+            TlsFailed(),
+            "No secure connection was possible. Check that the endpoint supports TLS on this port.",
+        ),
+        (ConnectionRefused(), "No connection was possible. Check that the endpoint is running."),
+        (ConnectionLost(), "The connection ended before the endpoint answered."),
+    ],
+)
+def test_each_failure_has_its_sentence(failure: Failure, sentence: str) -> None:
+    assert describe_failure(failure) == sentence
