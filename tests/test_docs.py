@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app import __version__
 from app.domain.events import EventType
 from app.imports.rows import DateFormat
 from app.organizations.api_keys import Scope
@@ -109,6 +110,23 @@ def test_events_table_has_every_event_type() -> None:
     table = rows(section("docs/statuses.md", "What is recorded"))
 
     assert {event for event, _ in table} == {f"`{event.value}`" for event in EventType}
+
+
+def test_changelog_has_this_version() -> None:
+    assert re.search(
+        rf"^## {re.escape(__version__)} - \d{{4}}-\d\d-\d\d$", PAGES["CHANGELOG.md"], re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("page", ["docs/console.md", "docs/faq.md"])
+def test_every_label_of_the_console_that_a_page_names_exists(page: str) -> None:
+    (messages,) = (ROOT / "app" / "console" / "static").rglob("messages.en.js")
+    texts = messages.read_text(encoding="utf-8")
+
+    labels = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", PAGES[page]))
+
+    assert labels
+    assert {label for label in labels if f'"{label}' not in texts} == set()
 
 
 def test_metrics_table_has_every_metric_of_the_service() -> None:
