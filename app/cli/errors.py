@@ -4,7 +4,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.wording import reword_options
 from app.domain.errors import InvalidValue
-from app.imports.reader import UnreadableCsv
+from app.imports.errors import IncompleteFeed, UnreadableCsv
 from app.organizations.errors import SlugTaken
 from app.platform.schema import SchemaMismatch
 
@@ -17,6 +17,8 @@ def explain(error: Exception) -> str | None:
     """Return what went wrong, in one line, or None if it is a bug."""
     if isinstance(error, (Failure, InvalidValue, SlugTaken, SchemaMismatch)):
         return str(error)
+    if isinstance(error, IncompleteFeed):
+        return f"{error} Use the whole file, or --missing keep."
     if isinstance(error, UnreadableCsv):
         return reword_options(str(error))
     if isinstance(error, SQLAlchemyError):

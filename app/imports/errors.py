@@ -2,6 +2,124 @@
 
 from dataclasses import dataclass
 
+from app.domain.errors import Expired
+
+
+class UnreadableCsv(Exception):
+    """The file as a whole is not a roster.
+
+    `detail` is a sentence that says what was found, on which line, and what to do. `line` is that line, counted from
+    1, or None if the problem is not on one line. `is_cut_off`: the file ends within a quoted cell.
+    """
+
+    def __init__(self, detail: str, line: int | None = None, *, is_cut_off: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.line = line
+        self.is_cut_off = is_cut_off
+
+
+class NoRows(UnreadableCsv):
+    """The file has a header but no rows, so every learner would be missing from it."""
+
+    def __init__(self) -> None:
+        super().__init__("The file has a header but no rows.")
+
+
+class IncompleteFeed(UnreadableCsv):
+    """The file may be cut off, so the learners that are missing from it are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongNumberOfCells:
+    """The row has more or fewer cells than the header has columns."""
+
+    cells: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MissingKey:
+    """The row has neither a username nor an external id."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidCell:
+    """A cell cannot be read; `detail` is a sentence that a person can act on."""
+
+    # The name of the roster column, and its title as the header of this file has it.
+    field: str
+    column: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedWrongNumber:
+    """An earlier import found a wrong number of cells in the row, as its cell in `column` says."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDuplicate:
+    """An earlier import found an earlier row of the same learner, as the row's cell in `column` says."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRow:
+    """An earlier row of the file is about the same learner."""
+
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityConflict:
+    """The external id belongs to one learner and the username to another."""
+
+    external_id: str | None
+    username: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownLearner:
+    """No such learner exists, and the import does not create learners."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingUsername:
+    """The row would create a learner, who needs a username."""
+
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivatedByHand:
+    """A person deactivated the learner, and the import protects that."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredRow:
+    """The row would activate an account that has expired, or that is new and would have expired."""
+
+    expired: Expired
+    is_new: bool
+
+
+# Why a row cannot be read.
+CellReason = WrongNumberOfCells | MissingKey | InvalidCell | ReportedWrongNumber | ReportedDuplicate
+# Why a row was not applied.
+RowReason = (
+    CellReason
+    | DuplicateRow
+    | IdentityConflict
+    | UnknownLearner
+    | MissingUsername
+    | DeactivatedByHand
+    | ExpiredRow
+)
+
 
 @dataclass(frozen=True, slots=True)
 class UnidentifiedRows:

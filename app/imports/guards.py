@@ -7,22 +7,20 @@ changed.
 from collections.abc import Iterable
 from enum import StrEnum
 
-from app.imports import problems
 from app.imports.decide import Decision
-from app.imports.errors import TooManyDeactivations, UnidentifiedRows
+from app.imports.errors import (
+    InvalidCell,
+    MissingKey,
+    ReportedWrongNumber,
+    TooManyDeactivations,
+    UnidentifiedRows,
+    WrongNumberOfCells,
+)
 from app.operations.operation import Rehearsal
 from app.organizations.organization import count_allowed
 
-# The problems of rows in which the username and external id cannot be read.
-_KEY_PROBLEMS = frozenset(
-    problem.code
-    for problem in (
-        problems.WRONG_NUMBER_OF_CELLS,
-        problems.MISSING_KEY,
-        problems.INVALID_USERNAME,
-        problems.INVALID_EXTERNAL_ID,
-    )
-)
+# The fields that say which learner a row is about.
+_KEYS = ("username", "external_id")
 
 
 class Missing(StrEnum):
@@ -48,9 +46,13 @@ def count(decisions: Iterable[Decision]) -> Rehearsal:
 
 
 def _is_unidentified(decision: Decision) -> bool:
-    """Return whether any learner could be the one of the row, so that none can be called missing."""
-    problem = decision.problem
-    return problem is not None and decision.learner_id is None and problem["code"] in _KEY_PROBLEMS
+    """Return whether the row could be about any learner, so that none can be called missing."""
+    if decision.learner_id is not None:
+        return False
+    reason = decision.reason
+    if isinstance(reason, InvalidCell):
+        return reason.field in _KEYS
+    return isinstance(reason, WrongNumberOfCells | ReportedWrongNumber | MissingKey)
 
 
 def judge_completeness(rehearsal: Rehearsal) -> UnidentifiedRows | None:

@@ -11,10 +11,10 @@ from app.imports import guards, repository
 from app.imports.chunks import MissingLearners, decode_content
 from app.imports.decide import Decision, Roll, moved_name_keys, name_keys
 from app.imports.errors import GuardReason
-from app.imports.problems import describe_guard
+from app.imports.problems import describe_guard, describe_row
 from app.imports.reader import is_report_column
 from app.imports.repository import KeyKind
-from app.imports.rows import DateFormat, RowProblem, compile_parser
+from app.imports.rows import DateFormat, InvalidRow, compile_parser
 from app.learners import bulk_sql
 from app.learners import repository as learners
 from app.learners.bulk_sql import Action
@@ -42,7 +42,7 @@ from app.platform.threads import compute
 class ParsedRows(NamedTuple):
     """A chunk of parsed rows, each with its line, and the folded usernames and external ids in them."""
 
-    rows: list[tuple[int, Wish | RowProblem]]
+    rows: list[tuple[int, Wish | InvalidRow]]
     usernames: set[str]
     external_ids: set[str]
 
@@ -282,9 +282,18 @@ def _list_outcomes(
     first_item: int, decisions: Sequence[Decision], operation: Operation, known: Collection[str]
 ) -> list[Outcome]:
     outcomes = []
-    for item, (line, outcome, username, learner_id, change, problem) in enumerate(decisions, first_item):
+    for item, decision in enumerate(decisions, first_item):
         # A learner that a dry run would create does not exist.
-        shown = None if operation.changes_nothing and learner_id not in known else learner_id
-        deactivated = change is not None and change.deactivates
-        outcomes.append(Outcome(item, outcome, shown, username, line, problem, deactivated))
+        is_shown = not operation.changes_nothing or decision.learner_id in known
+        outcomes.append(
+            Outcome(
+                item,
+                decision.outcome,
+                decision.learner_id if is_shown else None,
+                decision.username,
+                decision.line,
+                None if decision.reason is None else describe_row(decision.reason),
+                decision.change is not None and decision.change.deactivates,
+            )
+        )
     return outcomes

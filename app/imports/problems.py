@@ -5,9 +5,38 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from app.imports.errors import GuardReason, TooManyDeactivations, UnidentifiedRows
-from app.imports.reader import IncompleteFeed, UnreadableCsv
-from app.platform.problems import Problem, ProblemType, Translations, define_problem, illustrate
+from app.imports.errors import (
+    CellReason,
+    DeactivatedByHand,
+    DuplicateRow,
+    ExpiredRow,
+    GuardReason,
+    IdentityConflict,
+    IncompleteFeed,
+    InvalidCell,
+    MissingKey,
+    MissingUsername,
+    NoRows,
+    ReportedDuplicate,
+    ReportedWrongNumber,
+    RowReason,
+    TooManyDeactivations,
+    UnidentifiedRows,
+    UnknownLearner,
+    UnreadableCsv,
+    WrongNumberOfCells,
+)
+from app.learners.fields import ACTIVE, ROSTER_COLUMNS
+from app.learners.problems import LEARNER_EXPIRED
+from app.platform.problems import (
+    CATALOGUE,
+    NOT_FOUND,
+    Problem,
+    ProblemType,
+    Translations,
+    define_problem,
+    illustrate,
+)
 
 
 class UnreadableMembers(BaseModel):
@@ -131,11 +160,96 @@ def _unreadable(error: UnreadableCsv) -> Problem:
     return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
 
 
+def _no_rows(error: NoRows) -> Problem:
+    return Problem(
+        UNREADABLE_CSV,
+        f"{error.detail} With missing=deactivate, every learner would be missing. Send the whole file.",
+        members={"line": None},
+    )
+
+
 def _incomplete(error: IncompleteFeed) -> Problem:
-    return Problem(INCOMPLETE_FEED, error.detail, members={"line": error.line})
+    return Problem(
+        INCOMPLETE_FEED,
+        f"{error.detail} With missing=deactivate the file must be complete. Send the whole file, or send it with "
+        "missing=keep.",
+        members={"line": error.line},
+    )
 
 
-TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, IncompleteFeed: _incomplete}
+TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, NoRows: _no_rows, IncompleteFeed: _incomplete}
+
+
+def describe_row(reason: RowReason) -> Mapping[str, Any]:
+    """Return the problem document that the outcome of a row stores, in the words of a file."""
+    return _row_problem_of(reason).document()
+
+
+def _row_problem_of(reason: RowReason) -> Problem:
+    match reason:
+        case DuplicateRow(first_line):
+            detail = f"Line {first_line} already has this learner. Only the first row is used."
+            return Problem(DUPLICATE_ROW, detail, members={"first_line": first_line})
+        case IdentityConflict(external_id, username):
+            detail = (
+                f"External ID {external_id!r} and Username {username!r} belong to two different learners."
+            )
+            return Problem(IDENTITY_CONFLICT, detail)
+        case UnknownLearner():
+            return Problem(NOT_FOUND, "No such learner exists, and this import does not create learners.")
+        case MissingUsername(external_id):
+            detail = f"No learner has the External ID {external_id!r}, and a new learner needs a Username."
+            return Problem(MISSING_USERNAME, detail)
+        case DeactivatedByHand():
+            detail = "A person deactivated this learner. This import does not activate such learners."
+            return Problem(DEACTIVATED_BY_HAND, detail, members={"column": ACTIVE.title})
+        case ExpiredRow():
+            return _expired_row(reason)
+        case _:
+            return _cell_problem_of(reason)
+
+
+def _expired_row(reason: ExpiredRow) -> Problem:
+    day = reason.expired.expires_on.isoformat()
+    what = "The new account would have expired" if reason.is_new else "The account expired"
+    return Problem(
+        LEARNER_EXPIRED,
+        f"{what} after {day}. To activate it, write today, a later day or the word never in Expiration Date.",
+        members={
+            "expires_on": day,
+            "restores_to": reason.expired.restores_to.value,
+            "column": ACTIVE.title,
+        },
+    )
+
+
+_CELL_PROBLEMS = {column.name: CATALOGUE[column.problem] for column in ROSTER_COLUMNS}
+
+
+def _cell_problem_of(reason: CellReason) -> Problem:
+    match reason:
+        case WrongNumberOfCells(cells, columns):
+            detail = (
+                f"Cells in the row: {cells}. Columns in the header: {columns}. Put a cell that contains the delimiter "
+                "in quotes."
+            )
+            return Problem(WRONG_NUMBER_OF_CELLS, detail)
+        case MissingKey():
+            return Problem(MISSING_KEY, "The row has no Username and no External ID. Fill in one of them.")
+        case InvalidCell(field, column, detail):
+            return Problem(_CELL_PROBLEMS[field], detail, members={"column": column})
+        case ReportedWrongNumber(column):
+            detail = (
+                "An earlier import found too few or too many cells in this row. Put each into its column, then empty "
+                f"the cell {column}."
+            )
+            return Problem(WRONG_NUMBER_OF_CELLS, detail, members={"column": column})
+        case ReportedDuplicate(column):
+            detail = (
+                "An earlier import found a row of the same learner above this one. Delete this row, or empty its cell "
+                f"{column} to apply it."
+            )
+            return Problem(DUPLICATE_ROW, detail, members={"column": column})
 
 
 def describe_guard(reason: GuardReason) -> Mapping[str, Any]:

@@ -1,7 +1,6 @@
-"""Finds out how a roster is written and reads its rows, each with the line it begins on.
+"""Finds out how a roster is written and reads its rows, each with the line on which it begins.
 
-Pure: bytes in, cells out. A roster of any size passes through a bounded part of memory; what the
-cells mean is for `rows` to say.
+Pure: bytes in, cells out. A roster of any size needs only a bounded part of memory. `rows` says what the cells mean.
 """
 
 import codecs
@@ -16,21 +15,22 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from app.domain.errors import InvalidValue
+from app.imports.errors import UnreadableCsv
 from app.learners.fields import ROSTER_COLUMNS
 from app.platform.csv_cells import unguard_formula
 
 DELIMITERS = (",", ";", "\t", "|")
-# In characters. Far more than any roster needs; without it one endless row would fill the memory.
+# In characters. Far more than a roster needs; without it one endless row would fill the memory.
 LONGEST_ROW = 1_048_576
-_BLOCK = 262_144
+_BLOCK_BYTES = 262_144
 _HEAD = 4_096
-# How much of what was found a sentence shows.
+# How many names, and how much of each, a sentence shows.
 _MOST_NAMES = 20
 _LONGEST_NAME = 40
 
 
 _TITLES = {column.name: column.title for column in ROSTER_COLUMNS}
-# What the report of an import adds: a report that was mended and sent back is a roster.
+# What the report of an import adds: a corrected report that is sent back is a roster.
 _PROBLEM_COLUMN = "problem"
 _REPORT_COLUMNS = {"line", "outcome", _PROBLEM_COLUMN}
 
@@ -63,9 +63,9 @@ _OTHER_FORMATS = tuple(
         (rb'\{\s*["}]|\[\s*["{\[\]]', "JSON", _SEND_CSV),
     )
 )
-# What no text has, but for NUL, which a text may have got by accident.
+# Bytes that no text contains. NUL is not among them, since a text may contain it by accident.
 _BINARY = re.compile(rb"[\x01-\x08\x0e-\x1f]")
-# Stands for what is no text in the encoding. No text has it: a NUL that is truly there is no better.
+# Replaces bytes that are not text in the encoding. A text that really contains NUL is no better.
 _NO_TEXT = "\0"
 _MARK_NO_TEXT = "rollcall.no-text"
 
@@ -79,27 +79,9 @@ def _mark_no_text(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_MARK_NO_TEXT, _mark_no_text)
 
 
-class UnreadableCsv(Exception):
-    """The file as a whole is no roster.
-
-    `detail` is a sentence that tells what was found, on which line, and what to do; `line` is that line,
-    counted from 1, or None where it is no matter of one line. `is_cut_off`: it ends within a quoted cell.
-    """
-
-    def __init__(self, detail: str, line: int | None = None, *, is_cut_off: bool = False) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.line = line
-        self.is_cut_off = is_cut_off
-
-
-class IncompleteFeed(UnreadableCsv):
-    """The file may have been cut off, so it does not tell who is missing from it."""
-
-
 @dataclass(frozen=True, slots=True)
 class RosterWarning:
-    """What a person must know but did not ask; `code` is `guessed-encoding` or `ignored-column`."""
+    """What a person should check about the file; `code` is `guessed-encoding` or `ignored-column`."""
 
     code: str
     detail: str
@@ -122,18 +104,18 @@ class _Text(NamedTuple):
 
     @contextmanager
     def lines(self) -> Iterator[io.TextIOWrapper]:
-        """The text from its beginning; LF, CR LF and a lone CR each end a line, as editors have it."""
+        """Read the text from its beginning; LF, CR LF and a lone CR each end a line, as in editors."""
         self.file.seek(self.start)
         wrapper = io.TextIOWrapper(self.file, self.encoding, newline="")
         try:
             yield wrapper
         finally:
-            # Otherwise the wrapper would close the caller's file when it goes.
+            # Otherwise the wrapper would close the caller's file.
             if not self.file.closed:
                 wrapper.detach()
 
     def rows(self, delimiter: str) -> Generator[Row]:
-        """All rows in which any cell has text, the header among them. Raises UnreadableCsv."""
+        """Yield all rows that are not empty, including the header. Raises UnreadableCsv."""
         with self.lines() as wrapper:
             feed = _Feed(wrapper)
             reader = csv.reader(feed, delimiter=delimiter, strict=True)
@@ -146,15 +128,15 @@ class _Text(NamedTuple):
                     feed.room = LONGEST_ROW
             except csv.Error as error:
                 raise UnreadableCsv(
-                    f"The row that begins on line {line} cannot be read: {error}. Most likely a cell in it "
-                    "opens with a quote that is never closed, or holds a quote that is not doubled.",
+                    f"The row that begins on line {line} cannot be read: {error}. Check its quotes: a quoted cell must "
+                    "be closed, and a quote inside it doubled.",
                     line,
                     is_cut_off=feed.is_over,
                 ) from error
 
 
 class _Feed:
-    """Lines for csv.reader, until they have filled `room` characters; with each row it is set anew."""
+    """Lines for csv.reader, until they fill `room` characters; `room` is set again for each row."""
 
     def __init__(self, wrapper: io.TextIOWrapper) -> None:
         self.room = LONGEST_ROW
@@ -174,7 +156,7 @@ class _Feed:
 class Roster:
     """A roster whose header has been read.
 
-    `header` holds the column names as written, less outer spaces and unnamed columns at the end;
+    `header` holds the column names as written, without outer spaces and unnamed columns at the end.
     `header_line` is the line on which it begins. `columns` says at which index of it the known ones
     are, Username or External ID among them. `encoding` is Python's name for it.
     """
@@ -195,35 +177,41 @@ class Roster:
 
     @property
     def ends_with_line_break(self) -> bool:
-        """Whether the last line is a whole one."""
+        """Whether the last line is complete."""
         return self._text.ends_with_line_break
 
     def rows(self) -> Iterator[Row]:
-        """The data rows from the first on, lazily; rows whose cells are all empty are left out.
+        """Yield the data rows, without rows whose cells are all empty.
 
-        Every call begins anew and moves the one file, so use one iterator at a time. Raises
-        UnreadableCsv where a row breaks the rules of CSV, once the rows before it have been given.
+        Every call starts again and moves the one file, so use one iterator at a time. Raises UnreadableCsv at a row
+        that breaks the rules of CSV, after the rows before it have been yielded.
         """
         return islice(self._text.rows(self.delimiter), self._rows_before, None)
 
 
-def open_roster(file: BinaryIO, *, encoding: str | None = None, delimiter: str | None = None) -> Roster:
-    """Find out how a complete, seekable file is written; it stays open, and the caller's to close.
+def open_roster(
+    file: BinaryIO,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    block_bytes: int = _BLOCK_BYTES,
+) -> Roster:
+    """Find out how a complete, seekable file is written; the caller closes it.
 
-    `encoding` is any name that Python knows for a character set, `delimiter` one of , ; | a tab or the
-    word `tab`; None has it found out. Reads the whole file once, in blocks, for its encoding. Raises
-    InvalidValue for a wrong argument and UnreadableCsv where the file is no roster.
+    `encoding` is any name that Python knows for a character set. `delimiter` is one of , ; | a tab or the word `tab`.
+    None = detect it. The whole file is read once, in blocks of `block_bytes`, to check its encoding. Raises
+    InvalidValue for a wrong argument, and UnreadableCsv if the file is not a roster.
     """
     asked = None if encoding is None else clean_encoding(encoding)
     delimiters = DELIMITERS if delimiter is None else (clean_delimiter(delimiter),)
     file.seek(0)
     head = file.read(_HEAD)
     _refuse_other_formats(head)
-    text = _find_text(file, head, asked)
+    text = _find_text(file, head, asked, block_bytes)
     separator = _find_separator(text)
     if separator is not None and delimiter is None:
         if separator not in DELIMITERS:
-            raise UnreadableCsv(f"Line 1 names {separator!r} as delimiter; use one of , ; | or tab.", line=1)
+            raise UnreadableCsv(f"Line 1 names the delimiter {separator!r}. Use one of , ; | or tab.", line=1)
         delimiters = (separator,)
     before = 0 if separator is None else 1
     found, (line, cells) = _find_header(text, before, delimiters)
@@ -243,28 +231,28 @@ def open_roster(file: BinaryIO, *, encoding: str | None = None, delimiter: str |
 
 
 def clean_encoding(name: str) -> str:
-    """Python's name for a character set that rosters may be written in. Raises InvalidValue."""
-    # Python keeps every unknown name that it was ever asked for, hence the bound.
+    """Return Python's name for a character set that rosters may be written in. Raises InvalidValue."""
+    # Python remembers every unknown name for which it was asked, so the length is bounded.
     if len(name) <= _LONGEST_NAME:
         try:
             codec = codecs.lookup(name).name.removesuffix("-sig")
-            b" ".decode(codec, "replace")  # refuses what makes no text of bytes, such as base64
+            b" ".decode(codec, "replace")  # refuses codecs that do not turn bytes into text, such as base64
         except (LookupError, ValueError):
             pass
         else:
             if codec not in _NOT_FOR_ROSTERS:
                 return codec
     raise InvalidValue(
-        f"The encoding {_quote(name)} is not known. Name one such as utf-8, utf-16, windows-1252 or "
-        "iso-8859-1, or none to have it found out."
+        f"Unknown encoding {_quote(name)}. Use for example utf-8, utf-16, windows-1252 or iso-8859-1, or leave it out "
+        "to detect the encoding."
     )
 
 
 def clean_delimiter(name: str) -> str:
-    """The character that this text, or the word `tab`, stands for. Raises InvalidValue."""
+    """Return the delimiter that this character, or the word `tab`, stands for. Raises InvalidValue."""
     delimiter = "\t" if name.lower() == "tab" else name
     if delimiter not in DELIMITERS:
-        raise InvalidValue(f"The delimiter is one of , ; | or tab, not {_quote(name)}.")
+        raise InvalidValue(f"{_quote(name)} is not a delimiter. Use one of , ; | or tab.")
     return delimiter
 
 
@@ -276,14 +264,14 @@ def _refuse_other_formats(head: bytes) -> None:
             raise UnreadableCsv(f"The file is {name}, not a CSV roster. {advice}")
 
 
-def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
+def _find_text(file: BinaryIO, head: bytes, asked: str | None, block_bytes: int) -> _Text:
     marked = next((pair for pair in _BYTE_ORDER_MARKS if head.startswith(pair[0])), None)
     if marked is not None:
         mark, encoding = marked
         if asked is not None and not encoding.startswith(asked):
             raise UnreadableCsv(
-                f"Line 1 begins with the mark of {_title(encoding)}, but the file was to be read as "
-                f"{_title(asked)}. Name the other encoding, or none.",
+                f"The file begins with the byte order mark of {_title(encoding)}, but you asked to read it as "
+                f"{_title(asked)}. Change the encoding, or leave it out.",
                 line=1,
             )
         candidates = [_Text(file, len(mark), encoding)]
@@ -292,43 +280,42 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None) -> _Text:
 
     line = 0
     for text in candidates:
-        undecodable_line, last = _decode_all(text)
+        undecodable_line, last = _decode_all(text, block_bytes)
         if undecodable_line is None:
             return text._replace(ends_with_line_break=last in ("\n", "\r"))
-        # The encoding that went further is the likelier.
+        # The encoding that can read more of the file is more likely.
         line = max(line, undecodable_line)
     titles = " or ".join(_title(text.encoding) for text in candidates)
     raise UnreadableCsv(
-        f"Line {line} holds bytes that are not text in {titles}. Save the file as CSV (UTF-8), or name the "
-        "encoding that it has.",
+        f"Line {line} contains bytes that are not valid {titles}. Save the file as CSV (UTF-8), or name its encoding.",
         line,
     )
 
 
 def _guess_encodings(head: bytes, asked: str | None) -> list[str]:
-    """What a file without a mark may be written in, the likelier first."""
+    """Return the encodings in which a file without a mark may be written, the most likely first."""
     if asked not in (None, "utf-16"):
         return [asked]
-    # ASCII in UTF-16 is every other byte a NUL, and the key column's name alone is eight letters of it.
+    # In UTF-16 every other byte of ASCII text is NUL, and the key column's name alone has eight letters.
     even, odd = head[::2].count(0), head[1::2].count(0)
     most, least = max(even, odd), min(even, odd)
     if most > 3 * least and most >= max(8, len(head) // 16):
         return ["utf-16-le" if odd > even else "utf-16-be"]
     if asked is not None:
         return ["utf-16-le"]
-    # Where NULs are few and nothing else is odd, it is a text that was damaged: then the line can be named.
+    # With few NULs and nothing else unusual it is a damaged text, in which the line can be named.
     if most and (8 * (even + odd) > len(head) or _BINARY.search(head)):
         raise UnreadableCsv(f"The file is binary data, not a CSV roster. {_SEND_CSV}")
     return ["utf-8", "cp1252"]
 
 
-def _decode_all(text: _Text) -> tuple[int | None, str]:
-    """The line on which it is no text, if there is one, and else the last character."""
+def _decode_all(text: _Text, block_bytes: int) -> tuple[int | None, str]:
+    """Return the line of the first bytes that are not text, or None and the last character."""
     decode = codecs.getincrementaldecoder(text.encoding)(_MARK_NO_TEXT).decode
     text.file.seek(text.start)
     line, before = 1, ""
     while True:
-        block = text.file.read(_BLOCK)
+        block = text.file.read(block_bytes)
         decoded, no_text, _ = decode(block, not block).partition(_NO_TEXT)
         line += decoded.count("\n") + decoded.count("\r") - decoded.count("\r\n")
         if before.endswith("\r") and decoded.startswith("\n"):
@@ -341,14 +328,14 @@ def _decode_all(text: _Text) -> tuple[int | None, str]:
 
 
 def _find_separator(text: _Text) -> str | None:
-    """What Excel's own first line says, such as `sep=;`."""
+    """Return the delimiter in Excel's own first line, such as `sep=;`, or None."""
     with text.lines() as wrapper:
         line = re.fullmatch(r"sep=([^\r\n])\s*", wrapper.readline(_LONGEST_NAME), re.IGNORECASE)
     return line and line[1]
 
 
 def _find_header(text: _Text, before: int, delimiters: Sequence[str]) -> tuple[str, Row]:
-    """The header, which comes after `before` other rows, and the delimiter that it shows best under."""
+    """Return the header, which comes after `before` other rows, and the delimiter that suits it best."""
     readings: list[tuple[str, Row]] = []
     fault = None
     for delimiter in delimiters:
@@ -366,7 +353,7 @@ def _find_header(text: _Text, before: int, delimiters: Sequence[str]) -> tuple[s
             raise fault
         if len(readings) < len(delimiters):  # to one of them, all cells are empty
             raise UnreadableCsv("The file is empty. Its first row must name the columns.")
-    # Where no delimiter shows a known column, the one with the most cells tells best what is there.
+    # If no delimiter yields a known column, the one with the most cells describes the file best.
     return max(readings, key=lambda reading: (count_known(reading), len(reading[1].cells)))
 
 
@@ -375,12 +362,12 @@ def _recognize(name: str) -> str | None:
 
 
 def is_report_column(name: str) -> bool:
-    """Whether the report of an earlier import added this column."""
+    """Return whether the report of an earlier import added this column."""
     return _simplify(name) in _REPORT_COLUMNS
 
 
 def is_problem_column(name: str) -> bool:
-    """Whether this column says what was wrong when the row was imported before."""
+    """Return whether this column says what was wrong in an earlier import of the row."""
     return _simplify(name) == _PROBLEM_COLUMN
 
 
@@ -402,14 +389,14 @@ def _find_columns(header: Sequence[str], line: int) -> dict[str, int]:
             continue
         if column in columns:
             raise UnreadableCsv(
-                f"The header on line {line} has the column {_TITLES[column]} twice, as "
-                f"{_quote(header[columns[column]])} and as {_quote(name)}. Keep one of them.",
+                f"The header on line {line} has the column {_TITLES[column]} twice: {_quote(header[columns[column]])} "
+                f"and {_quote(name)}. Keep one of them.",
                 line,
             )
         columns[column] = index
     if not columns.keys() & {"username", "external_id"}:
         raise UnreadableCsv(
-            f"The header on line {line} has neither a column Username nor a column External ID. It has: "
+            f"The header on line {line} has no column Username and no column External ID. It has: "
             f"{_list(header)}.",
             line,
         )
@@ -421,13 +408,13 @@ def _warn(text: _Text, header: Sequence[str], *, guessed: bool) -> Iterator[Rost
         title = _title(text.encoding)
         yield RosterWarning(
             "guessed-encoding",
-            f"The file does not say its encoding and was read as {title}. Check the names that have accents, "
-            "or name the encoding.",
+            f"The file does not name its encoding and was read as {title}. Check names with accents, or name the "
+            "encoding.",
         )
     ignored = [name for name in header if _recognize(name) is None and not is_report_column(name)]
     if ignored:
         yield RosterWarning(
-            "ignored-column", f"These columns are none of a roster's and were ignored: {_list(ignored)}."
+            "ignored-column", f"Ignored columns: {_list(ignored)}. Rollcall does not know them."
         )
 
 

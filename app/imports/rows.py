@@ -1,4 +1,4 @@
-"""What the cells of a roster's row mean: typed values, or the one problem that the row has.
+"""What the cells of a roster's row mean: a wish, or the reason why the row is invalid.
 
 Pure, and apart from `reader`, because this runs a million times on cells that were read long before.
 """
@@ -14,6 +14,14 @@ from typing import Any
 
 from app.domain.errors import InvalidValue
 from app.domain.profile import clean_external_id
+from app.imports.errors import (
+    CellReason,
+    InvalidCell,
+    MissingKey,
+    ReportedDuplicate,
+    ReportedWrongNumber,
+    WrongNumberOfCells,
+)
 from app.imports.reader import is_problem_column
 from app.learners.fields import ACTIVE, EXPIRATION_DATE, PROFILE, ROSTER_COLUMNS
 from app.learners.wish import NO_CHANGE, Wish
@@ -33,22 +41,19 @@ class DateFormat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RowProblem:
-    """Why a row is invalid: a code for programs, a sentence for people.
+class InvalidRow:
+    """A row that cannot be read, and why.
 
-    `column` is the column's name as the header writes it, None where it is no matter of one column.
-    `username` and `external_id` are the row's, as far as they could be read: a broken row names its
-    learner too, and a later row of the same learner is a duplicate.
+    `username` and `external_id` are the row's, as far as they could be read: an invalid row names its learner too,
+    and a later row of the same learner is a duplicate.
     """
 
-    code: str
-    detail: str
-    column: str | None
+    reason: CellReason
     username: str | None = None
     external_id: str | None = None
 
 
-_CODES = {column.name: column.problem for column in ROSTER_COLUMNS}
+# How the Problem cell of a report begins, for the rows that stay refused: the codes of these problems.
 _DUPLICATE = "duplicate-row"
 _WRONG_NUMBER = "wrong-number-of-cells"
 _ANSWERS = {"yes": True, "no": False}
@@ -61,8 +66,8 @@ _DATES = {
 
 def compile_parser(
     header: Sequence[str], columns: Mapping[str, int], date_format: DateFormat
-) -> Callable[[list[str]], Wish | RowProblem]:
-    """Make the function that parses rows under `header`, in which the known columns have these indexes.
+) -> Callable[[list[str]], Wish | InvalidRow]:
+    """Return a function that parses rows under `header`, in which the known columns have these indexes.
 
     An empty cell, like a missing column, leaves the field as it is. Of several problems in a row it reports the
     first: the number of cells, the cells in the order of ROSTER_COLUMNS, the missing key.
@@ -79,14 +84,9 @@ def compile_parser(
         if column.name in columns
     ]
 
-    def parse(cells: list[str]) -> Wish | RowProblem:
+    def parse(cells: list[str]) -> Wish | InvalidRow:
         if len(cells) != width and (len(cells) < width or any(map(str.strip, cells[width:]))):
-            return RowProblem(
-                _WRONG_NUMBER,
-                f"Cells in the row: {len(cells)}; columns in the header: {width}. A cell that holds the "
-                "delimiter needs quotes around it.",
-                column=None,
-            )
+            return InvalidRow(WrongNumberOfCells(len(cells), width))
         values: dict[str, Any] = {}
         name = ""
         try:
@@ -95,61 +95,47 @@ def compile_parser(
                 if cell:
                     values[name] = clean(unguard_formula(cell) if cell[0] == "'" else cell)
         except InvalidValue as error:
-            return RowProblem(
-                _CODES[name],
-                str(error),
-                header[columns[name]],
+            return InvalidRow(
+                InvalidCell(name, header[columns[name]], str(error)),
                 values.get("username"),
                 values.get("external_id") or _read_external_id(cells, columns),
             )
         if "username" not in values and "external_id" not in values:
-            return RowProblem("missing-key", "The row has neither a username nor an external ID.", None)
+            return InvalidRow(MissingKey())
         is_active = values.pop(ACTIVE.name, None)
         expires_on = values.pop(EXPIRATION_DATE.name, NO_CHANGE)
         return Wish(values, expires_on, is_active)
 
-    return _heed_report(header, parse)
+    return _respect_report(header, parse)
 
 
-def _heed_report(
-    header: Sequence[str], parse: Callable[[list[str]], Wish | RowProblem]
-) -> Callable[[list[str]], Wish | RowProblem]:
-    """The same parser, but two kinds of rows of an earlier report stay out until its cell Problem is emptied.
+def _respect_report(
+    header: Sequence[str], parse: Callable[[list[str]], Wish | InvalidRow]
+) -> Callable[[list[str]], Wish | InvalidRow]:
+    """Return a parser that refuses two kinds of rows of an earlier report until their Problem cell is emptied.
 
-    A duplicate, alone in a file of rejects, would win over the row that counted. A row with a wrong number of cells
-    has the right one in the report, and would be read as something that nobody has written.
+    A duplicate that stands alone in a file of rejected rows would replace the row that was used. A row with a wrong
+    number of cells has the right number in the report, and would be read as something that nobody wrote.
     """
     places = [index for index, name in enumerate(header) if is_problem_column(name)]
     if not places:
         return parse
 
-    def parse_reported(cells: list[str]) -> Wish | RowProblem:
+    def parse_reported(cells: list[str]) -> Wish | InvalidRow:
         row = parse(cells)
         for place in places:
-            told = cells[place].lstrip() if place < len(cells) else ""
-            if told.startswith(_WRONG_NUMBER):
-                return RowProblem(
-                    _WRONG_NUMBER,
-                    "An earlier import found too few or too many cells in this row. Put each into its column, and "
-                    f"empty the cell {header[place]} to apply it.",
-                    header[place],
-                )
-            if told.startswith(_DUPLICATE):
-                return RowProblem(
-                    _DUPLICATE,
-                    "An earlier import found another row of this learner above this one. Delete this row, or empty "
-                    f"its cell {header[place]} to apply it.",
-                    header[place],
-                    row.username,
-                    row.external_id,
-                )
+            reported = cells[place].lstrip() if place < len(cells) else ""
+            if reported.startswith(_WRONG_NUMBER):
+                return InvalidRow(ReportedWrongNumber(header[place]))
+            if reported.startswith(_DUPLICATE):
+                return InvalidRow(ReportedDuplicate(header[place]), row.username, row.external_id)
         return row
 
     return parse_reported
 
 
 def _read_external_id(cells: list[str], columns: Mapping[str, int]) -> str | None:
-    """The external id of a row that broke before it came to that, or at it."""
+    """Return the external id of a row in which the username or the external id is invalid, if it can be read."""
     if "external_id" not in columns:
         return None
     cell = cells[columns["external_id"]].strip()
@@ -161,7 +147,9 @@ def _read_external_id(cells: list[str], columns: Mapping[str, int]) -> str | Non
 def _parse_active(cell: str) -> bool:
     answer = _ANSWERS.get(cell.lower())
     if answer is None:
-        raise InvalidValue(f"Active is Yes or No, or empty to leave it as it is; {_quote(cell)} is neither.")
+        raise InvalidValue(
+            f"{_quote(cell)} is not valid. Use Yes or No, or leave the cell empty to keep the status."
+        )
     return answer
 
 
@@ -175,11 +163,11 @@ def _compile_date_parser(date_format: DateFormat) -> Callable[[str], date | None
             return None
         found = match(cell)
         if found is None:
-            raise InvalidValue(f"{_quote(cell)} is no date of the form {title}, nor the word never.")
+            raise InvalidValue(f"{_quote(cell)} is not a valid date. Write {title}, or the word never.")
         try:
             return date(int(found["year"]), int(found["month"]), int(found["day"]))
         except ValueError:
-            raise InvalidValue(f"{_quote(cell)} is a day that no calendar has ({title}).") from None
+            raise InvalidValue(f"{_quote(cell)} does not exist in the calendar. Write {title}.") from None
 
     return parse_date
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import BinaryIO
 
 from app.imports.chunks import StagedRows
+from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
 from app.imports.guards import Missing
-from app.imports.reader import IncompleteFeed, Roster, Row, UnreadableCsv, open_roster
+from app.imports.reader import Roster, Row, open_roster
 from app.imports.rows import DateFormat
 from app.learners.repository import last_event_position
 from app.limits import Limits
@@ -124,15 +125,9 @@ async def _stage_rows(roster: Roster, missing: Missing, limits: Limits) -> Async
 
 def _require_complete(roster: Roster, first_rows: StagedRows) -> None:
     if not first_rows.rows:
-        raise UnreadableCsv(
-            "The file has a header but no rows. With missing=deactivate, every learner would be missing. Send the "
-            "whole file."
-        )
+        raise NoRows
     if not roster.ends_with_line_break:
-        raise IncompleteFeed(
-            "The file does not end with a line break, so its end may be missing. Send the whole file with a line break "
-            "after the last row, or send it with missing=keep."
-        )
+        raise IncompleteFeed("The file does not end with a line break, so its end may be missing.")
 
 
 def _take(rows: Iterator[Row], limits: Limits) -> StagedRows:

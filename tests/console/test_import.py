@@ -307,7 +307,7 @@ def test_what_cannot_be_read_is_told_in_the_words_of_the_api(signed_in: SignIn) 
     page = console.page
     check(page, "Name;Active\nAda;Yes\n")
     expect(page.get_by_role("alert")).to_contain_text(
-        "The header on line 1 has neither a column Username nor a column External ID."
+        "The header on line 1 has no column Username and no column External ID."
     )
     console.photograph("import-unreadable")
     console.check_manners()

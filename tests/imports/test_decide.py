@@ -8,10 +8,24 @@ from typing import Any
 
 import pytest
 
+from app.domain.errors import Expired
 from app.domain.events import EventType
-from app.domain.status import Account, has_expired, resolve_status
+from app.domain.status import Account, Status, has_expired, resolve_status
 from app.imports.decide import Decision, Roll, name_keys
-from app.imports.rows import RowProblem
+from app.imports.errors import (
+    DeactivatedByHand,
+    DuplicateRow,
+    ExpiredRow,
+    IdentityConflict,
+    InvalidCell,
+    MissingKey,
+    MissingUsername,
+    ReportedDuplicate,
+    UnknownLearner,
+    WrongNumberOfCells,
+)
+from app.imports.problems import describe_row
+from app.imports.rows import InvalidRow
 from app.learners.learner import Cause, Change, Learner
 from app.learners.unique_keys import split_where_keys_move
 from app.learners.wish import Wish
@@ -61,7 +75,7 @@ def decide_one(wanted: Any, *learners: Any, **options: Any) -> Any:
 
 
 def codes(decisions: Iterable[Decision]) -> list[Any]:
-    return [each.problem["code"] if each.problem else each.outcome.value for each in decisions]
+    return [describe_row(each.reason)["code"] if each.reason else each.outcome.value for each in decisions]
 
 
 # Who is meant
@@ -118,9 +132,7 @@ def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied()
     decision = decide_one(row("b", "HR-1", email="new@example.org"), one, two)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("invalid", None, None)
-    assert decision.problem["code"] == "identity-conflict"
-    assert "'HR-1'" in decision.problem["detail"]
-    assert "'b'" in decision.problem["detail"]
+    assert decision.reason == IdentityConflict("HR-1", "b")
 
 
 def test_two_learners_who_swap_usernames_are_two_conflicts() -> None:
@@ -175,7 +187,7 @@ def test_empty_cells_leave_every_field_as_it_is() -> None:
 
     decision = decide_one(row("a"), known)
 
-    assert (decision.outcome, decision.change, decision.problem) == ("unchanged", None, None)
+    assert (decision.outcome, decision.change, decision.reason) == ("unchanged", None, None)
 
 
 def test_every_given_field_is_set_and_the_change_has_one_event() -> None:
@@ -247,7 +259,7 @@ def test_the_date_is_applied_first_and_then_active(name: str, date_cell: str, ac
     expected = AFTER[active][f"{facts}/{day}"]
     if expected == "refused":
         assert (decision.outcome, decision.change) == ("refused", None)
-        assert decision.problem["code"] == "learner-expired"
+        assert decision.reason == ExpiredRow(decision.reason.expired, is_new=False)
         return
     was_deactivated = account.deactivated_at is not None
     is_deactivated = {"Yes": False, "No": True, "": was_deactivated}[active]
@@ -289,16 +301,19 @@ def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do() -
     decision = decide_one(row("renamed", "HR-1", email="new@example.org", is_active=True), known)
 
     assert (decision.change, decision.learner_id, decision.username) == (None, known.id, "a")
-    assert decision.problem["code"] == "learner-expired"
-    assert decision.problem["expires_on"] == YESTERDAY.isoformat()
-    assert decision.problem["restores_to"] == "deactivated"
-    assert "into Expiration Date" in decision.problem["detail"]
+    assert decision.reason == ExpiredRow(Expired(YESTERDAY, Status.DEACTIVATED), is_new=False)
+    problem = describe_row(decision.reason)
+    assert problem["code"] == "learner-expired"
+    assert problem["expires_on"] == YESTERDAY.isoformat()
+    assert problem["restores_to"] == "deactivated"
+    assert problem["column"] == "Active"
+    assert problem["detail"].endswith("in Expiration Date.")
 
 
 def test_a_refused_row_with_a_past_date_of_its_own_names_that_date() -> None:
     decision = decide_one(row("a", is_active=True, expires_on=YESTERDAY), learner("a"))
 
-    assert decision.problem["expires_on"] == YESTERDAY.isoformat()
+    assert decision.reason.expired.expires_on == YESTERDAY
 
 
 @pytest.mark.parametrize(
@@ -336,7 +351,7 @@ def test_without_create_a_row_of_nobody_is_not_found() -> None:
     decision = decide_one(row("a", "HR-1"), creates=False)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("not_found", None, None)
-    assert (decision.username, decision.problem["code"]) == ("a", "not-found")
+    assert (decision.username, decision.reason) == ("a", UnknownLearner())
     assert codes([decide_one(row(None, "HR-1"), creates=False)]) == ["not-found"]
 
 
@@ -348,8 +363,7 @@ def test_a_new_learner_needs_a_username() -> None:
     decision = decide_one(row(None, "HR-1", email="a@example.org"))
 
     assert (decision.outcome, decision.change) == ("invalid", None)
-    assert decision.problem["code"] == "missing-username"
-    assert "'HR-1'" in decision.problem["detail"]
+    assert decision.reason == MissingUsername("HR-1")
 
 
 # Rows that could not be read
@@ -357,35 +371,33 @@ def test_a_new_learner_needs_a_username() -> None:
 
 def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column() -> None:
     known = learner("a")
-    problem = RowProblem("invalid-active", "Active is Yes or No; 'Ja' is neither.", "ACTIVE", "A")
+    reason = InvalidCell("active", "ACTIVE", "'Ja' is not valid.")
 
-    decision = decide_one(problem, known)
+    decision = decide_one(InvalidRow(reason, "A"), known)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("invalid", None, known.id)
-    assert {name: decision.problem[name] for name in ("code", "detail", "column")} == {
-        "code": "invalid-active",
-        "detail": problem.detail,
-        "column": "ACTIVE",
-    }
+    problem = describe_row(decision.reason)
+    assert (problem["code"], problem["detail"]) == ("invalid-active", "'Ja' is not valid.")
+    assert problem["column"] == "ACTIVE"
 
 
 def test_a_problem_of_no_column_names_none() -> None:
-    decision = decide_one(RowProblem("missing-key", "The row has neither.", None))
+    decision = decide_one(InvalidRow(MissingKey()))
 
-    assert "column" not in decision.problem
+    assert "column" not in describe_row(decision.reason)
     assert (decision.username, decision.learner_id) == (None, None)
 
 
 def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created() -> None:
-    problem = RowProblem("invalid-email", "No address.", "Email", "a")
+    invalid = InvalidRow(InvalidCell("email", "Email", "No address."), "a")
 
-    assert codes([decide_one(problem, creates=False)]) == ["invalid-email"]
+    assert codes([decide_one(invalid, creates=False)]) == ["invalid-email"]
 
 
 # The same learner twice
 
 
-BROKEN = RowProblem("invalid-active", "Active is Yes or No.", "Active", "a", "HR-1")
+BROKEN = InvalidRow(InvalidCell("active", "Active", "Use Yes or No."), "a", "HR-1")
 REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
 
 
@@ -400,7 +412,7 @@ REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
 )
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
 def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
-    first: Wish | RowProblem, outcome: str, again: Wish
+    first: Wish | InvalidRow, outcome: str, again: Wish
 ) -> None:
     known = learner("a", "HR-1")
 
@@ -409,8 +421,7 @@ def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
     assert codes(decisions) == [outcome, "created", "duplicate-row", "duplicate-row"]
     for duplicate in decisions[2:]:
         assert (duplicate.outcome, duplicate.change, duplicate.learner_id) == ("invalid", None, known.id)
-        assert duplicate.problem["first_line"] == 2
-        assert "line 2" in duplicate.problem["detail"]
+        assert duplicate.reason == DuplicateRow(2)
 
 
 @pytest.mark.parametrize(
@@ -425,12 +436,12 @@ def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
 @pytest.mark.parametrize("is_dry_run", [False, True])
 def test_the_first_row_of_nobody_counts_whatever_became_of_it(
-    first: Wish | RowProblem, outcome: str, creates: bool, again: Wish, is_dry_run: bool
+    first: Wish | InvalidRow, outcome: str, creates: bool, again: Wish, is_dry_run: bool
 ) -> None:
     decisions = decide([first, again], creates=creates, is_dry_run=is_dry_run)
 
     assert codes(decisions) == [outcome, "duplicate-row"]
-    assert decisions[1].problem["first_line"] == 2
+    assert decisions[1].reason == DuplicateRow(2)
     assert decisions[1].change is None
 
 
@@ -439,14 +450,14 @@ def test_the_first_row_of_nobody_counts_whatever_became_of_it(
 def test_a_row_that_an_earlier_import_found_to_be_a_duplicate_is_one_again_and_counts_for_no_later_row(
     known: list[Learner], is_dry_run: bool
 ) -> None:
-    marked = RowProblem("duplicate-row", "Delete this row.", "Problem", "a", "HR-1")
+    marked = InvalidRow(ReportedDuplicate("Problem"), "a", "HR-1")
 
     decisions = decide([marked, marked, row("a")], *known, is_dry_run=is_dry_run)
 
     assert codes(decisions)[:2] == ["duplicate-row"] * 2
     assert codes(decisions)[2] in ("created", "unchanged")
     assert [each.change for each in decisions[:2]] == [None, None]
-    assert decisions[1].problem["detail"] == "Delete this row."
+    assert decisions[1].reason == ReportedDuplicate("Problem")
 
 
 def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate() -> None:
@@ -456,7 +467,7 @@ def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate() -> None
 
 
 def test_rows_that_name_nobody_at_all_are_no_duplicates_of_each_other() -> None:
-    nameless = RowProblem("wrong-number-of-cells", "Cells in the row: 1.", None)
+    nameless = InvalidRow(WrongNumberOfCells(1, 2))
 
     assert codes(decide([nameless, nameless])) == ["wrong-number-of-cells"] * 2
 
@@ -479,7 +490,7 @@ def test_an_earlier_chunks_rows_count_too() -> None:
     )
 
     assert codes(decisions) == ["duplicate-row"] * 3 + ["created"]
-    assert [each.problem["first_line"] for each in decisions[:3]] == [17, 18, 18]
+    assert [each.reason for each in decisions[:3]] == [DuplicateRow(17), DuplicateRow(18), DuplicateRow(18)]
 
 
 def test_a_chunk_tells_the_next_ones_whom_it_had() -> None:
@@ -487,7 +498,7 @@ def test_a_chunk_tells_the_next_ones_whom_it_had() -> None:
     first = roll(known)
     first.decide(2, row("a"))
     created = first.decide(3, row("b"))
-    first.decide(4, RowProblem("invalid-email", "No address.", "Email", "c", "HR-3"))
+    first.decide(4, InvalidRow(InvalidCell("email", "Email", "No address."), "c", "HR-3"))
 
     assert first.new_learner_lines == {known.id: 2, created.learner_id: 3}
     assert first.new_name_lines == dict.fromkeys(name_keys(row("c", "HR-3")), 4)
@@ -512,8 +523,8 @@ def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied(
     decision = decide_one(row("a", email="new@example.org", is_active=True), known, protected=[known.id])
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("refused", None, known.id)
-    assert decision.problem["code"] == "deactivated-by-hand"
-    assert decision.problem["column"] == "Active"
+    assert decision.reason == DeactivatedByHand()
+    assert describe_row(decision.reason)["column"] == "Active"
 
 
 @pytest.mark.parametrize("active", [None, False])

@@ -143,7 +143,7 @@ async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api: 
         ["a", "No", "again", "7", "invalid", told[4]],
     ]
     assert "'Maybe'" in told[1]
-    assert told[4] == "duplicate-row: This learner stands on line 2 already; the first row counts."
+    assert told[4] == "duplicate-row: Line 2 already has this learner. Only the first row is used."
 
 
 @pytest.mark.usefixtures("small_chunks")

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports.rows import DateFormat, RowProblem, compile_parser
+from app.imports.errors import (
+    MissingKey,
+    ReportedDuplicate,
+    WrongNumberOfCells,
+)
+from app.imports.problems import describe_row
+from app.imports.rows import DateFormat, InvalidRow, compile_parser
 from app.learners.fields import ROSTER_COLUMNS
 from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
@@ -68,12 +74,7 @@ def test_outer_spaces_do_not_count() -> None:
     "cells", [["a"], ["a"] * 6, ["a", "", "", "", "", "", "", "x"], ["a"] + [""] * 8 + ["x"]]
 )
 def test_a_row_of_another_width_than_the_header_is_invalid(cells: list[str]) -> None:
-    problem = parse_row(cells)
-
-    assert isinstance(problem, RowProblem)
-    assert (problem.code, problem.column) == ("wrong-number-of-cells", None)
-    assert f"row: {len(cells)}; " in problem.detail
-    assert "header: 7" in problem.detail
+    assert parse_row(cells) == InvalidRow(WrongNumberOfCells(len(cells), 7))
 
 
 @pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
@@ -90,9 +91,7 @@ def test_either_key_is_enough() -> None:
 
 
 def test_a_row_without_a_key_is_invalid() -> None:
-    problem = parse(username=" ", email="a@b")
-
-    assert (problem.code, problem.column) == ("missing-key", None)
+    assert parse(username=" ", email="a@b") == InvalidRow(MissingKey())
 
 
 # Reports that are sent back
@@ -101,26 +100,21 @@ REPORT = ("Username", "External ID", "Active", "Line", "Outcome", "Problem")
 parse_reported = compile_parser(REPORT, {"username": 0, "external_id": 1, "active": 2}, DateFormat.ISO)
 
 
-@pytest.mark.parametrize("told", ["duplicate-row: This learner stands on line 3 already.", " duplicate-row"])
+@pytest.mark.parametrize("told", ["duplicate-row: Line 3 already has this learner.", " duplicate-row"])
 @pytest.mark.parametrize("active", ["Yes", "Maybe"])
 def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told: str, active: str) -> None:
-    problem = parse_reported(["a", "HR-1", active, "7", "invalid", told])
+    row = parse_reported(["a", "HR-1", active, "7", "invalid", told])
 
-    assert isinstance(problem, RowProblem)
-    assert (problem.code, problem.column) == ("duplicate-row", "Problem")
-    assert (problem.username, problem.external_id) == ("a", "HR-1")
-
-    assert "Delete this row, or empty its cell Problem" in problem.detail
+    external_id = "HR-1"
+    assert row == InvalidRow(ReportedDuplicate("Problem"), "a", external_id)
+    assert isinstance(row, InvalidRow)
+    assert "Delete this row, or empty its cell Problem" in describe_row(row.reason)["detail"]
 
 
 def test_an_invalid_username_leaves_the_external_id_to_be_read() -> None:
     for cell, external_id in (("HR-1", "HR-1"), ("'=HR", "=HR"), ("", None), ("HR\x07", None)):
-        problem = parse(username="a\x07", external_id=cell)
-        assert (problem.code, problem.username, problem.external_id) == (
-            "invalid-username",
-            None,
-            external_id,
-        )
+        row = parse(username="a\x07", external_id=cell)
+        assert (row.reason.field, row.username, row.external_id) == ("username", None, external_id)
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
@@ -129,9 +123,7 @@ def test_any_other_row_of_a_report_is_read_as_always(told: str) -> None:
 
 
 def test_a_row_of_a_report_that_lost_cells_is_told_so() -> None:
-    problem = parse_reported(["a", "HR-1", "Yes"])
-    assert isinstance(problem, RowProblem)
-    assert problem.code == "wrong-number-of-cells"
+    assert parse_reported(["a", "HR-1", "Yes"]) == InvalidRow(WrongNumberOfCells(3, 6))
 
 
 # Active
@@ -147,11 +139,11 @@ def test_active_is_yes_or_no_in_any_case(cell: str, active: bool | None) -> None
 
 @pytest.mark.parametrize("cell", ["Y", "true", "1", "0", "ja", "yes!", "ye s", "active", "'Yes", "x" * 500])
 def test_active_is_never_guessed(cell: str) -> None:
-    problem = parse(active=cell)
+    problem = describe_row(parse(active=cell).reason)
 
-    assert (problem.code, problem.column) == ("invalid-active", "ACTIVE")
-    assert cell[:40] in problem.detail
-    assert len(problem.detail) < 150
+    assert (problem["code"], problem["column"]) == ("invalid-active", "ACTIVE")
+    assert cell[:40] in problem["detail"]
+    assert len(problem["detail"]) < 150
 
 
 # Dates
@@ -220,12 +212,12 @@ def test_the_last_day_of_the_calendar_is_a_date_and_not_never() -> None:
     ],
 )
 def test_any_other_date_is_invalid_and_the_format_is_named(date_format: str, cell: str) -> None:
-    problem = parse(DateFormat(date_format), expiration_date=cell)
+    problem = describe_row(parse(DateFormat(date_format), expiration_date=cell).reason)
 
-    assert (problem.code, problem.column) == ("invalid-date", "Expiration Date")
-    assert {"iso": "YYYY-MM-DD", "mdy": "MM/DD/YYYY", "dmy": "DD/MM/YYYY"}[date_format] in problem.detail
-    assert cell[:40] in problem.detail
-    assert len(problem.detail) < 150
+    assert (problem["code"], problem["column"]) == ("invalid-date", "Expiration Date")
+    assert {"iso": "YYYY-MM-DD", "mdy": "MM/DD/YYYY", "dmy": "DD/MM/YYYY"}[date_format] in problem["detail"]
+    assert cell[:40] in problem["detail"]
+    assert len(problem["detail"]) < 150
 
 
 @given(day=st.dates(), separator=st.sampled_from("/.-"))
@@ -255,14 +247,14 @@ def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(
     column: str, cell: str, code: str, name: str
 ) -> None:
     cells: dict[str, Any] = {column: cell}
-    problem = parse(**cells)
+    problem = describe_row(parse(**cells).reason)
 
-    assert (problem.code, problem.column) == (code, name)
-    assert problem.detail.endswith(".")
+    assert (problem["code"], problem["column"]) == (code, name)
+    assert problem["detail"].endswith(".")
 
 
 def test_the_first_problem_of_a_row_is_the_one_reported() -> None:
-    assert parse(username="", email="nobody", active="maybe").code == "invalid-email"
+    assert parse(username="", email="nobody", active="maybe").reason.field == "email"
 
 
 def test_a_decomposed_name_is_composed() -> None:
@@ -283,7 +275,7 @@ def test_what_an_export_guards_imports_as_it_was(text: str) -> None:
 
 @given(st.lists(st.text(max_size=9), max_size=9))
 def test_whatever_a_row_holds_it_is_values_or_a_problem(cells: list[str]) -> None:
-    assert isinstance(parse_row(cells), Wish | RowProblem)
+    assert isinstance(parse_row(cells), Wish | InvalidRow)
 
 
 @given(st.lists(st.text(max_size=9), min_size=7, max_size=7))
