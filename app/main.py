@@ -1,9 +1,9 @@
-"""The application: its parts put together, its doors mounted, its start and its end."""
+"""The application: it connects the parts, mounts the routers, and opens and closes what they need."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -24,15 +24,11 @@ import app.platform.service_routes
 import app.webhooks.problems
 import app.webhooks.router
 from app import __version__
+from app.background import HANDLERS, create_background, create_sender
 from app.description import INTRODUCTION
-from app.imports.handler import CsvImportHandler
 from app.learners.dependencies import EXPORTS
 from app.limits import LIMITS, Limits
-from app.operations.bulk_actions import BulkActionHandler
 from app.operations.dependencies import RUNNER
-from app.operations.handler import Handler
-from app.operations.operation import Kind
-from app.operations.reverts import RevertHandler
 from app.operations.runner import Engine, Runner
 from app.organizations.authentication import Authenticator
 from app.organizations.dependencies import AUTHENTICATOR, RATE_LIMITER
@@ -41,25 +37,18 @@ from app.platform.database import Database
 from app.platform.dependencies import CLOCK, DATABASE, STOPPING
 from app.platform.logging import configure_logging, get_logger
 from app.platform.middleware import BodyLimit, HeadAsGet, RequestContext
-from app.platform.openapi import describe, document
+from app.platform.openapi import build_document, describe
 from app.platform.problems import install_problem_handlers
 from app.platform.rate_limits import RateLimiter
 from app.platform.runtime import tune_interpreter
 from app.platform.stopping import watch_for_stop
 from app.settings import Settings
 from app.webhooks.dependencies import SENDER
-from app.webhooks.dispatcher import Dispatcher
-from app.webhooks.sender import Sender
 
 logger = get_logger("rollcall")
 
 NewEngine = Callable[[Database, Runner, Settings], Engine]
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.BULK_ACTION: BulkActionHandler(),
-    Kind.CSV_IMPORT: CsvImportHandler(),
-    Kind.REVERT: RevertHandler(),
-}
 _TRANSLATIONS = {
     **app.learners.problems.TRANSLATIONS,
     **app.organizations.problems.TRANSLATIONS,
@@ -68,13 +57,24 @@ _TRANSLATIONS = {
     **app.webhooks.problems.TRANSLATIONS,
 }
 
-TAGS = (
+_TAGS = (
     app.learners.router.TAG,
     app.access.router.TAG,
     app.operations.router.TAG,
     app.webhooks.router.TAG,
     app.organizations.router.TAG,
     app.platform.service_routes.TAG,
+)
+_ROUTERS = (
+    app.operations.router.router,  # before `/learners/{learner_id}`
+    app.learners.router.router,
+    app.access.router.router,
+    app.imports.router.router,
+    app.organizations.router.router,
+    app.webhooks.router.router,
+    app.console.router.router,
+    app.platform.service_routes.router,
+    app.platform.metrics.router,
 )
 
 
@@ -86,106 +86,65 @@ def create_app(
 ) -> FastAPI:
     """Build the ASGI application. It opens nothing before its lifespan begins.
 
-    `new_engine` replaces the durable engine; then nothing else runs in the background.
+    `new_engine` replaces the durable engine and all other background work.
     """
     settings = settings or Settings()
     clock = clock or SystemClock()
-
-    @asynccontextmanager
-    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
-        database = DATABASE.put(api, Database(settings.database_url, pool_size=settings.database_pool_size))
-        EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
-        RATE_LIMITER.put(api, RateLimiter(settings.rate_limit_per_minute))
-        authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, limits))
-        runner = RUNNER.put(api, Runner(database, clock, HANDLERS, limits))
-        engine = None
-        if settings.runs_operations:
-            engine = (new_engine or new_background)(database, runner, settings)
-            engine.start()
-        sender = SENDER.put(api, _new_sender(settings, limits))
-        flushing = asyncio.create_task(_flush_key_use(authenticator, limits.key_use_seconds))
-        try:
-            with watch_for_stop() as stopping:
-                STOPPING.put(api, stopping)
-                yield
-        finally:
-            if engine is not None:
-                await engine.stop()
-            flushing.cancel()
-            with suppress(asyncio.CancelledError):
-                await flushing
-            with suppress(SQLAlchemyError, OSError):
-                await authenticator.flush_use()
-            await sender.close()
-            await database.close()
-
     api = FastAPIOffline(
         title="Rollcall",
         version=__version__,
-        lifespan=lifespan,
+        lifespan=partial(_open, settings=settings, new_engine=new_engine or create_background),
         redirect_slashes=False,
         openapi_url="/openapi.json",
         docs_url="/docs",
         redoc_url=None,
         static_url="/docs/assets",
-        **describe(INTRODUCTION, TAGS),
+        **describe(INTRODUCTION, _TAGS),
     )
     CLOCK.put(api, clock)
     LIMITS.put(api, limits)
-    api.openapi = lambda: document(api)  # type: ignore[method-assign]
-    for router in (
-        app.operations.router.router,  # before `/learners/{learner_id}`
-        app.learners.router.router,
-        app.access.router.router,
-        app.imports.router.router,
-        app.organizations.router.router,
-        app.webhooks.router.router,
-        app.console.router.router,
-        app.platform.service_routes.router,
-        app.platform.metrics.router,
-    ):
+    api.openapi = partial(build_document, api)  # type: ignore[method-assign]
+    for router in _ROUTERS:
         api.include_router(router)
     install_problem_handlers(api, _TRANSLATIONS)
+    upload_path = str(api.url_path_for(app.imports.router.import_csv.__name__))
     api.add_middleware(
-        BodyLimit, limits={"/imports/csv": settings.max_import_bytes}, default=settings.max_body_bytes
+        BodyLimit, limits={upload_path: settings.max_import_bytes}, default=settings.max_body_bytes
     )
     api.add_middleware(HeadAsGet)
     api.add_middleware(RequestContext, clock=clock, max_in_flight=settings.max_requests_in_flight)
     return api
 
 
-class Background:
-    """What a server or worker does besides answering: it runs operations, and sends events to webhooks."""
-
-    def __init__(self, *parts: Engine | Dispatcher) -> None:
-        """They start and stop together."""
-        self._parts = parts
-
-    def start(self) -> None:
-        """Begin with what there is, and what will come."""
-        for part in self._parts:
-            part.start()
-
-    async def stop(self) -> None:
-        """Let what has begun end, and leave the rest to others."""
-        await asyncio.gather(*(part.stop() for part in self._parts))
-
-
-def new_background(database: Database, runner: Runner, settings: Settings) -> Background:
-    """What a server or worker does besides answering."""
-    from app.operations.engine import DurableEngine  # noqa: PLC0415 - half a second that only they need
-
-    keep = timedelta(days=settings.outcomes_days)
-    limits = runner.limits
-    dispatcher = Dispatcher(database, runner.clock, _new_sender(settings, limits), keep, limits)
-    return Background(DurableEngine(database, runner, keep), dispatcher)
-
-
-def _new_sender(settings: Settings, limits: Limits) -> Sender:
-    return Sender(
-        to_private_networks=settings.webhooks_to_private_networks,
-        timeout_seconds=limits.webhook_timeout_seconds,
-    )
+@asynccontextmanager
+async def _open(api: FastAPI, settings: Settings, new_engine: NewEngine) -> AsyncIterator[None]:
+    """Open what the application needs while it serves, and close it at the end."""
+    clock, limits = CLOCK.of(api), LIMITS.of(api)
+    database = DATABASE.put(api, Database(settings.database_url, pool_size=settings.database_pool_size))
+    EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
+    RATE_LIMITER.put(api, RateLimiter(settings.rate_limit_per_minute))
+    authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, limits))
+    runner = RUNNER.put(api, Runner(database, clock, HANDLERS, limits))
+    engine = None
+    if settings.runs_operations:
+        engine = new_engine(database, runner, settings)
+        engine.start()
+    sender = SENDER.put(api, create_sender(settings, limits))
+    flushing = asyncio.create_task(_flush_key_use(authenticator, limits.key_use_seconds))
+    try:
+        with watch_for_stop() as stopping:
+            STOPPING.put(api, stopping)
+            yield
+    finally:
+        if engine is not None:
+            await engine.stop()
+        flushing.cancel()
+        with suppress(asyncio.CancelledError):
+            await flushing
+        with suppress(SQLAlchemyError, OSError):
+            await authenticator.flush_use()
+        await sender.close()
+        await database.close()
 
 
 async def _flush_key_use(authenticator: Authenticator, seconds: float) -> None:
@@ -194,11 +153,11 @@ async def _flush_key_use(authenticator: Authenticator, seconds: float) -> None:
         try:
             await authenticator.flush_use()
         except (SQLAlchemyError, OSError):
-            logger.warning("could not write down when keys were used")
+            logger.warning("last use of keys not stored")
 
 
 def serve_app() -> FastAPI:
-    """The application of a server process, with its logs as the settings say."""
+    """Return the application of a server process, and configure its logs."""
     settings = Settings()
     tune_interpreter()
     configure_logging(settings.log_format, settings.log_level)

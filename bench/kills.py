@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from app.main import HANDLERS
+from app.background import HANDLERS
 from app.operations.housekeeping import tidy
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock

@@ -43,6 +43,46 @@ _SHOWN_PROBLEMS = 20
 _REFRESH_SECONDS = 0.3
 _HANDLER = CsvImportHandler()
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")]
+Create = Annotated[bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")]
+ProtectManual = Annotated[
+    bool,
+    typer.Option("--protect-manual", help="Do not activate learners whom a person deactivated by hand."),
+]
+MissingOption = Annotated[Missing, typer.Option(help="What to do with learners that the file does not list.")]
+MaxDeactivations = Annotated[
+    str | None,
+    typer.Option(
+        callback=check_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
+        help="Stop before anything is changed if more learners would be deactivated: a number, or a percentage "
+        "such as 5%. Default: the organization's limit with --missing deactivate, otherwise no limit.",
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        callback=check_as(Annotated[str, clean_with(clean_delimiter)] | None),
+        help="One of , ; | or tab. Default: detected.",
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        callback=check_as(Annotated[PlainText, clean_with(clean_encoding)] | None),
+        help="Such as utf-8 or windows-1252. Default: detected.",
+    ),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option(callback=check_as(Reason | None), help="Why. The history keeps it.")
+]
+Rejects = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the rows that were not applied to this CSV file, to correct and import again. - writes them "
+        "to standard output, and everything else to standard error."
+    ),
+]
+
 commands = typer.Typer()
 
 
@@ -58,52 +98,16 @@ commands = typer.Typer()
 def import_csv(
     file: Annotated[Path, typer.Argument(help="The CSV file. - reads standard input.")],
     organization: OrganizationOption = DEFAULT_SLUG,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")
-    ] = False,
-    create: Annotated[
-        bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")
-    ] = True,
-    protect_manual: Annotated[
-        bool,
-        typer.Option("--protect-manual", help="Do not activate learners whom a person deactivated by hand."),
-    ] = False,
-    missing: Annotated[
-        Missing, typer.Option(help="What to do with learners that the file does not list.")
-    ] = Missing.KEEP,
-    max_deactivations: Annotated[
-        str | None,
-        typer.Option(
-            callback=check_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
-            help="Stop before anything is changed if more learners would be deactivated: a number, or a percentage "
-            "such as 5%. Default: the organization's limit with --missing deactivate, otherwise no limit.",
-        ),
-    ] = None,
+    dry_run: DryRun = False,
+    create: Create = True,
+    protect_manual: ProtectManual = False,
+    missing: MissingOption = Missing.KEEP,
+    max_deactivations: MaxDeactivations = None,
     date_format: Annotated[DateFormat, typer.Option(help="The format of dates.")] = DateFormat.ISO,
-    delimiter: Annotated[
-        str | None,
-        typer.Option(
-            callback=check_as(Annotated[str, clean_with(clean_delimiter)] | None),
-            help="One of , ; | or tab. Default: detected.",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            callback=check_as(Annotated[PlainText, clean_with(clean_encoding)] | None),
-            help="Such as utf-8 or windows-1252. Default: detected.",
-        ),
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option(callback=check_as(Reason | None), help="Why. The history keeps it.")
-    ] = None,
-    rejects: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the rows that were not applied to this CSV file, to correct and import again. - writes them "
-            "to standard output, and everything else to standard error."
-        ),
-    ] = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    reason: ReasonOption = None,
+    rejects: Rejects = None,
 ) -> None:
     """Import a roster. The exit status is 1 if any row was not applied.
 

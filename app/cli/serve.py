@@ -59,13 +59,7 @@ def serve(
         os.environ["ROLLCALL_WITH_WORKER"] = "true"
     _require_free(host, port)
     secret = asyncio.run(_prepare_to_serve())
-    address = f"http://{_name_host(host)}:{port}"
-    typer.echo(
-        f"Rollcall {__version__}\n  console  {address}/console/\n  API      {address}\n  docs     {address}/docs"
-    )
-    if secret is not None:
-        typer.echo(f"\nYour first API key (scope admin). It is shown only once:\n{secret}\n")
-    sys.stdout.flush()
+    _print_addresses(host, port, secret)
     configure_logging(settings.log_format, settings.log_level)
     # uvicorn raises the signal again after a clean stop. Without a handler, the exit status would be that of a failure.
     signal.signal(signal.SIGTERM, _exit_cleanly)
@@ -84,6 +78,16 @@ def serve(
             timeout_graceful_shutdown=settings.shutdown_seconds,
             timeout_worker_healthcheck=_WORKER_START_SECONDS,
         )
+
+
+def _print_addresses(host: str, port: int, secret: str | None) -> None:
+    address = f"http://{_name_host(host)}:{port}"
+    typer.echo(
+        f"Rollcall {__version__}\n  console  {address}/console/\n  API      {address}\n  docs     {address}/docs"
+    )
+    if secret is not None:
+        typer.echo(f"\nYour first API key (scope admin). It is shown only once:\n{secret}\n")
+    sys.stdout.flush()
 
 
 def _exit_cleanly(_number: int, _frame: FrameType | None) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 from prometheus_client import start_http_server
 
+from app.background import HANDLERS, create_background
 from app.cli.environment import open_database, read_settings
 from app.cli.errors import Failure
 from app.cli.options import show_examples
-from app.main import HANDLERS, new_background
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
 from app.platform.logging import configure_logging
@@ -45,7 +45,7 @@ async def _work(settings: Settings) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, stopping.set)
     async with open_database() as database:
-        background = new_background(database, Runner(database, SystemClock(), HANDLERS), settings)
+        background = create_background(database, Runner(database, SystemClock(), HANDLERS), settings)
         background.start()
         await stopping.wait()
         await background.stop()

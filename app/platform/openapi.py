@@ -141,7 +141,7 @@ def _name_operation(route: APIRoute) -> str:
     return route.name
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def build_document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document. Every operation names every problem that it can answer with."""
     if app.openapi_schema is None:
         framework = get_openapi(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import HANDLERS
+from app.background import HANDLERS
 from app.operations import repository
 from app.operations.operation import Kind, Operation, State
 from app.operations.runner import Runner

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.main import HANDLERS
+from app.background import HANDLERS
 from app.operations import repository
 from app.operations.housekeeping import tidy
 from app.operations.operation import Chunk, Kind, Operation, State
