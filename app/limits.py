@@ -50,6 +50,8 @@ class Limits:
     # A stage without an operation that is this old belongs to an interrupted upload.
     stage_abandoned_after: timedelta = timedelta(hours=24)
 
+    # A list fetches and sorts this many matches of a filter. With more, it walks the index of the sort order.
+    few_matches: int = 2000
     # Exports that stream at once. Each holds a database connection.
     exports_at_once: int = 4
     # How long a credential is remembered, and how many are. A revoked key must be refused everywhere within 5 s;

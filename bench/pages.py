@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from app.learners.filters import LearnerFilter
-from app.learners.repository import Sort
+from app.learners.sort import Sort
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner, username_key
-from app.learners.repository import Sort
+from app.learners.sort import Sort
 from app.limits import Limits
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
@@ -115,7 +115,7 @@ async def _questions(roll: Roll, *, pages_only: bool) -> dict[str, Question]:
         questions[name] = partial(Roll.page, wanted=wanted, sort=default)
         if after is not None:
             questions[f"{name}, last"] = partial(Roll.page, wanted=wanted, sort=default, after=after)
-            for sort in (Sort("expires_on"), Sort("expires_on", descending=True)):
+            for sort in (Sort("expires_on"), Sort("expires_on", is_descending=True)):
                 questions[f"{name}, {sort_name(sort)}"] = partial(Roll.page, wanted=wanted, sort=sort)
         if pages_only:
             continue

@@ -12,11 +12,14 @@ from app.domain.status import Status
 from app.learners import bulk_sql, repository
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
-from app.learners.repository import SORT_COLUMNS, Sort
+from app.learners.repository import PlacedLearner
+from app.learners.sort import SORTS, Sort
+from app.limits import Limits
 from app.platform.database import Database
 from bench.population import ABSENT, ABSENT_PAIR, FREQUENT, FREQUENT_PAIR, RARE
 
 LIMIT = 50
+_FEW = Limits().few_matches
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ class Roll:
 
     async def page(
         self, wanted: LearnerFilter, sort: Sort, after: Sequence[Any] | None = None, limit: int = LIMIT
-    ) -> list[tuple[Learner, list[Any]]]:
+    ) -> list[PlacedLearner]:
         """As the router asks for it: one more than is shown."""
-        return await repository.page(
+        return await repository.list_learners(
             self.connection,
             self.organization_id,
             wanted,
@@ -39,12 +42,13 @@ class Roll:
             sort=sort,
             after=after,
             limit=limit + 1,
+            few=_FEW,
         )
 
     async def before_last_page(self, wanted: LearnerFilter, sort: Sort) -> Sequence[Any] | None:
         """The position after which the last full page begins; None where all fit on one."""
-        backwards = await self.page(wanted, Sort(sort.key, descending=not sort.descending))
-        return backwards[-1][1] if len(backwards) > LIMIT else None
+        backwards = await self.page(wanted, Sort(sort.key, is_descending=not sort.is_descending))
+        return backwards[-1].position if len(backwards) > LIMIT else None
 
     async def lock_by_keys(self, usernames: Collection[str], external_ids: Collection[str]) -> list[Learner]:
         """As an import asks for the learners that the rows of a chunk name."""
@@ -58,11 +62,15 @@ class Roll:
 
     async def count(self, wanted: LearnerFilter) -> int:
         """As include=total asks."""
-        return await repository.count(self.connection, self.organization_id, wanted, self.today)
+        return await repository.count_learners(
+            self.connection, self.organization_id, wanted, self.today, few=_FEW
+        )
 
     async def status_counts(self, wanted: LearnerFilter) -> dict[Status, int]:
         """As GET /learners/status-counts asks."""
-        return await repository.status_counts(self.connection, self.organization_id, wanted, self.today)
+        return await repository.count_by_status(
+            self.connection, self.organization_id, wanted, self.today, few=_FEW
+        )
 
     async def select_all(self, wanted: LearnerFilter) -> int:
         """As a bulk action asks; answers how many it would work on."""
@@ -85,12 +93,12 @@ async def roll_of(database: Database, organization_id: int, today: date) -> Asyn
 
 def sorts() -> list[Sort]:
     """Every order, both ways."""
-    return [Sort(key, descending=descending) for key in SORT_COLUMNS for descending in (False, True)]
+    return [Sort(key, is_descending=descending) for key in SORTS for descending in (False, True)]
 
 
 def sort_name(sort: Sort) -> str:
     """As the parameter `sort` has it."""
-    return f"{'-' if sort.descending else ''}{sort.key}"
+    return f"{'-' if sort.is_descending else ''}{sort.key}"
 
 
 def filters(someone: Learner, several: Sequence[Learner], today: date) -> dict[str, LearnerFilter]:

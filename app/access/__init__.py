@@ -1,1 +1,1 @@
-"""The portal's door: whether a learner may enter."""
+"""The access checks of the portal: whether a learner may enter."""

@@ -1,102 +1,34 @@
-"""Access checks, by id and by username, and the one that records that training was accessed."""
+"""Access checks by id and by username, and the check that also records the access."""
 
-from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.access import service
 from app.access.metrics import ACCESS_CHECKS
-from app.domain.access import Access, DenialReason, decide_access
-from app.domain.status import Status, resolve_status
-from app.learners import repository, service
-from app.learners.dependencies import LearnerIdPath, cause_of, learner_id_of
-from app.learners.errors import LearnerNotFound
+from app.access.problems import ACCESS_DENIED, access_denied
+from app.access.schemas import AccessDocument, present
+from app.access.service import CheckedAccess
+from app.learners.dependencies import LearnerIdPath, make_cause, parse_learner_id
 from app.learners.filters import UsernameText
-from app.learners.learner import Learner
 from app.learners.problems import learner_not_found
 from app.learners.schemas import SessionStartedAt
 from app.organizations.dependencies import AccessChecker, AuthenticatedRoute
 from app.platform.dependencies import Db, Now
 from app.platform.openapi import Tag, answers
-from app.platform.problems import Problem, define_problem, illustrate
 
+_NOT_FOUND = learner_not_found()
 
-class DeniedMembers(BaseModel):
-    """What `access-denied` tells besides; `status` of a problem is the HTTP status (RFC 9457)."""
-
-    learner_id: str
-    allowed: Literal[False]
-    learner_status: Annotated[Status, Field(description="The learner's status.")]
-    reason: Annotated[DenialReason, Field(description="Why not.")]
-    sessions_valid_from: Annotated[
-        datetime | None, Field(description="Portal sessions that began before are refused. Null = no limit.")
-    ]
-    checked_at: datetime
-
-
-ACCESS_DENIED = define_problem(
-    "access-denied",
-    403,
-    "Access denied",
-    "The learner, or this portal session, may not enter; `reason` says why. Nothing was recorded.",
-    DeniedMembers,
-)
-
-_NOBODY = learner_not_found()
-
-TAG = Tag(name="access", description="The portal asks: may this learner log in?")
+TAG = Tag(name="access", description="For the portal: may this learner log in?")
 router = APIRouter(tags=["access"], route_class=AuthenticatedRoute)
-
-
-_EXAMPLE: JsonDict = {
-    "learner_id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
-    "allowed": False,
-    "status": "deactivated",
-    "reason": "deactivated",
-    "sessions_valid_from": "2026-11-02T10:00:00Z",
-    "checked_at": "2026-11-02T10:00:05Z",
-}
-
-
-class AccessDocument(BaseModel):
-    """Whether a learner may enter now."""
-
-    model_config = ConfigDict(
-        title="Access",
-        json_schema_extra={"examples": [_EXAMPLE]},
-    )
-
-    learner_id: str
-    allowed: bool
-    status: Status
-    reason: Annotated[DenialReason | None, Field(description="Why not; null exactly where allowed.")]
-    sessions_valid_from: Annotated[
-        datetime | None, Field(description="Portal sessions that began before are refused. Null = no limit.")
-    ]
-    checked_at: datetime
-
-
-def _present(learner: Learner, access: Access, now: datetime) -> dict[str, Any]:
-    ACCESS_CHECKS.labels(str(access.allowed).lower(), access.reason or "").inc()
-    return {
-        "learner_id": learner.id,
-        "allowed": access.allowed,
-        "status": access.status,
-        "reason": access.reason,
-        "sessions_valid_from": learner.account.sessions_valid_from,
-        "checked_at": now,
-    }
 
 
 @router.get(
     "/learners/{learner_id}/access",
     summary="May this learner enter?",
     response_model=AccessDocument,
-    responses=answers(_NOBODY),
+    responses=answers(_NOT_FOUND),
 )
 async def check_access(
     principal: AccessChecker,
@@ -105,75 +37,75 @@ async def check_access(
     learner_id: LearnerIdPath,
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """The answer at this moment; a deactivation that has been answered counts, in every process."""
+    """Answer for this moment. A deactivation counts from its own answer on, in every process. Records nothing."""
+    organization = principal.organization
     async with database.read() as connection:
-        learner = await service.get_learner(connection, principal.organization.id, learner_id_of(learner_id))
-    return _present(
-        learner, decide_access(learner.account, principal.organization.today(now), session_started_at), now
-    )
+        checked = await service.check_access(
+            connection,
+            organization.id,
+            parse_learner_id(learner_id),
+            organization.today(now),
+            session_started_at,
+        )
+    return _answer(checked, now)
 
 
 @router.get(
     "/access",
     summary="May the learner with this username enter?",
     response_model=AccessDocument,
-    responses=answers(_NOBODY),
+    responses=answers(_NOT_FOUND),
 )
 async def check_access_by_username(
     principal: AccessChecker,
     database: Db,
     now: Now,
-    username: Annotated[UsernameText, Query(description="In any case.")],
+    username: Annotated[
+        UsernameText,
+        Query(description="The learner's username. Upper and lower case count as the same."),
+    ],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """The same by username."""
+    """Answer the same for a username."""
+    organization = principal.organization
     async with database.read() as connection:
-        learner = await repository.find_by_username(connection, principal.organization.id, username)
-    if learner is None:
-        raise LearnerNotFound
-    return _present(
-        learner, decide_access(learner.account, principal.organization.today(now), session_started_at), now
-    )
+        checked = await service.check_access_by_username(
+            connection, organization.id, username, organization.today(now), session_started_at
+        )
+    return _answer(checked, now)
 
 
 @router.post(
     "/learners/{learner_id}/access",
     summary="Let a learner in, and record it",
     response_model=AccessDocument,
-    responses=answers(_NOBODY, ACCESS_DENIED),
+    responses=answers(_NOT_FOUND, ACCESS_DENIED),
 )
-async def enter(
+async def record_access(
     principal: AccessChecker,
     database: Db,
     now: Now,
     learner_id: LearnerIdPath,
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """The check that also records that training was accessed: the first access makes an activated learner active.
+    """Check access and record that training was accessed. The first access makes an activated learner active.
 
-    The answer has the status that the learner has from then on. A refusal records nothing.
+    `status` in the answer is the status after the access. A refusal records nothing.
     """
-    cause = cause_of(principal, now)
-    identifier = learner_id_of(learner_id)
-
-    async def transaction(connection: AsyncConnection) -> tuple[Learner, Access]:
-        return await service.enter(
-            connection, principal.organization.id, identifier, session_started_at, cause
-        )
-
-    learner, access = await database.write(transaction)
-    # The first access has just changed what the decision rested on.
-    status = resolve_status(learner.account, cause.today)
-    document = _present(learner, replace(access, status=status), now)
-    if not access.allowed:
-        raise _denied(document)
+    checked = await database.write(
+        service.check_and_record_access,
+        principal.organization.id,
+        parse_learner_id(learner_id),
+        session_started_at,
+        make_cause(principal, now),
+    )
+    document = _answer(checked, now)
+    if not checked.access.allowed:
+        raise access_denied(document)
     return document
 
 
-def _denied(document: dict[str, Any]) -> Problem:
-    members = DeniedMembers(learner_status=document["status"], **document)
-    detail = f"The learner may not enter: {members.reason}."
-    return Problem(ACCESS_DENIED, detail, members=members.model_dump(mode="json"))
-
-
-illustrate(_denied(_EXAMPLE))
+def _answer(checked: CheckedAccess, now: datetime) -> dict[str, Any]:
+    access = checked.access
+    ACCESS_CHECKS.labels(str(access.allowed).lower(), access.reason or "").inc()
+    return present(checked, now)

@@ -11,7 +11,8 @@ from app.cli.terminal import open_output
 from app.domain.status import Status
 from app.learners import export as learners
 from app.learners.filters import LearnerFilter, SearchText
-from app.learners.repository import Sort
+from app.learners.sort import Sort
+from app.limits import Limits
 from app.organizations.organization import DEFAULT_SLUG
 from app.platform.clock import SystemClock
 from app.platform.database import Database
@@ -61,7 +62,14 @@ async def _write_export(database: Database, slug: str, wanted: LearnerFilter, ou
     with open_output(output) as target:
         async with (
             database.snapshot() as connection,
-            learners.open_export(connection, owner.id, wanted, today, Sort("username")) as parts,
+            learners.open_export(
+                connection,
+                owner.id,
+                wanted,
+                today,
+                sort=Sort("username"),
+                few=Limits().few_matches,
+            ) as parts,
         ):
             async for part in parts:
                 target.write(part.decode())

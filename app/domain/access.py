@@ -1,4 +1,4 @@
-"""May this learner, or this portal session, enter now? With the reason where not."""
+"""Decides whether a learner, or one of their portal sessions, may enter now."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,7 +17,7 @@ class DenialReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The answer to an access check; `reason` is None exactly where `allowed`."""
+    """The answer to an access check. `reason` is None if `allowed` is true."""
 
     allowed: bool
     status: Status
@@ -25,10 +25,9 @@ class Access:
 
 
 def decide_access(account: Account, today: date, session_started_at: datetime | None = None) -> Access:
-    """Decide on the calendar day `today`; `session_started_at` (aware) also judges that portal session.
+    """Decide for the calendar day `today`. `session_started_at` (aware) is the start of a portal session.
 
-    A session that began before the last deactivation is refused, though the learner has been
-    activated again since.
+    A session that began before the last deactivation is refused, even if the learner has been activated since.
     """
     status = resolve_status(account, today)
     if not can_log_in(status):

@@ -1,4 +1,4 @@
-"""What kind of event a change of an account is."""
+"""Names the kind of event that a change of an account becomes."""
 
 from datetime import date
 from enum import StrEnum
@@ -19,10 +19,10 @@ class EventType(StrEnum):
 
 
 def classify_change(before: Account | None, after: Account, today: date) -> EventType:
-    """Name the change from `before` (None = there was no account) to `after`, on the day `today`.
+    """Name the change from `before` (None = no account existed) to `after`, on the day `today`.
 
-    One change is one event. Where it did several things at once, the name is that of the first that
-    applies: created, deactivated or activated, accessed, expired or restored by a new date, updated.
+    One change is one event. If it did several things, the first of these that applies names it: created, deactivated
+    or activated, accessed, expired or restored by a new date, updated.
     """
     if before is None:
         return EventType.CREATED

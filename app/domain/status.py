@@ -1,6 +1,6 @@
-"""What a learner's account is: the stored facts, and the status that they and a date resolve to.
+"""The rule: how the stored facts of an account and a date resolve to a status.
 
-Status is never stored. Apart from everything else, so that the rule can be read on one page.
+The status is never stored. The rule stands alone here, so that it can be read on one page.
 """
 
 from datetime import date, datetime
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 
 class Status(StrEnum):
-    """What an account resolves to on a day."""
+    """What the facts of an account resolve to on a given day."""
 
     ACTIVE = "active"
     ACTIVATED = "activated"
@@ -21,9 +21,9 @@ class Status(StrEnum):
 class Account(NamedTuple):
     """The stored facts of one account.
 
-    Instants are aware; `expires_on` is a calendar day in the organization's time zone, None = never.
-    `sessions_valid_from` is the instant of the last deactivation, None = never deactivated: it
-    outlives a later activation, so that portal sessions from before stay refused.
+    Instants are aware. `expires_on` is a calendar day in the organization's time zone, None = never.
+    `sessions_valid_from` is the instant of the last deactivation, None = never deactivated. A later activation does
+    not clear it, so that earlier portal sessions stay refused.
     """
 
     deactivated_at: datetime | None = None
@@ -33,17 +33,17 @@ class Account(NamedTuple):
 
 
 def calendar_day(now: datetime, time_zone: ZoneInfo) -> date:
-    """The organization's calendar day at the aware instant `now`: what the rules call *today*."""
+    """Return the organization's calendar day at the aware instant `now`. The rules call it *today*."""
     return now.astimezone(time_zone).date()
 
 
 def has_expired(account: Account, today: date) -> bool:
-    """An expiration date has passed when today > expires_on: access lasts through the day itself."""
+    """Return whether today > expires_on: access lasts to the end of the expiration date."""
     return account.expires_on is not None and today > account.expires_on
 
 
 def status_unless_expired(account: Account) -> Status:
-    """The rules with their first line left out: the status that an expired account returns to."""
+    """Resolve the status without the expiration date: the status that a new date gives back."""
     if account.deactivated_at is not None:
         return Status.DEACTIVATED
     if account.first_accessed_at is None:
@@ -52,17 +52,17 @@ def status_unless_expired(account: Account) -> Status:
 
 
 def resolve_status(account: Account, today: date) -> Status:
-    """The status of the account on the organization's calendar day `today`; first match wins."""
+    """Resolve the status on the organization's calendar day `today`. The first match wins."""
     if has_expired(account, today):
         return Status.EXPIRED
     return status_unless_expired(account)
 
 
 def restores_to(account: Account, today: date) -> Status | None:
-    """Where an expired account returns once its date is moved; None for one that has not expired."""
+    """Return the status that a new date gives back to an expired account, or None if it has not expired."""
     return status_unless_expired(account) if has_expired(account, today) else None
 
 
 def can_log_in(status: Status) -> bool:
-    """Only an active or activated account lets its learner in."""
+    """Return whether the status gives access: active and activated do."""
     return status in (Status.ACTIVE, Status.ACTIVATED)

@@ -1,6 +1,6 @@
-"""What can be asked of an account, as pure functions of the stored facts and the day.
+"""The changes of an account, as pure functions of the stored facts and the day.
 
-Each answers Changed, Unchanged or Refused and leaves it to the caller to store and to report.
+Each returns Changed, Unchanged or Refused. The caller stores and reports the result.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from app.domain.status import Account, has_expired, status_unless_expired
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The account as it is now to be stored."""
+    """The account to store."""
 
     account: Account
 
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """Nothing to store, nothing to record."""
+    """There is nothing to store or to record."""
 
     account: Account
 
@@ -32,9 +32,9 @@ class Refused:
 
 
 def deactivate(account: Account, now: datetime) -> Changed | Unchanged:
-    """Take access away at the aware instant `now`. Always works, safe to repeat, deletes nothing.
+    """Take access away at the aware instant `now`. Never refused, safe to repeat, deletes nothing.
 
-    An expired account stays expired and will come back as deactivated.
+    An expired account stays expired. With a new expiration date it is deactivated.
     """
     if account.deactivated_at is not None:
         return Unchanged(account)
@@ -42,7 +42,7 @@ def deactivate(account: Account, now: datetime) -> Changed | Unchanged:
 
 
 def activate(account: Account, today: date) -> Changed | Unchanged | Refused:
-    """Give access back, to the status that the facts then resolve to. Refused for an expired account."""
+    """Give access back. Refused for an expired account."""
     if account.expires_on is not None and has_expired(account, today):
         return Refused(Expired(account.expires_on, status_unless_expired(account)))
     if account.deactivated_at is None:
@@ -51,14 +51,14 @@ def activate(account: Account, today: date) -> Changed | Unchanged | Refused:
 
 
 def change_expiration(account: Account, expires_on: date | None) -> Changed | Unchanged:
-    """Set the last day of access, None = never expires. A past day expires at once, a later one restores."""
+    """Set the last day of access, None = never expires. A past day expires at once, any other restores access."""
     if account.expires_on == expires_on:
         return Unchanged(account)
     return Changed(account._replace(expires_on=expires_on))
 
 
 def record_access(account: Account, now: datetime) -> Changed | Unchanged:
-    """Note that training was accessed at the aware instant `now`; only the first access is a change."""
+    """Record that training was accessed at the aware instant `now`. Only the first access is a change."""
     if account.first_accessed_at is not None:
         return Unchanged(account)
     return Changed(account._replace(first_accessed_at=now))

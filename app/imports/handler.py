@@ -213,7 +213,9 @@ async def _deactivate_missing(
     await bulk_sql.lock_many(connection, organization_id, ids)
     # Since the learner was found missing, a call may have given them a name that the file lists.
     named = await repository.find_named(connection, operation, ids)
-    decided = bulk_sql.decide(Action.DEACTIVATE, organization_id, ids, cause, connection.dialect.name)
+    decided = bulk_sql.select_decisions(
+        Action.DEACTIVATE, organization_id, ids, cause, connection.dialect.name
+    )
     outcomes = [
         Outcome(
             item,
@@ -226,7 +228,7 @@ async def _deactivate_missing(
     ]
     if not operation.changes_nothing:
         wanted = [learner_id for learner_id in ids if learner_id not in named]
-        await bulk_sql.apply(connection, Action.DEACTIVATE, organization_id, wanted, cause)
+        await bulk_sql.apply_action(connection, Action.DEACTIVATE, organization_id, wanted, cause)
     await operations.insert_outcomes(connection, operation, outcomes)
     return count_outcomes(outcomes)
 
@@ -263,7 +265,7 @@ async def _find_protected(
     if not _parameters_of(operation).protect_manual:
         return frozenset()
     deactivated = [learner.id for learner in named if learner.account.deactivated_at is not None]
-    by_operation = await learners.last_deactivations(connection, operation.organization_id, deactivated)
+    by_operation = await learners.find_last_deactivations(connection, operation.organization_id, deactivated)
     kinds = await operations.find_kinds(
         connection, {each for each in by_operation.values() if each is not None}
     )

@@ -11,7 +11,7 @@ from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
 from app.imports.guards import Missing
 from app.imports.reader import Roster, Row, open_roster
 from app.imports.rows import DateFormat
-from app.learners.repository import last_event_position
+from app.learners.repository import get_last_event_position
 from app.limits import Limits
 from app.operations import service
 from app.operations.operation import Chunk, Kind, Operation
@@ -77,7 +77,7 @@ async def _submit(
     created_until = 0
     if options.missing is Missing.DEACTIVATE:
         async with runner.database.read() as connection:
-            created_until = await last_event_position(connection)
+            created_until = await get_last_event_position(connection)
     roster = await asyncio.to_thread(
         open_roster, file, encoding=options.encoding, delimiter=options.delimiter
     )

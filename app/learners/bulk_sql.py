@@ -1,8 +1,9 @@
-"""Activating or deactivating thousands of learners with a few statements, by the rules in status_sql."""
+"""Activates or deactivates thousands of learners with a few statements, by the rules in status_sql."""
 
 from collections.abc import Collection
+from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -31,14 +32,14 @@ from app.platform.instants import instant_text
 
 
 class Action(StrEnum):
-    """What can be asked for many learners at once."""
+    """What a bulk action does to each learner."""
 
     ACTIVATE = "activate"
     DEACTIVATE = "deactivate"
 
 
 async def lock_many(connection: AsyncConnection, organization_id: int, ids: Collection[str]) -> set[str]:
-    """Keep these learners from changing until the transaction ends, in id order; answers which exist."""
+    """Lock these learners until the transaction ends, in id order, and return the ids that exist."""
     statement = (
         select(learners.c.id)
         .where(
@@ -51,42 +52,54 @@ async def lock_many(connection: AsyncConnection, organization_id: int, ids: Coll
     return set((await connection.execute(statement)).scalars())
 
 
-def decide(
+class DecidedLearner(NamedTuple):
+    """What an action does to one learner: `outcome` is `changed`, `unchanged` or `refused`.
+
+    `expires_on` and `restores_to` tell why a learner is refused.
+    """
+
+    id: str
+    username: str
+    outcome: str
+    expires_on: date | None
+    restores_to: str
+
+
+def select_decisions(
     action: Action, organization_id: int, ids: Collection[str], cause: Cause, dialect: str
 ) -> Select[Any]:
-    """A query for what the action does to each of these learners, in id order.
-
-    Columns: id, username, outcome (`changed`, `unchanged`, `refused`), expires_on, restores_to.
-    """
+    """Make a query for what the action does to each of these learners, in id order: rows of DecidedLearner."""
+    columns: dict[str, ColumnElement[Any]] = {
+        "id": learners.c.id,
+        "username": learners.c.username,
+        "outcome": _outcome(action, cause),
+        "expires_on": learners.c.expires_on,
+        "restores_to": status_sql.STATUS_UNLESS_EXPIRED,
+    }
     return (
-        select(
-            learners.c.id,
-            learners.c.username,
-            _outcome(action, cause).label("outcome"),
-            learners.c.expires_on,
-            learners.c.status_unless_expired.label("restores_to"),
-        )
+        select(*(columns[name].label(name) for name in DecidedLearner._fields))
         .where(learners.c.organization_id == organization_id, is_one_of(learners.c.id, ids, dialect))
         .order_by(learners.c.id)
     )
 
 
-async def apply(
+async def apply_action(
     connection: AsyncConnection, action: Action, organization_id: int, ids: Collection[str], cause: Cause
 ) -> None:
-    """Change those of the (locked) learners that the action changes, and append their events."""
+    """Apply the action to the locked learners that it changes, and store their events."""
     dialect = connection.dialect.name
-    changed = and_(
+    is_changed = and_(
         learners.c.organization_id == organization_id,
         is_one_of(learners.c.id, ids, dialect),
         _outcome(action, cause) == "changed",
     )
-    await connection.execute(_insert_events(action, changed, cause, dialect))
-    facts: dict[str, Any] = {"deactivated_at": None}
-    if action is Action.DEACTIVATE:
-        facts = {"deactivated_at": cause.at, "sessions_valid_from": cause.at}
+    await connection.execute(_insert_events(action, is_changed, cause, dialect))
+    is_deactivation = action is Action.DEACTIVATE
+    values = status_sql.deactivate_values(cause.at) if is_deactivation else status_sql.activate_values()
     await connection.execute(
-        update(learners).where(changed).values(**facts, updated_at=cause.at, version=learners.c.version + 1)
+        update(learners)
+        .where(is_changed)
+        .values(**values, updated_at=cause.at, version=learners.c.version + 1)
     )
 
 
@@ -96,7 +109,7 @@ def _outcome(action: Action, cause: Cause) -> ColumnElement[str]:
     return status_sql.activate_outcome(cause.today)
 
 
-def _insert_events(action: Action, changed: ColumnElement[bool], cause: Cause, dialect: str) -> Any:
+def _insert_events(action: Action, is_changed: ColumnElement[bool], cause: Cause, dialect: str) -> Any:
     was_at: ColumnElement[Any]
     if action is Action.DEACTIVATE:
         event_type, status_after = EventType.DEACTIVATED, status_sql.status_after_deactivation()
@@ -105,7 +118,7 @@ def _insert_events(action: Action, changed: ColumnElement[bool], cause: Cause, d
         event_type, status_after = EventType.ACTIVATED, status_sql.status_after_activation()
         was_at = literal('"', Text) + instant_as_text(learners.c.deactivated_at, dialect) + literal('"', Text)
         is_at = literal("null", Text)
-    columns = {
+    columns: dict[str, ColumnElement[Any]] = {
         "organization_id": learners.c.organization_id,
         "id": new_ids(cause.at),
         "type": literal(event_type.value, String),
@@ -118,15 +131,15 @@ def _insert_events(action: Action, changed: ColumnElement[bool], cause: Cause, d
         "before": _document(was_at, status_sql.resolve_status(cause.today), dialect),
         "after": _document(is_at, status_sql.resolve_status(cause.today, status_after), dialect),
     }
-    chosen = select(*(column.label(f"new_{name}") for name, column in columns.items())).where(changed)
+    chosen = select(*(column.label(f"new_{name}") for name, column in columns.items())).where(is_changed)
     return insert(events).from_select(list(columns), chosen.order_by(learners.c.id))
 
 
 def _document(
     deactivated_at: ColumnElement[Any], status: ColumnElement[str], dialect: str
 ) -> ColumnElement[Any]:
-    # Nothing in it needs escaping: an instant of ours and the name of a status.
+    # Nothing in it needs escaping: it holds an instant and the name of a status.
     opening, middle, closing = (literal(part, Text) for part in ('{"deactivated_at":', ',"status":"', '"}'))
     document = opening + deactivated_at + middle + cast(status, Text) + closing
-    # On SQLite, CAST AS JSON would make a number of it.
+    # SQLite's CAST AS JSON would make a number of it.
     return cast(document, JSON) if dialect == "postgresql" else document

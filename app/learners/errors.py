@@ -1,4 +1,4 @@
-"""What can stand in the way of a change of one learner, as facts."""
+"""Why a request about one learner cannot be done, as facts."""
 
 
 class LearnerNotFound(Exception):
@@ -21,8 +21,12 @@ class ExternalIdTaken(Exception):
         self.external_id = external_id
 
 
+class InvalidIfMatch(Exception):
+    """The header If-Match holds no entity tag."""
+
+
 class VersionMismatch(Exception):
-    """The learner has changed since the caller looked."""
+    """The learner has changed since the caller read it."""
 
     def __init__(self, current: int) -> None:
         super().__init__(current)

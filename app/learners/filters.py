@@ -1,4 +1,4 @@
-"""Which learners: the filter of `GET /learners`, of exports, counts and bulk selections alike."""
+"""The filter of learners, which lists, exports, counts and bulk selections share."""
 
 from typing import Annotated, TypeVar
 
@@ -14,70 +14,75 @@ T = TypeVar("T")
 MAX_IDS = 1000
 
 
-def _as_id(value: str) -> str:
+def _parse_id(value: str) -> str:
     parsed = parse_id(value)
     if parsed is None:
         raise ValueError("An id is a UUID in its canonical form.")
     return parsed
 
 
-LearnerId = Annotated[str, AfterValidator(_as_id)]
-# What is looked up is tidied like what is stored, so that the same text finds what it made.
+LearnerId = Annotated[str, AfterValidator(_parse_id)]
+# A text to look up is tidied like a stored one, so that it finds what it created.
 TidyText = Annotated[PlainText, AfterValidator(tidy)]
 UsernameText = Annotated[TidyText, Field(min_length=1, max_length=MAX_LENGTH)]
 SearchText = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
-def _at_least_one(values: tuple[T, ...]) -> tuple[T, ...]:
+def _require_one(values: tuple[T, ...]) -> tuple[T, ...]:
     if not values:
-        raise ValueError("Give at least one, or leave this out.")
+        raise ValueError("Send at least one value, or leave this out.")
     return values
 
 
 AtLeastOne = Annotated[
     tuple[T, ...],
     Field(max_length=MAX_IDS, json_schema_extra={"minItems": 1}),
-    AfterValidator(_at_least_one),
+    AfterValidator(_require_one),
 ]
 
 
-def _listed(value: object) -> object:
+def _make_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
 class LearnerFilter(BaseModel):
-    """Learners for which every given member holds; without any, all learners."""
+    """Selects the learners that match every given member. Without any member, it selects all learners."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: Annotated[
         AtLeastOne[Status] | None,
-        BeforeValidator(_listed),
-        Field(description="Has one of these statuses today. Repeatable.", examples=[["active"]]),
+        BeforeValidator(_make_list),
+        Field(description="The learner has one of these statuses today. Repeatable.", examples=[["active"]]),
     ] = None
     q: Annotated[
-        SearchText | None, Field(description="Is part of the name, username or email, in any case.")
+        SearchText | None,
+        Field(
+            description="The name, username or email contains this text. Upper and lower case count as the same."
+        ),
     ] = None
     username: Annotated[
         Annotated[TidyText, Field(max_length=MAX_LENGTH)] | None,
-        Field(description="Has exactly this username, in any case."),
+        Field(description="The learner has this username. Upper and lower case count as the same."),
     ] = None
     email: Annotated[
         Annotated[TidyText, Field(min_length=1, max_length=MAX_EMAIL_LENGTH)] | None,
-        Field(description="Has exactly this email, in any case."),
+        Field(description="The learner has this email. Upper and lower case count as the same."),
     ] = None
     external_id: Annotated[
         Annotated[TidyText, Field(max_length=MAX_LENGTH)] | None,
-        Field(description="Has exactly this external id."),
+        Field(description="The learner has exactly this external id."),
     ] = None
     expires_before: Annotated[
-        Day | None, Field(description="Expires before this day; never for those without a date.")
+        Day | None,
+        Field(description="The expiration date is before this day. Learners without one do not match."),
     ] = None
     expires_after: Annotated[
-        Day | None, Field(description="Expires after this day; never for those without a date.")
+        Day | None,
+        Field(description="The expiration date is after this day. Learners without one do not match."),
     ] = None
     ids: Annotated[
         AtLeastOne[LearnerId] | None,
-        BeforeValidator(_listed),
-        Field(description="Has one of these ids, up to 1,000. Repeatable."),
+        BeforeValidator(_make_list),
+        Field(description="The learner has one of these ids, at most 1,000. Repeatable."),
     ] = None

@@ -72,6 +72,22 @@ class Change(NamedTuple):
         return self.type is EventType.DEACTIVATED
 
 
+class Event(NamedTuple):
+    """A recorded change, as its readers see it. `before` and `after` hold the facts that changed."""
+
+    id: str
+    type: str
+    learner_id: str
+    # The learner's version after the change.
+    version: int
+    occurred_at: datetime
+    actor: Mapping[str, Any]
+    operation_id: str | None
+    reason: str | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
 # Between the parts of a searched text. No field and no search can contain it, so no match spans two parts.
 PART_BREAK = "\x1f"
 

@@ -1,4 +1,4 @@
-"""The problems of one learner, and how the slice's exceptions become them."""
+"""The problems of one learner, and how this slice's errors become problems."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -7,51 +7,66 @@ from pydantic import BaseModel, Field
 
 from app.domain.errors import Expired, LearnerExpired
 from app.domain.status import Status
-from app.learners.errors import ExternalIdTaken, LearnerNotFound, UsernameTaken, VersionMismatch
-from app.platform.problems import NOT_FOUND, Problem, Translations, define_problem, illustrate
+from app.learners.errors import (
+    ExternalIdTaken,
+    InvalidIfMatch,
+    LearnerNotFound,
+    UsernameTaken,
+    VersionMismatch,
+)
+from app.platform.problems import (
+    INVALID_REQUEST,
+    NOT_FOUND,
+    Problem,
+    Translations,
+    define_problem,
+    illustrate,
+)
 
 
 class ExpiredMembers(BaseModel):
-    """What `learner-expired` tells besides."""
+    """The members of `learner-expired`."""
 
-    expires_on: Annotated[date, Field(description="The last day that the learner had access.")]
+    expires_on: Annotated[date, Field(description="The learner's last day of access.")]
     restores_to: Annotated[
         Literal["active", "activated", "deactivated"],
-        Field(description="The status to which a new expiration date brings the learner back."),
+        Field(description="The status that a new expiration date gives back."),
     ]
 
 
 class MismatchMembers(BaseModel):
-    """What `version-mismatch` tells besides."""
+    """The members of `version-mismatch`."""
 
-    current_version: Annotated[int, Field(description="The learner's version by now.")]
+    current_version: Annotated[int, Field(description="The learner's version now.")]
 
 
 LEARNER_EXPIRED = define_problem(
     "learner-expired",
     409,
     "The learner has expired",
-    "An expired account comes back only by a new expiration date, and then to the status that `restores_to` "
-    "names. Set `expires_on` to today or later, or to null (in a CSV: fill in Expiration Date).",
+    "An expired learner cannot be activated. Set `expires_on` to today, a later day or null; in a CSV file, fill in "
+    "Expiration Date. The learner then has the status that `restores_to` names.",
     ExpiredMembers,
 )
 USERNAME_TAKEN = define_problem(
     "username-taken",
     409,
     "The username is taken",
-    "Another learner of the organization has this username. Usernames are compared without regard to case.",
+    "Another learner of your organization has this username. Upper and lower case count as the same. Choose another "
+    "username.",
 )
 EXTERNAL_ID_TAKEN = define_problem(
     "external-id-taken",
     409,
     "The external id is taken",
-    "Another learner of the organization has this external id.",
+    "Another learner of your organization has this external id. Check which of the two it belongs to.",
 )
 VERSION_MISMATCH = define_problem(
     "version-mismatch",
     412,
-    "The learner has changed meanwhile",
-    "`If-Match` named a version that is no longer the current one. Read the learner again, decide again.",
+    "The learner has changed",
+    "The learner has changed since you read the `ETag` that you sent in `If-Match`. Read the learner again, then "
+    "decide whether your change is still right.",
     MismatchMembers,
 )
 
@@ -61,14 +76,14 @@ def expired_problem(reason: Expired) -> Problem:
     day = reason.expires_on.isoformat()
     return Problem(
         LEARNER_EXPIRED,
-        f"The account expired after {day}. To bring it back, set expires_on to today or later, or to null: "
-        f"it then returns to {reason.restores_to.value}.",
+        f"The account expired after {day}. To restore it, set expires_on to today, a later day or null. Its status "
+        f"is then {reason.restores_to.value}.",
         members={"expires_on": day, "restores_to": reason.restores_to.value},
     )
 
 
 def learner_not_found(_error: LearnerNotFound | None = None) -> Problem:
-    """What to tell whoever names a learner that the organization does not have."""
+    """Make the problem that answers a request for a learner that does not exist."""
     return Problem(NOT_FOUND, "There is no such learner in your organization.")
 
 
@@ -92,11 +107,16 @@ def _external_id_taken(error: ExternalIdTaken) -> Problem:
     )
 
 
+def _invalid_if_match(_error: InvalidIfMatch) -> Problem:
+    detail = 'If-Match must be the ETag of a learner as you received it, such as "7.active.0", or *.'
+    return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "header:If-Match", "detail": detail}])
+
+
 def _version_mismatch(error: VersionMismatch) -> Problem:
     return Problem(
         VERSION_MISMATCH,
-        f"Somebody has changed this learner since you looked: it is at version {error.current} now. Look again, "
-        "and send what you still want to change.",
+        f"This learner has changed since you read it. The version is now {error.current}. Read the learner again, "
+        "then send the change again if it is still right.",
         members={"current_version": error.current},
     )
 
@@ -106,6 +126,7 @@ TRANSLATIONS: Translations = {
     LearnerExpired: _learner_expired,
     UsernameTaken: _username_taken,
     ExternalIdTaken: _external_id_taken,
+    InvalidIfMatch: _invalid_if_match,
     VersionMismatch: _version_mismatch,
 }
 

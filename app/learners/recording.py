@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.fields import COLUMNS, SEARCHED_NAMES
-from app.learners.learner import Cause, Change, Learner, event_documents, search_text
-from app.learners.search_index import add_texts, change_texts
-from app.learners.tables import EVENT_FIELDS, events, learners
+from app.learners.learner import Cause, Change, Event, Learner, event_documents, search_text
+from app.learners.search_index import LearnerText, add_texts, change_texts
+from app.learners.tables import events, learners
 from app.platform.bulk_rows import insert_rows, update_rows
 from app.platform.ids import new_id
 from app.platform.threads import compute
@@ -24,41 +24,40 @@ from app.platform.threads import compute
 STORED_COLUMNS = ("organization_id", *COLUMNS)
 _KEYS = ("organization_id", "id")
 _read_columns = attrgetter(*COLUMNS.values())
-# What _event gives, in its order.
-_EVENT_COLUMNS = ("organization_id", *EVENT_FIELDS)
+_EVENT_COLUMNS = ("organization_id", *Event._fields)
 
 
 async def record(
     connection: AsyncConnection, organization_id: int, changes: Sequence[Change], cause: Cause
 ) -> None:
-    """Store these changes and append one event for each, in the caller's transaction."""
+    """Store these changes and one event for each, in the caller's transaction."""
     rows = await compute(len(changes), lambda: _LearnerRows(organization_id, changes))
-    # The events are made while the database stores the learners.
-    written = asyncio.create_task(
-        compute(len(changes), lambda: [_event(organization_id, change, cause) for change in changes])
+    # Python makes the events while the database stores the learners.
+    made = asyncio.create_task(
+        compute(len(changes), lambda: [_make_event(organization_id, change, cause) for change in changes])
     )
     await insert_rows(connection, learners, STORED_COLUMNS, rows.created)
     await add_texts(connection, organization_id, rows.new_texts)
     for names, values in rows.updated.items():
         await update_rows(connection, learners, _KEYS, names, values)
     await change_texts(connection, rows.changed_texts)
-    await insert_rows(connection, events, _EVENT_COLUMNS, await written)
+    await insert_rows(connection, events, _EVENT_COLUMNS, await made)
 
 
 class _LearnerRows:
     """What these changes store, apart from the events."""
 
     def __init__(self, organization_id: int, changes: Sequence[Change]) -> None:
-        self.new_texts: list[tuple[str, str]] = []
+        self.new_texts: list[LearnerText] = []
         # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
         self.updated: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        self.changed_texts: list[tuple[str, str]] = []
-        # In the order of ids and keys, so that two transactions that meet do so in the same order.
+        self.changed_texts: list[LearnerText] = []
+        # In the order of ids and keys: two transactions that touch the same rows do so in the same order.
         created: list[Learner] = []
         for before, after, _ in sorted(changes, key=_get_id):
             if before is None:
                 created.append(after)
-                self.new_texts.append((after.id, search_text(after)))
+                self.new_texts.append(LearnerText(after.id, search_text(after)))
                 continue
             differing = {
                 name: becomes
@@ -69,7 +68,7 @@ class _LearnerRows:
             }
             self.updated[tuple(differing)].append((organization_id, after.id, *differing.values()))
             if not SEARCHED_NAMES.isdisjoint(differing):
-                self.changed_texts.append((after.id, search_text(after)))
+                self.changed_texts.append(LearnerText(after.id, search_text(after)))
         created.sort(key=_get_username_key)
         self.created = [make_row(organization_id, learner) for learner in created]
 
@@ -83,18 +82,19 @@ _get_id = attrgetter("after.id")
 _get_username_key = attrgetter("username_key")
 
 
-def _event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
+def _make_event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
+    """Make the values of _EVENT_COLUMNS."""
     before, after = event_documents(change, cause.today)
-    return (
-        organization_id,
-        new_id(cause.at),
-        change.type.value,
-        change.after.id,
-        change.after.version,
-        cause.at,
-        cause.actor,
-        cause.operation_id,
-        cause.reason,
-        before,
-        after,
+    event = Event(
+        id=new_id(cause.at),
+        type=change.type.value,
+        learner_id=change.after.id,
+        version=change.after.version,
+        occurred_at=cause.at,
+        actor=cause.actor,
+        operation_id=cause.operation_id,
+        reason=cause.reason,
+        before=before,
+        after=after,
     )
+    return (organization_id, *event)

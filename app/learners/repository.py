@@ -1,9 +1,8 @@
-"""All SQL on learners and their events."""
+"""Reads learners and their events, and stores the time of an access. `recording` stores changes."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -16,7 +15,6 @@ from sqlalchemy import (
     literal,
     select,
     true,
-    tuple_,
     union,
     union_all,
     update,
@@ -26,13 +24,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.domain.events import EventType
 from app.domain.status import Account, Status
 from app.learners import status_sql
+from app.learners.errors import LearnerNotFound
 from app.learners.filters import LearnerFilter
-from app.learners.filters_sql import counting, criteria, matching, narrowed, narrowest
-from app.learners.learner import (
-    Learner,
-    username_key,
+from app.learners.filters_sql import (
+    find_narrowest,
+    list_criteria,
+    select_by,
+    select_whole,
+    select_whole_fast,
 )
-from app.learners.tables import EVENT_FIELDS, events, learners
+from app.learners.learner import Event, Learner, username_key
+from app.learners.sort import Sort
+from app.learners.tables import events, learners
 from app.platform.bulk_rows import is_one_of, select_by_keys
 from app.platform.threads import compute
 
@@ -45,41 +48,32 @@ _NAMES = (
     *Learner._fields[_BEFORE_ACCOUNT + 1 :],
 )
 _COLUMNS = [learners.c[name] for name in _NAMES]
-_EVENT_COLUMNS = [events.c[name] for name in EVENT_FIELDS]
-_WALKED_AT_ONCE = 20_000
+_EVENT_COLUMNS = [events.c[name] for name in Event._fields]
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
-# What a list can be sorted by: the columns of the index that holds that order.
-SORT_COLUMNS: dict[str, tuple[ColumnElement[Any], ...]] = {
-    "username": (learners.c.username_key,),
-    "last_name": (learners.c.last_name_key, learners.c.id),
-    "created_at": (learners.c.id,),
-    "updated_at": (learners.c.updated_at, learners.c.id),
-    "expires_on": (learners.c.expires_key, learners.c.id),
-}
+
+class PlacedLearner(NamedTuple):
+    """A learner in a list, with the position that a cursor continues from."""
+
+    learner: Learner
+    position: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """An order of learners: a key of SORT_COLUMNS, ascending or descending."""
+class MissingLearner(NamedTuple):
+    """A learner who is not in the file of an import."""
 
-    key: str
-    descending: bool = False
+    id: str
+    external_id: str | None
 
-    @property
-    def columns(self) -> tuple[ColumnElement[Any], ...]:
-        """The columns that make the order, the last of them unique in an organization."""
-        return SORT_COLUMNS[self.key]
 
-    def ordering(self, columns: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-        """ORDER BY."""
-        return [column.desc() if self.descending else column.asc() for column in columns]
+class LastChange(NamedTuple):
+    """A learner, and what changed last.
 
-    def beyond(self, columns: Sequence[ColumnElement[Any]], position: Sequence[Any]) -> ColumnElement[bool]:
-        """What comes after `position` in this order."""
-        here: ColumnElement[Any] = columns[0] if len(columns) == 1 else tuple_(*columns)
-        there = position[0] if len(columns) == 1 else tuple(position)
-        return here < there if self.descending else here > there
+    `before` is what the event of the last change recorded, or None if another operation made that change.
+    """
+
+    learner: Learner
+    before: Mapping[str, Any] | None
 
 
 def _make_learner(row: Row[Any]) -> Learner:
@@ -91,35 +85,42 @@ def _make_learner(row: Row[Any]) -> Learner:
     return Learner._make((*row[:_BEFORE_ACCOUNT], account, *row[_AFTER_ACCOUNT : len(_COLUMNS)]))
 
 
-async def find(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
-    """The organization's learner with this id."""
+async def find_learner(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
+    """Find the organization's learner with this id."""
     return await _find(connection, organization_id, learners.c.id == learner_id)
 
 
 async def find_by_username(
     connection: AsyncConnection, organization_id: int, username: str
 ) -> Learner | None:
-    """The organization's learner with this username, without regard to case."""
+    """Find the organization's learner with this username, in upper or lower case."""
     return await _find(connection, organization_id, learners.c.username_key == username_key(username))
 
 
 async def find_by_external_id(
     connection: AsyncConnection, organization_id: int, external_id: str
 ) -> Learner | None:
-    """The organization's learner with exactly this external id."""
+    """Find the organization's learner with exactly this external id."""
     return await _find(connection, organization_id, learners.c.external_id == external_id)
 
 
-async def lock(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner | None:
-    """The learner, kept from changing until this transaction ends."""
-    return await _find(connection, organization_id, learners.c.id == learner_id, locked=True)
+async def lock_learner(connection: AsyncConnection, organization_id: int, learner_id: str) -> Learner:
+    """Lock the learner until this transaction ends. Raises LearnerNotFound."""
+    learner = await _find(connection, organization_id, learners.c.id == learner_id, is_locked=True)
+    if learner is None:
+        raise LearnerNotFound
+    return learner
 
 
 async def _find(
-    connection: AsyncConnection, organization_id: int, condition: ColumnElement[bool], *, locked: bool = False
+    connection: AsyncConnection,
+    organization_id: int,
+    condition: ColumnElement[bool],
+    *,
+    is_locked: bool = False,
 ) -> Learner | None:
     statement = select(*_COLUMNS).where(learners.c.organization_id == organization_id, condition)
-    if locked:
+    if is_locked:
         statement = statement.with_for_update()
     row = (await connection.execute(statement)).one_or_none()
     return None if row is None else _make_learner(row)
@@ -132,9 +133,9 @@ async def lock_by_keys(
     usernames: Collection[str] = (),
     external_ids: Collection[str] = (),
 ) -> list[Learner]:
-    """The learners that any of these keys (usernames folded) names, locked in id order.
+    """Lock the learners that have one of these keys (usernames folded), and return those that exist, in id order.
 
-    In id order everywhere, so that two transactions cannot wait for each other.
+    Every transaction locks in id order, so that no two can wait for each other.
     """
     dialect = connection.dialect.name
     own = learners.c.organization_id == organization_id
@@ -159,7 +160,7 @@ async def lock_by_keys(
 async def find_ids_by_username(
     connection: AsyncConnection, organization_id: int, usernames: Collection[str]
 ) -> dict[str, str]:
-    """The ids of the learners with these usernames, by folded username."""
+    """Find the ids of the learners with these usernames, by folded username."""
     keys = {username_key(name) for name in usernames}
     return await _find_ids(connection, organization_id, learners.c.username_key, keys)
 
@@ -167,7 +168,7 @@ async def find_ids_by_username(
 async def find_ids_by_external_id(
     connection: AsyncConnection, organization_id: int, external_ids: Collection[str]
 ) -> dict[str, str]:
-    """The ids of the learners with exactly these external ids, by external id."""
+    """Find the ids of the learners with exactly these external ids, by external id."""
     return await _find_ids(connection, organization_id, learners.c.external_id, external_ids)
 
 
@@ -184,7 +185,7 @@ async def _find_ids(
     return {row[0]: row.id for row in await connection.execute(statement)}
 
 
-async def page(
+async def list_learners(
     connection: AsyncConnection,
     organization_id: int,
     wanted: LearnerFilter,
@@ -193,102 +194,96 @@ async def page(
     sort: Sort,
     after: Sequence[Any] | None,
     limit: int,
-) -> list[tuple[Learner, list[Any]]]:
-    """Up to `limit` learners beyond the position `after`, each with its own position in the order."""
+    few: int,
+) -> list[PlacedLearner]:
+    """List up to `limit` learners beyond the position `after`. For `few`, see `find_narrowest`."""
     columns = sort.columns
     if columns[0] is learners.c.expires_key and (wanted.expires_before or wanted.expires_after):
-        # None without a date matches: the same order, in an index that has no others.
+        # No learner without a date matches. This index has the same order, and only learners with a date.
         columns = (learners.c.expires_on, learners.c.id)
-    found = criteria(
-        wanted,
-        organization_id,
-        today,
-        connection.dialect.name,
-        sorted_by=columns[0],
-    )
-    sought = await narrowest(connection, found)
-    wide = matching(
-        [*_COLUMNS, *(column.label(f"sort_{i}") for i, column in enumerate(columns))],
-        organization_id,
-        found,
-        sought,
-    )
+    found = list_criteria(wanted, organization_id, today, connection.dialect.name, order=columns[0])
+    sought = await find_narrowest(connection, found, few)
+    labels = [f"sort_{place}" for place in range(len(columns))]
+    placed = [column.label(label) for column, label in zip(columns, labels, strict=True)]
+    wide = select_by([*_COLUMNS, *placed], organization_id, found, sought)
     if sought is None:
         order: list[ColumnElement[Any]] = list(columns)
         statement = wide
     else:
         # Materialized, so that the planner fetches the few and sorts them.
-        few = wide.cte("few").prefix_with("MATERIALIZED")
-        order = [few.c[f"sort_{i}"] for i in range(len(columns))]
-        statement = select(few)
+        narrow = wide.cte("few").prefix_with("MATERIALIZED")
+        order = [narrow.c[label] for label in labels]
+        statement = select(narrow)
     if after is not None:
-        statement = statement.where(sort.beyond(order, after))
-    statement = statement.order_by(*sort.ordering(order)).limit(limit)
+        statement = statement.where(sort.is_beyond(order, after))
+    statement = statement.order_by(*sort.order_by(order)).limit(limit)
     rows = (await connection.execute(statement)).all()
-    return [(_make_learner(row), list(row[len(_COLUMNS) :])) for row in rows]
+    return [PlacedLearner(_make_learner(row), [getattr(row, label) for label in labels]) for row in rows]
 
 
-async def count(connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date) -> int:
-    """How many learners the filter matches."""
-    found = criteria(wanted, organization_id, today, connection.dialect.name)
-    statement = await narrowed(connection, [func.count()], organization_id, found)
+async def count_learners(
+    connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date, *, few: int
+) -> int:
+    """Count the learners that the filter matches. For `few`, see `find_narrowest`."""
+    found = list_criteria(wanted, organization_id, today, connection.dialect.name)
+    statement = await select_whole_fast(connection, [func.count()], organization_id, found, few)
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def status_counts(
-    connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date
+async def count_by_status(
+    connection: AsyncConnection, organization_id: int, wanted: LearnerFilter, today: date, *, few: int
 ) -> dict[Status, int]:
-    """How many of the learners that the filter matches have each status."""
+    """Count the learners that the filter matches, by status. For `few`, see `find_narrowest`."""
     dialect = connection.dialect.name
     statement: Executable
     if wanted.model_dump(exclude_none=True).keys() <= {"status"}:
-        # Each status is a part or three of the status index, which counts them without the table.
+        # Each status is one part of the status index, or three, which counts them without the table.
         statement = union_all(
             *(
-                counting(
-                    [literal(status.value, String), func.count()],
+                select_whole(
+                    [literal(status.value, String).label("status"), func.count().label("number")],
                     organization_id,
-                    criteria(LearnerFilter(status=(status,)), organization_id, today, dialect),
+                    list_criteria(LearnerFilter(status=(status,)), organization_id, today, dialect),
                 )
                 for status in wanted.status or Status
             )
         )
     else:
-        found = criteria(wanted, organization_id, today, dialect)
-        resolved = status_sql.resolve_status(today).label("status")
-        wide = await narrowed(connection, [resolved, func.count()], organization_id, found)
-        statement = wide.group_by("status")
-    counted = {Status(row[0]): row[1] for row in await connection.execute(statement)}
+        found = list_criteria(wanted, organization_id, today, dialect)
+        columns: list[ColumnElement[Any]] = [
+            status_sql.resolve_status(today).label("status"),
+            func.count().label("number"),
+        ]
+        statement = (await select_whole_fast(connection, columns, organization_id, found, few)).group_by(
+            "status"
+        )
+    counted = {Status(row.status): row.number for row in await connection.execute(statement)}
     return {each: counted.get(each, 0) for each in Status}
 
 
 def select_ids(organization_id: int, wanted: LearnerFilter, today: date, dialect: str) -> Select[Any]:
-    """A query for the ids of the learners that the filter matches, in id order."""
-    found = criteria(wanted, organization_id, today, dialect)
-    statement = counting([learners.c.id], organization_id, found)
+    """Make a query for the ids of the learners that the filter matches, in id order."""
+    found = list_criteria(wanted, organization_id, today, dialect)
+    statement = select_whole([learners.c.id], organization_id, found)
     if not found:
         return statement.order_by(learners.c.id)
-    # Materialized, so that the planner does not go through everyone in the order wanted.
+    # Materialized, so that the planner does not read every learner in id order.
     matches = statement.cte("matches").prefix_with("MATERIALIZED")
     return select(matches.c.id).order_by(matches.c.id)
 
 
 async def count_not_deactivated(connection: AsyncConnection, organization_id: int) -> int:
-    """How many of the organization's learners nobody has deactivated, those who have expired among them."""
+    """Count the organization's learners who are not deactivated, expired or not."""
     statement = (
         select(func.count())
         .select_from(learners)
-        .where(
-            learners.c.organization_id == organization_id,
-            # In the form that the status index answers.
-            learners.c.status_unless_expired.in_((Status.ACTIVE.value, Status.ACTIVATED.value)),
-        )
+        .where(learners.c.organization_id == organization_id, status_sql.is_not_deactivated())
     )
     return int((await connection.execute(statement)).scalar_one())
 
 
-async def last_event_position(connection: AsyncConnection) -> int:
-    """The position of the newest event of all; whoever is created from now on has a later one."""
+async def get_last_event_position(connection: AsyncConnection) -> int:
+    """Return the position of the newest event of all organizations. A learner created later has a later one."""
     return (await connection.execute(select(func.max(events.c.position)))).scalar_one() or 0
 
 
@@ -300,41 +295,42 @@ async def list_not_deactivated(
     created_by: int,
     after: str | None,
     limit: int,
-) -> list[tuple[str, str | None]]:
-    """Up to `limit` ids and external ids, in id order beyond the id `after`.
+    walked_rows: int = 20_000,
+) -> list[MissingLearner]:
+    """List up to `limit` learners who are not deactivated, in id order beyond the id `after`.
 
-    Of those whom nobody has deactivated, of whose id `unless` does not hold, and who were created by the event
-    at the position `created_by` or an earlier one; so it is no matter of clocks.
+    It leaves out those for whose id `unless` holds, and those created by an event after the position `created_by`.
+    Positions decide, not clocks. One statement reads at most `walked_rows` learners.
     """
-    found: list[tuple[str, str | None]] = []
+    found: list[MissingLearner] = []
     begin: str | None = after or _BEFORE_ALL
     while begin is not None and len(found) < limit:
-        # In parts of the primary key: of all of it, a planner that takes the table for a small one would make
-        # one set and sort that, each time anew.
+        # In parts of the primary key. For all of it, a planner that takes the table for a small one would build and
+        # sort one set, each time again.
         own = learners.c.organization_id == organization_id
         part = select(learners.c.id).where(own, learners.c.id > begin).order_by(learners.c.id)
-        end = (await connection.execute(part.offset(_WALKED_AT_ONCE - 1).limit(1))).scalar_one_or_none()
+        end = (await connection.execute(part.offset(walked_rows - 1).limit(1))).scalar_one_or_none()
         wanted = limit - len(found)
         statement = (
             select(learners.c.id, learners.c.external_id)
-            .where(own, learners.c.id > begin, status_sql.is_not_deactivated(), ~unless(learners.c.id))
+            .where(own, learners.c.id > begin, ~status_sql.is_deactivated(), ~unless(learners.c.id))
             .order_by(learners.c.id)
             .limit(wanted)
         )
         if end is not None:
             statement = statement.where(learners.c.id <= end)
         rows = (await connection.execute(statement)).all()
-        newer = await _created_after(connection, created_by, [row.id for row in rows])
-        found += ((row.id, row.external_id) for row in rows if row.id not in newer)
-        # Where the limit cut it short, there may be more of this part.
+        newer = await _find_created_after(connection, created_by, [row.id for row in rows])
+        found += (MissingLearner(row.id, row.external_id) for row in rows if row.id not in newer)
+        # If the limit cut it short, there may be more in this part.
         begin = rows[-1].id if len(rows) == wanted else end
     return found
 
 
-async def _created_after(
+async def _find_created_after(
     connection: AsyncConnection, position: int, learner_ids: Collection[str]
 ) -> set[str]:
-    """Which of these learners were created by a later event than the one at this position."""
+    """Find which of these learners were created by an event after this position."""
     if not learner_ids:
         return set()
     statement = select_by_keys(
@@ -347,24 +343,29 @@ async def _created_after(
     return set((await connection.execute(statement)).scalars())
 
 
-async def select_all(
+async def select_learners(
     connection: AsyncConnection,
     columns: Sequence[ColumnElement[Any]],
     organization_id: int,
     wanted: LearnerFilter,
     today: date,
+    *,
     sort: Sort,
+    few: int,
 ) -> Select[Any]:
-    """A query for these columns of every learner that the filter matches, in order."""
-    found = criteria(wanted, organization_id, today, connection.dialect.name)
-    sought = await narrowest(connection, found)
-    return matching(columns, organization_id, found, sought).order_by(*sort.ordering(sort.columns))
+    """Make a query for these columns of every learner that the filter matches, in order.
+
+    For `few`, see `find_narrowest`.
+    """
+    found = list_criteria(wanted, organization_id, today, connection.dialect.name)
+    sought = await find_narrowest(connection, found, few)
+    return select_by(columns, organization_id, found, sought).order_by(*sort.order_by(sort.columns))
 
 
 async def record_access_time(
     connection: AsyncConnection, organization_id: int, learner_id: str, now: datetime
 ) -> None:
-    """Note the last access. Not a change of the account: no event, no new version."""
+    """Store the time of the last access. This is no change of the account: no event, no new version."""
     await connection.execute(
         update(learners)
         .where(learners.c.organization_id == organization_id, learners.c.id == learner_id)
@@ -372,15 +373,15 @@ async def record_access_time(
     )
 
 
-async def history(
+async def list_events(
     connection: AsyncConnection,
     organization_id: int,
     learner_id: str,
     *,
     before_version: int | None,
     limit: int,
-) -> list[dict[str, Any]]:
-    """Up to `limit` events of a learner, newest first, older than the event of `before_version`."""
+) -> list[Event]:
+    """List up to `limit` events of a learner, newest first, older than the event of `before_version`."""
     statement = (
         select(*_EVENT_COLUMNS)
         .where(events.c.organization_id == organization_id, events.c.learner_id == learner_id)
@@ -389,14 +390,14 @@ async def history(
     )
     if before_version is not None:
         statement = statement.where(events.c.version < before_version)
-    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+    return [Event._make(row) for row in await connection.execute(statement)]
 
 
 async def find_with_last_change(
     connection: AsyncConnection, organization_id: int, learner_ids: Collection[str], operation_id: str
-) -> list[tuple[Learner, dict[str, Any] | None]]:
-    """These learners; each with the `before` of the last change's event, where this operation made it, else None."""
-    # Not a join: for each learner one look into the index of histories, whatever the planner takes the tables for.
+) -> list[LastChange]:
+    """Find these learners, each with what this operation changed, if nothing changed the learner since."""
+    # Not a join: one look into the index of histories for each learner, whatever sizes the planner assumes.
     before = (
         select(events.c.before)
         .where(
@@ -413,13 +414,13 @@ async def find_with_last_change(
         learner_ids,
         connection.dialect.name,
     )
-    return [(_make_learner(row), row[len(_COLUMNS)]) for row in await connection.execute(statement)]
+    return [LastChange(_make_learner(row), row.before) for row in await connection.execute(statement)]
 
 
-async def last_deactivations(
+async def find_last_deactivations(
     connection: AsyncConnection, organization_id: int, learner_ids: Collection[str]
 ) -> dict[str, str | None]:
-    """The operation (None = a single call) that deactivated each of these learners last."""
+    """Find the operation (None = a single call) that last deactivated each of these learners, by learner."""
     statement = (
         select(events.c.learner_id, events.c.operation_id)
         .where(

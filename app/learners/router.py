@@ -1,8 +1,9 @@
-"""`/learners`: the JSON door to one learner, and the lists and exports of many."""
+"""`/learners`: one learner, and lists, counts and exports of many."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from datetime import date, datetime
+from collections.abc import AsyncIterator
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,11 +11,19 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import export, problems, repository, service
-from app.learners.dependencies import EXPORTS, LearnerIdPath, cause_of, learner_id_of
-from app.learners.etags import IF_MATCH, IF_NONE_MATCH, etag_of, expected_versions, is_current
+from app.learners.dependencies import (
+    EXPORTS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LearnerIdPath,
+    is_known,
+    make_cause,
+    parse_learner_id,
+    read_if_match,
+)
+from app.learners.etags import etag_of
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Cause, Learner
-from app.learners.repository import Sort
 from app.learners.schemas import (
     ActionBody,
     EventDocument,
@@ -26,14 +35,15 @@ from app.learners.schemas import (
     StatusCounts,
     present,
 )
+from app.learners.sort import Sort, parse_sort, write_position
 from app.learners.wish import Wish
 from app.limits import LIMITS
 from app.organizations.dependencies import AuthenticatedRoute, HistoryReader, Reader, Writer
 from app.organizations.principal import Principal
 from app.platform.csv_stream import prepend
+from app.platform.database import Database
 from app.platform.dependencies import DATABASE, Db, Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, Claim, KeyHeader, run_once
-from app.platform.instants import instant_text
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.openapi import Tag, answers, header_fields
 from app.platform.paging import (
@@ -48,7 +58,7 @@ from app.platform.paging import (
 )
 from app.platform.problems import NOT_ACCEPTABLE, OVERLOADED, Problem
 
-_NOBODY = problems.learner_not_found()
+_NOT_FOUND = problems.learner_not_found()
 
 _CSV_CONTENT: dict[str, Any] = {
     "text/csv": {
@@ -79,51 +89,41 @@ async def list_learners(
 ) -> Any:
     """A page of the learners that match every given filter.
 
-    With `Accept: text/csv` all matches are streamed, in the columns of an import; the paging parameters
-    do not apply then.
+    With `Accept: text/csv`, the answer is a CSV file of all matches, in the columns of an import. The paging
+    parameters have no effect on it.
     """
     today = principal.organization.today(now)
-    sort = Sort(query.sort.removeprefix("-"), descending=query.sort.startswith("-"))
+    sort = parse_sort(query.sort)
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return await _export(request, principal, query, today, sort)
     cursor_of = [principal.organization.public_id, "learners", query.filter_document()]
-    after = _position(sort, decode_cursor(cursor_of, query.cursor, (str,) * len(sort.columns)))
-    organization_id = principal.organization.id
+    after = _parse_position(sort, decode_cursor(cursor_of, query.cursor, (str,) * len(sort.columns)))
+    organization_id, few = principal.organization.id, LIMITS.of(request.app).few_matches
+    total = {}
     async with database.read() as connection:
-        rows = await repository.page(
-            connection, organization_id, query, today, sort=sort, after=after, limit=query.limit + 1
+        found = await repository.list_learners(
+            connection, organization_id, query, today, sort=sort, after=after, limit=query.limit + 1, few=few
         )
-        total = (
-            {"total": await repository.count(connection, organization_id, query, today)}
-            if query.include
-            else {}
-        )
-    shown = rows[: query.limit]
+        if query.include:
+            count = await repository.count_learners(connection, organization_id, query, today, few=few)
+            total = {"total": count}
+    shown = found[: query.limit]
     next_cursor = (
-        encode_cursor(cursor_of, list(map(_cursor_text, shown[-1][1]))) if len(rows) > len(shown) else None
+        encode_cursor(cursor_of, write_position(shown[-1].position)) if len(found) > len(shown) else None
     )
     link_next(request, response, next_cursor)
-    return {"items": [present(learner, today) for learner, _ in shown], "next_cursor": next_cursor, **total}
+    return {
+        "items": [present(each.learner, today) for each in shown],
+        "next_cursor": next_cursor,
+        **total,
+    }
 
 
-def _cursor_text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return instant_text(value)
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
+def _parse_position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
     if texts is None:
         return None
-    readers: dict[type, Callable[[str], Any]] = {
-        date: date.fromisoformat,
-        datetime: datetime.fromisoformat,
-        str: str,
-    }
     try:
-        return [
-            readers[column.type.python_type](text) for column, text in zip(sort.columns, texts, strict=True)
-        ]
+        return sort.parse_position(texts)
     except ValueError:
         raise invalid_cursor() from None
 
@@ -131,26 +131,24 @@ def _position(sort: Sort, texts: list[str] | None) -> list[Any] | None:
 async def _export(
     request: Request, principal: Principal, wanted: LearnerFilter, today: date, sort: Sort
 ) -> StreamingResponse:
-    exports = EXPORTS.of(request.app)
+    exports, limits = EXPORTS.of(request.app), LIMITS.of(request.app)
     if exports.locked():
         raise Problem(
             OVERLOADED,
-            f"{LIMITS.of(request.app).exports_at_once} exports are running already. Try again shortly.",
+            f"{limits.exports_at_once} exports are running, which is the most at once. Try again in a few seconds.",
             headers={"Retry-After": "5"},
         )
 
-    async def lines() -> AsyncIterator[bytes]:
-        own = principal.organization.id
-        async with (
-            exports,
-            DATABASE.of(request.app).snapshot() as connection,
-            export.open_export(connection, own, wanted, today, sort) as parts,
-        ):
-            async for part in parts:
-                yield part
-
-    streamed = lines()
-    # The header is asked for now: a database that is away can only be told of before the answer begins.
+    streamed = _stream_export(
+        exports,
+        DATABASE.of(request.app),
+        principal.organization.id,
+        wanted,
+        today,
+        sort=sort,
+        few=limits.few_matches,
+    )
+    # The first part is read now: once the answer has begun, it can no longer say that the database is away.
     return StreamingResponse(
         prepend(await anext(streamed), streamed),
         media_type="text/csv; charset=utf-8",
@@ -158,14 +156,39 @@ async def _export(
     )
 
 
+async def _stream_export(
+    exports: asyncio.Semaphore,
+    database: Database,
+    organization_id: int,
+    wanted: LearnerFilter,
+    today: date,
+    *,
+    sort: Sort,
+    few: int,
+) -> AsyncIterator[bytes]:
+    async with (
+        exports,
+        database.snapshot() as connection,
+        export.open_export(connection, organization_id, wanted, today, sort=sort, few=few) as parts,
+    ):
+        async for part in parts:
+            yield part
+
+
 @router.get("/status-counts", summary="Count learners by status", response_model=StatusCounts)
 async def count_by_status(
-    principal: Reader, database: Db, now: Now, wanted: Annotated[LearnerFilter, Query()]
+    request: Request, principal: Reader, database: Db, now: Now, wanted: Annotated[LearnerFilter, Query()]
 ) -> Any:
-    """How many of the matching learners have each status today; takes the filter of `GET /learners`."""
+    """How many of the matching learners have each status today. The filter is that of `GET /learners`."""
     today = principal.organization.today(now)
     async with database.read() as connection:
-        counts = await repository.status_counts(connection, principal.organization.id, wanted, today)
+        counts = await repository.count_by_status(
+            connection,
+            principal.organization.id,
+            wanted,
+            today,
+            few=LIMITS.of(request.app).few_matches,
+        )
     return {status.value: number for status, number in counts.items()} | {"total": sum(counts.values())}
 
 
@@ -191,9 +214,9 @@ async def create_learner(
     body: NewLearner,
     idempotency_key: KeyHeader = None,
 ) -> Response:
-    """A new learner is activated: has access, and has not used it yet."""
+    """A new learner is activated: they have access and have not used it yet."""
     organization = principal.organization
-    cause = cause_of(principal, now)
+    cause = make_cause(principal, now)
     wish, root = body.wish(), request.scope.get("root_path", "")
 
     async def create(claim: Claim) -> Response:
@@ -232,10 +255,10 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
     "/{learner_id}",
     summary="Get a learner",
     response_model=LearnerDocument,
-    responses=answers(_NOBODY, headers=("ETag",))
+    responses=answers(_NOT_FOUND, headers=("ETag",))
     | {
         304: {
-            "description": "`If-None-Match` names the current representation.",
+            "description": "Nothing has changed: `If-None-Match` holds the current `ETag`.",
             "headers": header_fields("ETag"),
         }
     },
@@ -244,12 +267,14 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
 async def get_learner(
     request: Request, principal: Reader, database: Db, now: Now, learner_id: LearnerIdPath
 ) -> Response:
-    """One learner, with an `ETag`; `If-None-Match` answers 304 while nothing has changed."""
+    """One learner, with an `ETag`. With `If-None-Match`, the answer is 304 if nothing has changed."""
     async with database.read() as connection:
-        learner = await service.get_learner(connection, principal.organization.id, learner_id_of(learner_id))
+        learner = await service.get_learner(
+            connection, principal.organization.id, parse_learner_id(learner_id)
+        )
     today = principal.organization.today(now)
     etag = etag_of(learner, today)
-    if is_current(request, etag):
+    if is_known(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     return _answer(learner, today)
 
@@ -259,7 +284,7 @@ async def get_learner(
     summary="Change a learner",
     response_model=LearnerDocument,
     responses=answers(
-        _NOBODY,
+        _NOT_FOUND,
         problems.USERNAME_TAKEN,
         problems.EXTERNAL_ID_TAKEN,
         problems.VERSION_MISMATCH,
@@ -270,11 +295,11 @@ async def get_learner(
 async def patch_learner(
     request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
 ) -> Response:
-    """A merge patch. A past `expires_on` expires at once; today or later, or null, restores."""
-    return await _change(request, principal, database, learner_id, cause_of(principal, now), body.wish())
+    """A merge patch. A past `expires_on` expires the learner at once. Today, a later day or null restores access."""
+    return await _change(request, principal, database, learner_id, make_cause(principal, now), body.wish())
 
 
-_ACTION_ANSWERS = (_NOBODY, problems.VERSION_MISMATCH)
+_ACTION_ANSWERS = (_NOT_FOUND, problems.VERSION_MISMATCH)
 
 
 @router.post(
@@ -292,8 +317,8 @@ async def activate_learner(
     learner_id: LearnerIdPath,
     body: ActionBody | None = None,
 ) -> Response:
-    """Give access back. An expired learner is refused: move `expires_on` instead."""
-    cause = cause_of(principal, now, body.reason if body else None)
+    """Give access back. Refused for an expired learner: change `expires_on` instead."""
+    cause = make_cause(principal, now, body.reason if body else None)
     return await _change(request, principal, database, learner_id, cause, Wish(is_active=True))
 
 
@@ -312,8 +337,8 @@ async def deactivate_learner(
     learner_id: LearnerIdPath,
     body: ActionBody | None = None,
 ) -> Response:
-    """Take access away with this answer. Safe to repeat; deletes nothing."""
-    cause = cause_of(principal, now, body.reason if body else None)
+    """Take access away, from this answer on. Safe to repeat. Deletes nothing."""
+    cause = make_cause(principal, now, body.reason if body else None)
     return await _change(request, principal, database, learner_id, cause, Wish(is_active=False))
 
 
@@ -328,9 +353,9 @@ async def _change(
     learner = await database.write(
         service.change_learner,
         principal.organization.id,
-        learner_id_of(learner_id),
+        parse_learner_id(learner_id),
         wish,
-        expected=expected_versions(request),
+        expected=read_if_match(request),
         cause=cause,
     )
     return _answer(learner, cause.today)
@@ -338,9 +363,9 @@ async def _change(
 
 @router.get(
     "/{learner_id}/events",
-    summary="A learner's history",
+    summary="List a learner's history",
     response_model=Page[EventDocument],
-    responses=answers(_NOBODY, INVALID_CURSOR),
+    responses=answers(_NOT_FOUND, INVALID_CURSOR),
 )
 async def list_learner_events(
     request: Request,
@@ -353,11 +378,11 @@ async def list_learner_events(
 ) -> Any:
     """Every change of one learner, newest first."""
     organization = principal.organization
-    cursor_of = [organization.public_id, "history", learner_id_of(learner_id)]
+    cursor_of = [organization.public_id, "history", parse_learner_id(learner_id)]
     position = decode_cursor(cursor_of, cursor, (int,))
     async with database.read() as connection:
-        learner = await service.get_learner(connection, organization.id, learner_id_of(learner_id))
-        found = await repository.history(
+        learner = await service.get_learner(connection, organization.id, parse_learner_id(learner_id))
+        found = await repository.list_events(
             connection,
             organization.id,
             learner.id,
@@ -365,6 +390,6 @@ async def list_learner_events(
             limit=limit + 1,
         )
     shown = found[:limit]
-    next_cursor = encode_cursor(cursor_of, [shown[-1]["version"]]) if len(found) > limit else None
+    next_cursor = encode_cursor(cursor_of, [shown[-1].version]) if len(found) > limit else None
     link_next(request, response, next_cursor)
-    return {"items": shown, "next_cursor": next_cursor}
+    return {"items": [event._asdict() for event in shown], "next_cursor": next_cursor}

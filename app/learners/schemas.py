@@ -31,15 +31,25 @@ def _text_type(field: ProfileField) -> Any:
 _TEXT_TYPES = {field.name: _text_type(field) for field in PROFILE}
 # Values for the examples of documents.
 _EXAMPLE_PROFILE: dict[str, JsonValue] = {field.name: field.example for field in PROFILE}
+
 ExpiresOn = Annotated[
-    Day, Field(description="The last day of access, in the organization's time zone; null = never expires.")
+    Day,
+    Field(
+        description="The last day of access, in the organization's time zone. Null means that access never expires."
+    ),
+]
+ShownExpiresOn = Annotated[
+    date | None,
+    Field(
+        description="The last day of access, in the organization's time zone. Null means that access never expires."
+    ),
 ]
 RefusedStatus = SkipJsonSchema[
     Annotated[
         None,
         reject_with(
-            "Status cannot be written: it follows from the facts. Use POST /learners/{id}/activate or "
-            "POST /learners/{id}/deactivate, or set expires_on."
+            "You cannot set the status. Use POST /learners/{id}/activate or POST /learners/{id}/deactivate, or set "
+            "expires_on."
         ),
     ]
 ]
@@ -54,7 +64,7 @@ _ProfileDocument = create_model("_ProfileDocument", __base__=_IdentifiedDocument
 
 
 class LearnerDocument(_ProfileDocument):
-    """One learner. `status`, `can_log_in` and `restores_to` are resolved at the moment of the answer."""
+    """One learner. `status`, `can_log_in` and `restores_to` hold for the moment of the answer."""
 
     model_config = ConfigDict(
         title="Learner",
@@ -79,31 +89,48 @@ class LearnerDocument(_ProfileDocument):
         },
     )
 
-    status: Status
-    can_log_in: bool
+    status: Annotated[Status, Field(description="Follows from the facts below and today's date.")]
+    can_log_in: Annotated[bool, Field(description="True if the status is active or activated.")]
     restores_to: Annotated[
         Literal["active", "activated", "deactivated"] | None,
-        Field(description="Only of an expired learner: the status that a new expiration date restores."),
+        Field(
+            description="The status that a new expiration date gives back. Null unless the learner has expired."
+        ),
     ]
-    expires_on: date | None
-    deactivated_at: datetime | None
-    first_accessed_at: datetime | None
-    last_accessed_at: datetime | None
+    expires_on: ShownExpiresOn
+    deactivated_at: Annotated[
+        datetime | None,
+        Field(description="When the learner was deactivated. Null if they are not deactivated now."),
+    ]
+    first_accessed_at: Annotated[
+        datetime | None, Field(description="When the learner first accessed training. Null if never.")
+    ]
+    last_accessed_at: Annotated[
+        datetime | None, Field(description="When the learner last accessed training. Null if never.")
+    ]
     sessions_valid_from: Annotated[
         datetime | None,
         Field(
-            description="The last deactivation: portal sessions that began before are refused. Null = none yet."
+            description="The last deactivation. Portal sessions that began before it are refused. Null if there was "
+            "none."
         ),
     ]
-    created_at: datetime
-    updated_at: Annotated[datetime, Field(description="The last change; accesses do not count.")]
-    version: int
+    created_at: Annotated[datetime, Field(description="When the learner was created.")]
+    updated_at: Annotated[
+        datetime,
+        Field(
+            description="When the learner last changed. Of all accesses, only the first counts as a change."
+        ),
+    ]
+    version: Annotated[int, Field(description="Counts the changes of this learner, from 1.")]
 
 
 class LearnerPage(Page[LearnerDocument]):
     """A page of learners."""
 
-    total: Annotated[int | None, Field(description="How many match in all; with `include=total`.")] = None
+    total: Annotated[int | None, Field(description="How many learners match. Only with `include=total`.")] = (
+        None
+    )
 
 
 class LearnerQuery(LearnerFilter):
@@ -123,21 +150,23 @@ class LearnerQuery(LearnerFilter):
             "-expires_on",
         ],
         Field(
-            description="`-` for descending. By `last_name` those without one come first; by `expires_on` those who "
-            "never expire come last; descending it is the other way round."
+            description="The order. A leading `-` reverses it. `last_name` puts learners without a last name first, "
+            "`expires_on` puts learners who never expire last."
         ),
     ] = "username"
     limit: Limit = 50
     cursor: CursorText = None
-    include: Annotated[Literal["total"] | None, Field(description="`total`: also count all matches.")] = None
+    include: Annotated[
+        Literal["total"] | None, Field(description="`total` adds the number of all matches to the answer.")
+    ] = None
 
     def filter_document(self) -> dict[str, Any]:
-        """The filter and the order, without paging: what a cursor belongs to."""
+        """Return the filter and the order without paging. A cursor belongs to these."""
         return self.model_dump(mode="json", exclude={"limit", "cursor", "include"})
 
 
 class StatusCounts(BaseModel):
-    """How many learners have each status."""
+    """The number of learners with each status."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -162,7 +191,7 @@ _NewProfile = create_model("_NewProfile", **_REQUIRED, **_OPTIONAL)
 
 
 class NewLearner(_NewProfile):
-    """A learner to create: activated, unless the expiration date has passed."""
+    """A new learner. The status is activated, or expired if `expires_on` has passed."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -180,7 +209,7 @@ class NewLearner(_NewProfile):
     status: RefusedStatus = None
 
     def wish(self) -> Wish:
-        """What the new learner is to have."""
+        """Return what the new learner is to have."""
         return Wish({name: getattr(self, name) for name in PROFILE_NAMES}, self.expires_on)
 
 
@@ -190,7 +219,7 @@ _PatchedProfile = create_model("_PatchedProfile", **_PATCHED, **_OPTIONAL)
 
 
 class LearnerPatch(_PatchedProfile):
-    """A merge patch (RFC 7396): what is absent stays, null clears."""
+    """A merge patch (RFC 7396): an absent member changes nothing, null clears the field."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"expires_on": "2027-12-31"}]})
 
@@ -198,7 +227,7 @@ class LearnerPatch(_PatchedProfile):
     status: RefusedStatus = None
 
     def wish(self) -> Wish:
-        """What was sent: an absent member changes nothing."""
+        """Return what was sent. An absent member changes nothing."""
         sent = self.model_fields_set
         return Wish(
             {name: getattr(self, name) for name in PROFILE_NAMES if name in sent},
@@ -215,7 +244,7 @@ class ActionBody(BaseModel):
 
 
 class EventDocument(BaseModel):
-    """One change of a learner: never altered, never removed."""
+    """One recorded change of a learner. Events are never changed or removed."""
 
     model_config = ConfigDict(
         title="Event",
@@ -242,27 +271,34 @@ class EventDocument(BaseModel):
     )
 
     id: str
-    type: EventType
+    type: Annotated[EventType, Field(description="What kind of change it was.")]
     learner_id: str
     version: Annotated[int, Field(description="The learner's version after the change.")]
-    occurred_at: datetime
-    actor: Annotated[dict[str, Any], Field(description="Who: `kind`, `id` and `name`.")]
-    operation_id: Annotated[str | None, Field(description="The operation that it was part of.")]
-    reason: str | None
-    before: Annotated[
-        dict[str, Any], Field(description="The facts that changed and the status, as they were.")
+    occurred_at: Annotated[datetime, Field(description="When the change was made.")]
+    actor: Annotated[dict[str, Any], Field(description="Who made it: `kind`, `id` and `name`.")]
+    operation_id: Annotated[
+        str | None,
+        Field(description="The operation that it was part of. Null for a change of one learner."),
     ]
-    after: Annotated[dict[str, Any], Field(description="The same as they became.")]
+    reason: Annotated[str | None, Field(description="Why, if a reason was given.")]
+    before: Annotated[
+        dict[str, Any],
+        Field(description="The changed facts and the status before. Empty for a new learner."),
+    ]
+    after: Annotated[dict[str, Any], Field(description="The same facts and the status afterwards.")]
 
 
 SessionStartedAt = Annotated[
     Instant | None,
-    Field(description="When the portal session began (RFC 3339 with an offset); judged too where given."),
+    Field(
+        description="When the portal session began (RFC 3339, with an offset). A session that began before the last "
+        "deactivation is refused. Without this, sessions are not checked."
+    ),
 ]
 
 
 def present(learner: Learner, today: date) -> dict[str, Any]:
-    """The members of LearnerDocument, resolved on the organization's calendar day `today`."""
+    """Return the members of LearnerDocument for the organization's calendar day `today`."""
     account = learner.account
     status = resolve_status(account, today)
     return {

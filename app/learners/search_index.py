@@ -1,10 +1,11 @@
-"""Keeping the texts of learners searchable: one row for each, and on SQLite its trigrams beside it.
+"""Keeps the texts of learners searchable: one row for each learner, and on SQLite also its trigrams.
 
-PostgreSQL keeps its index by itself. SQLite's full-text table is written here and not by triggers,
-which would make it write its index out after each row (measured: ten times the cost).
+PostgreSQL maintains its index itself. This module writes SQLite's full-text table. Triggers would write the index out
+after each row, which costs ten times as much (measured).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Insert, column, func, insert, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,41 +20,44 @@ _trigrams = table(
 )
 
 
-async def add_texts(
-    connection: AsyncConnection, organization_id: int, texts: Sequence[tuple[str, str]]
-) -> None:
-    """Store the texts of new learners, as pairs of id and text."""
+class LearnerText(NamedTuple):
+    """The text in which a learner is searched."""
+
+    learner_id: str
+    text: str
+
+
+async def add_texts(connection: AsyncConnection, organization_id: int, texts: Sequence[LearnerText]) -> None:
+    """Store the texts of new learners."""
     if not texts:
         return
     is_sqlite = connection.dialect.name == "sqlite"
     last = (
         (await connection.execute(select(func.max(learner_search.c.number)))).scalar() if is_sqlite else None
     )
-    rows = await compute(
-        len(texts), lambda: [(organization_id, learner_id, text) for learner_id, text in texts]
-    )
-    await insert_rows(connection, learner_search, ("organization_id", "learner_id", "text"), rows)
+    rows = await compute(len(texts), lambda: [(organization_id, *each) for each in texts])
+    await insert_rows(connection, learner_search, ("organization_id", *LearnerText._fields), rows)
     if is_sqlite:
-        await connection.execute(_index(learner_search.c.number > (last or 0)))
+        await connection.execute(_add_to_index(learner_search.c.number > (last or 0)))
 
 
-async def change_texts(connection: AsyncConnection, texts: Sequence[tuple[str, str]]) -> None:
-    """Replace the texts of known learners, as pairs of id and text."""
+async def change_texts(connection: AsyncConnection, texts: Sequence[LearnerText]) -> None:
+    """Replace the texts of known learners."""
     if not texts:
         return
     dialect = connection.dialect.name
-    among = is_one_of(learner_search.c.learner_id, [learner_id for learner_id, _ in texts], dialect)
+    among = is_one_of(learner_search.c.learner_id, [each.learner_id for each in texts], dialect)
     if dialect == "sqlite":
-        # The index has to be told what to forget while the old text is still there.
+        # SQLite removes a text from the index only if it is told the old text.
         old = select(literal("delete"), learner_search.c.number, learner_search.c.text).where(among)
         await connection.execute(
             insert(_trigrams).from_select(["learner_search_trigrams", "rowid", "text"], old)
         )
     await update_rows(connection, learner_search, ("learner_id",), ("text",), texts)
     if dialect == "sqlite":
-        await connection.execute(_index(among))
+        await connection.execute(_add_to_index(among))
 
 
-def _index(chosen: ColumnElement[bool]) -> Insert:
+def _add_to_index(chosen: ColumnElement[bool]) -> Insert:
     texts = select(learner_search.c.number, learner_search.c.text).where(chosen)
     return insert(_trigrams).from_select(["rowid", "text"], texts)

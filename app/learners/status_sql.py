@@ -1,68 +1,128 @@
-"""The rules of app.domain.status in SQL. Nothing else writes status logic in SQL.
+"""The rules of app.domain.status in SQL. No other module of the service writes status logic in SQL.
 
-A property test holds each expression against its Python form, on both databases.
+This module declares the columns that the rules read; `tables.learners` has them. A property test holds each
+expression against its Python form, on both databases.
 """
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, literal, or_
+from sqlalchemy import Column, ColumnElement, Computed, Date, String, and_, case, literal, or_
 
 from app.domain.status import Status
-from app.learners.tables import learners
+from app.platform.column_types import BinaryText, Instant
 
-_UNLESS_EXPIRED = learners.c.status_unless_expired
+# The stored facts of app.domain.status.Account.
+DEACTIVATED_AT = Column("deactivated_at", Instant)
+FIRST_ACCESSED_AT = Column("first_accessed_at", Instant)
+EXPIRES_ON = Column("expires_on", Date)
+SESSIONS_VALID_FROM = Column("sessions_valid_from", Instant)
+# Two columns that the database computes from the facts, for the indexes. The status itself also depends on today's
+# date, so it is resolved at each read.
+STATUS_UNLESS_EXPIRED = Column(
+    "status_unless_expired",
+    BinaryText,
+    Computed(
+        "CASE WHEN deactivated_at IS NOT NULL THEN 'deactivated' "
+        "WHEN first_accessed_at IS NULL THEN 'activated' ELSE 'active' END",
+        persisted=True,
+    ),
+    nullable=False,
+)
+EXPIRES_KEY = Column(
+    "expires_key", Date, Computed("coalesce(expires_on, '9999-12-31')", persisted=True), nullable=False
+)
+COLUMNS = (
+    DEACTIVATED_AT,
+    FIRST_ACCESSED_AT,
+    EXPIRES_ON,
+    SESSIONS_VALID_FROM,
+    STATUS_UNLESS_EXPIRED,
+    EXPIRES_KEY,
+)
+
 _NOT_EXPIRED = (Status.ACTIVE, Status.ACTIVATED, Status.DEACTIVATED)
 
 
 def has_expired(today: date) -> ColumnElement[bool]:
-    """Whether the learner has expired on the calendar day `today`."""
-    return learners.c.expires_key < today
+    """Return whether the learner has expired on the calendar day `today`."""
+    return today > EXPIRES_KEY
 
 
-def resolve_status(today: date, unless_expired: ColumnElement[str] = _UNLESS_EXPIRED) -> ColumnElement[str]:
-    """The status on `today`; `unless_expired` stands in for the facts, where they are about to change."""
+def resolve_status(
+    today: date, unless_expired: ColumnElement[str] = STATUS_UNLESS_EXPIRED
+) -> ColumnElement[str]:
+    """Return the status on `today`. `unless_expired` replaces the stored facts that are about to change."""
     return case((has_expired(today), literal(Status.EXPIRED.value, String)), else_=unless_expired)
 
 
-def status_after_deactivation() -> ColumnElement[str]:
-    """status_unless_expired of the learner, were they deactivated."""
-    return literal(Status.DEACTIVATED.value, String)
-
-
-def status_after_activation() -> ColumnElement[str]:
-    """status_unless_expired of the learner, were they activated."""
-    return case(
-        (learners.c.first_accessed_at.is_(None), literal(Status.ACTIVATED.value, String)),
-        else_=literal(Status.ACTIVE.value, String),
-    )
-
-
-def is_not_deactivated() -> ColumnElement[bool]:
-    """Whether nobody has deactivated the learner, who may have expired."""
-    return learners.c.deactivated_at.is_(None)
-
-
-def deactivate_outcome() -> ColumnElement[str]:
-    """The outcome of transitions.deactivate, as `changed` or `unchanged`."""
-    return case((learners.c.deactivated_at.is_(None), "changed"), else_="unchanged")
-
-
-def activate_outcome(today: date) -> ColumnElement[str]:
-    """The outcome of transitions.activate, as `changed`, `unchanged` or `refused`."""
-    return case(
-        (has_expired(today), "refused"), (learners.c.deactivated_at.is_(None), "unchanged"), else_="changed"
-    )
-
-
 def has_status(statuses: Collection[Status], today: date) -> ColumnElement[bool]:
-    """Whether the status is one of these, in the form that the status index answers."""
+    """Return whether the status is one of these, in the form that the status index answers."""
     lasting = [status.value for status in _NOT_EXPIRED if status in statuses]
     conditions: list[ColumnElement[Any]] = []
     if lasting:
-        conditions.append(and_(_UNLESS_EXPIRED.in_(lasting), learners.c.expires_key >= today))
+        conditions.append(and_(STATUS_UNLESS_EXPIRED.in_(lasting), today <= EXPIRES_KEY))
     if Status.EXPIRED in statuses:
         every = [status.value for status in _NOT_EXPIRED]
-        conditions.append(and_(_UNLESS_EXPIRED.in_(every), has_expired(today)))
+        conditions.append(and_(STATUS_UNLESS_EXPIRED.in_(every), has_expired(today)))
     return or_(*conditions)
+
+
+def has_status_in_order(
+    statuses: Collection[Status], today: date, order: ColumnElement[Any] | None
+) -> ColumnElement[bool]:
+    """Return whether the status is one of these, in a form for walking learners in the order of a column."""
+    condition = resolve_status(today).in_([status.value for status in statuses])
+    if order is not EXPIRES_ON and order is not EXPIRES_KEY:
+        return condition
+    # Expired learners are at one end of this order, all others at the other.
+    if Status.EXPIRED not in statuses:
+        return and_(condition, order >= today)
+    return and_(condition, order < today) if len(statuses) == 1 else condition
+
+
+def is_deactivated() -> ColumnElement[bool]:
+    """Return whether the learner is deactivated, expired or not."""
+    return DEACTIVATED_AT.is_not(None)
+
+
+def is_not_deactivated() -> ColumnElement[bool]:
+    """Return whether the learner is not deactivated, expired or not, in the form that the status index answers."""
+    return STATUS_UNLESS_EXPIRED.in_([Status.ACTIVE.value, Status.ACTIVATED.value])
+
+
+# The transitions of app.domain.transitions: their outcome, what they store, and the status afterwards.
+
+
+def deactivate_outcome() -> ColumnElement[str]:
+    """Return the outcome of `deactivate`: `changed` or `unchanged`."""
+    return case((is_deactivated(), "unchanged"), else_="changed")
+
+
+def deactivate_values(now: datetime) -> dict[str, datetime | None]:
+    """Return what `deactivate` stores if it changes the learner."""
+    return {DEACTIVATED_AT.name: now, SESSIONS_VALID_FROM.name: now}
+
+
+def status_after_deactivation() -> ColumnElement[str]:
+    """Return what STATUS_UNLESS_EXPIRED becomes when the learner is deactivated."""
+    return literal(Status.DEACTIVATED.value, String)
+
+
+def activate_outcome(today: date) -> ColumnElement[str]:
+    """Return the outcome of `activate`: `changed`, `unchanged` or `refused`."""
+    return case((has_expired(today), "refused"), (is_deactivated(), "changed"), else_="unchanged")
+
+
+def activate_values() -> dict[str, datetime | None]:
+    """Return what `activate` stores if it changes the learner."""
+    return {DEACTIVATED_AT.name: None}
+
+
+def status_after_activation() -> ColumnElement[str]:
+    """Return what STATUS_UNLESS_EXPIRED becomes when the learner is activated."""
+    return case(
+        (FIRST_ACCESSED_AT.is_(None), literal(Status.ACTIVATED.value, String)),
+        else_=literal(Status.ACTIVE.value, String),
+    )

@@ -1,15 +1,13 @@
-"""The tables of learners, of the text in which they are searched, and of their events.
+"""The tables of learners, of the text that searches look into, and of events.
 
-Each index stands beside the query that it serves. Every one of them costs a write for each changed row,
-so there is none that no query needs.
+A comment at each index names the queries that need it. Every index costs a write for each changed row, so there is
+none without a query.
 """
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
-    Computed,
-    Date,
     Identity,
     Index,
     Integer,
@@ -19,6 +17,7 @@ from sqlalchemy import (
     text,
 )
 
+from app.learners import status_sql
 from app.learners.fields import PROFILE
 from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.metadata import metadata
@@ -26,8 +25,8 @@ from app.platform.metadata import metadata
 learners = Table(
     "learners",
     metadata,
-    # No foreign key, here and in the other large tables: PostgreSQL would check it row by row, and lock the
-    # organization for each. Organizations and operations are never deleted.
+    # No foreign key here and in the other large tables: PostgreSQL would check it for each row and lock the
+    # organization each time. Organizations and operations are never deleted.
     Column("organization_id", Integer, nullable=False),
     Column("id", Id, nullable=False),
     *(
@@ -36,29 +35,10 @@ learners = Table(
     ),
     Column("username_key", BinaryText, nullable=False),
     Column("last_name_key", BinaryText, nullable=False),
-    # The stored facts of app.domain.status.Account.
-    Column("deactivated_at", Instant),
-    Column("first_accessed_at", Instant),
-    Column("expires_on", Date),
-    Column("sessions_valid_from", Instant),
+    *status_sql.COLUMNS,
     Column("last_accessed_at", Instant),
     Column("updated_at", Instant, nullable=False),
     Column("version", Integer, nullable=False),
-    # Two aids of the indexes, made by the database itself from the facts above and never written.
-    # The status proper needs today's date and is resolved at each read.
-    Column(
-        "status_unless_expired",
-        BinaryText,
-        Computed(
-            "CASE WHEN deactivated_at IS NOT NULL THEN 'deactivated' "
-            "WHEN first_accessed_at IS NULL THEN 'activated' ELSE 'active' END",
-            persisted=True,
-        ),
-        nullable=False,
-    ),
-    Column(
-        "expires_key", Date, Computed("coalesce(expires_on, '9999-12-31')", persisted=True), nullable=False
-    ),
     # One learner; sort=created_at (the id carries it); the walk of exports and selections.
     PrimaryKeyConstraint("organization_id", "id"),
     # Unique usernames; filter username; sort=username.
@@ -91,17 +71,17 @@ learners = Table(
     Index("ix_learners_updated_at", "organization_id", "updated_at", "id"),
 )
 
-# Apart from `learners`, so that a change of status does not touch the large index for searching. The
-# index itself (trigrams on both databases) is the migration's: SQLAlchemy has no words for it.
+# A table of its own, so that a change of status does not touch the large index for searching. A migration creates
+# that index (trigrams on both databases), because SQLAlchemy cannot declare it.
 learner_search = Table(
     "learner_search",
     metadata,
-    # A rowid that stays what it is, which SQLite's full-text index refers to.
+    # A rowid that never changes: SQLite's full-text index refers to it.
     Column("number", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
     Column("organization_id", Integer, nullable=False),
     Column("learner_id", Id, nullable=False),
     Column("text", Text, nullable=False),
-    # The text of one learner; searches for less than three characters.
+    # The text of one learner; searches for fewer than three characters.
     Index("uq_learner_search_learner_id", "learner_id", unique=True),
 )
 
@@ -113,7 +93,7 @@ events = Table(
     Column("organization_id", Integer, nullable=False),
     Column("id", Id, nullable=False),
     Column("learner_id", Id, nullable=False),
-    # The learner's version after the change: unique, so that no change can be recorded twice.
+    # The learner's version after the change. Unique, so that no change is recorded twice.
     Column("version", Integer, nullable=False),
     Column("type", Text, nullable=False),
     Column("occurred_at", Instant, nullable=False),
@@ -125,17 +105,4 @@ events = Table(
     # One learner's history.
     Index("uq_events_learner_id_version", "learner_id", "version", unique=True),
     sqlite_autoincrement=True,
-)
-# What of an event its readers are told, and what its writers say.
-EVENT_FIELDS = (
-    "id",
-    "type",
-    "learner_id",
-    "version",
-    "occurred_at",
-    "actor",
-    "operation_id",
-    "reason",
-    "before",
-    "after",
 )

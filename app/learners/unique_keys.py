@@ -1,30 +1,36 @@
-"""The two keys of which an organization has each only once, and how changes that pass them on are stored."""
+"""The keys that are unique in an organization, and how changes that move a key between learners are stored."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from app.learners.learner import Change, Learner, username_key
+from app.learners.learner import Change, Learner
 
-# What kind of key it is, and its value (a username's folded).
-UniqueKey = tuple[str, str]
+
+class UniqueKey(NamedTuple):
+    """A key of a learner. The value of a username is folded."""
+
+    kind: str
+    value: str
+
 
 USERNAME = "username"
 EXTERNAL_ID = "external-id"
 
 
 def unique_keys(learner: Learner | None) -> set[UniqueKey]:
-    """The keys that the learner (None = not there yet) has."""
+    """Return the keys of the learner. None, a learner who does not exist yet, has no keys."""
     if learner is None:
         return set()
-    keys = {(USERNAME, username_key(learner.username))}
+    keys = {UniqueKey(USERNAME, learner.username_key)}
     if learner.external_id is not None:
-        keys.add((EXTERNAL_ID, learner.external_id))
+        keys.add(UniqueKey(EXTERNAL_ID, learner.external_id))
     return keys
 
 
 def split_where_keys_move(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes in batches, none of which takes a username or external id that the same batch gives up.
+    """Split the changes into batches, so that no batch takes a username or external id that it also gives up.
 
-    Stored in one statement, such a pair could meet in the wrong order and break a unique index.
+    One statement could store such a pair in the wrong order and break a unique index.
     """
     batch: list[Change] = []
     given_up: set[UniqueKey] = set()

@@ -167,13 +167,13 @@ class BulkActionHandler(OnePass, LearnerColumns):
         organization_id, ids = operation.organization_id, work.ids
         existing = await bulk_sql.lock_many(connection, organization_id, ids)
         action = Action(str(operation.action))
-        decided = bulk_sql.decide(action, organization_id, ids, cause, connection.dialect.name)
+        decided = bulk_sql.select_decisions(action, organization_id, ids, cause, connection.dialect.name)
         numbered = _number_items(decided, chunk.first_item)
         await _record_outcomes(connection, operation, numbered, deactivates=action is Action.DEACTIVATE)
         unknown = _list_unknown(work, existing, chunk.first_item + len(existing))
         await repository.insert_outcomes(connection, operation, unknown)
         if not operation.dry_run:
-            await bulk_sql.apply(connection, action, organization_id, ids, cause)
+            await bulk_sql.apply_action(connection, action, organization_id, ids, cause)
         return await repository.count_outcomes(connection, operation, chunk)
 
 

@@ -267,7 +267,7 @@ async def _find_holders(
         found: dict[str, str | None] = {**await find_ids(connection, organization_id, names)}
         if operation.dry_run:
             found |= await repository.find_names(connection, operation, kind, names)
-        holders |= {(kind, name): learner_id for name, learner_id in found.items()}
+        holders |= {UniqueKey(kind, name): learner_id for name, learner_id in found.items()}
     return holders
 
 

@@ -80,7 +80,7 @@ class Dispatcher:
         """Begin to serve each enabled webhook that is not being served."""
         async with self._database.read() as connection:
             enabled = await repository.list_enabled(connection)
-            until = await self._safe.find(connection) if enabled else 0
+            until = await self._safe.advance(connection) if enabled else 0
         self._serving = {key: task for key, task in self._serving.items() if not task.done()}
         for webhook in enabled:
             if webhook.id not in self._serving:
@@ -158,7 +158,7 @@ class Dispatcher:
             return 0
         positions = [each.event_position for each in claimed if each.event_position is not None]
         async with self._database.read() as connection:
-            events = await feed.get_events(connection, positions)
+            events = await feed.find_events(connection, positions)
         sending = (
             send_message(
                 self._sender,

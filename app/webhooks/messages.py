@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from app.learners.learner import Event
 from app.learners.schemas import EventDocument
 from app.platform.clock import Clock
 from app.platform.instants import instant_text
@@ -15,9 +16,9 @@ from app.webhooks.webhook import Webhook
 TEST_EVENT = "webhook.test"
 
 
-def build_event_message(event: Mapping[str, Any]) -> dict[str, Any]:
+def build_event_message(event: Event) -> dict[str, Any]:
     """Return the message for an event. `data` has the members of an event in a learner's history."""
-    document = EventDocument(**event).model_dump(mode="json")
+    document = EventDocument(**event._asdict()).model_dump(mode="json")
     return {"type": document["type"], "timestamp": document["occurred_at"], "data": document}
 
 

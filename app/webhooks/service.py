@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners.repository import last_event_position
+from app.learners.repository import get_last_event_position
 from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.ids import new_id
@@ -48,7 +48,7 @@ async def create_webhook(
         previous_secret_until=None,
         is_enabled=settings.is_enabled,
         disabled_reason=None,
-        position=await last_event_position(connection),
+        position=await get_last_event_position(connection),
         last_delivered_at=None,
         created_at=now,
         updated_at=now,

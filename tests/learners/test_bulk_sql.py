@@ -45,10 +45,10 @@ async def act_on_all(
     connection: AsyncConnection, action: Action, organization_id: int, ids: list[str]
 ) -> dict[str, Any]:
     """The bulk path; answers the same."""
-    decided = bulk_sql.decide(action, organization_id, ids, CAUSE, connection.dialect.name)
+    decided = bulk_sql.select_decisions(action, organization_id, ids, CAUSE, connection.dialect.name)
     rows = (await connection.execute(decided)).all()
     assert [row.id for row in rows] == sorted(ids)
-    await bulk_sql.apply(connection, action, organization_id, ids, CAUSE)
+    await bulk_sql.apply_action(connection, action, organization_id, ids, CAUSE)
     return {
         row.id: (row.outcome, row.expires_on, row.restores_to)
         if row.outcome == "refused"
@@ -86,6 +86,6 @@ async def test_many_at_once_come_out_as_each_alone(
 async def test_every_event_of_a_bulk_action_has_an_id_of_its_own(api: Api) -> None:
     async with undone(api.service.database) as connection:
         ids = await insert_accounts(connection, api.organization.id, [Account()] * 300)
-        await bulk_sql.apply(connection, Action.DEACTIVATE, api.organization.id, ids, CAUSE)
+        await bulk_sql.apply_action(connection, Action.DEACTIVATE, api.organization.id, ids, CAUSE)
         recorded = await all_events(connection, api.organization.id)
     assert len({event["id"] for event in recorded}) == 300

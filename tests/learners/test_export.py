@@ -17,7 +17,7 @@ from app.domain.errors import InvalidValue
 from app.domain.profile import clean_name, clean_username
 from app.learners import service
 from app.learners.dependencies import EXPORTS
-from app.learners.export import guarded
+from app.learners.export import guard_column
 from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
 from tests.support.answers import pointers, problem
@@ -276,5 +276,5 @@ async def test_the_database_guards_the_same_cells(service: Service) -> None:
     ]
     async with service.database.read() as connection:
         for text in texts:
-            cell = select(guarded(literal(text, Text)))
+            cell = select(guard_column(literal(text, Text)))
             assert (await connection.execute(cell)).scalar_one() == guard_formula(text), repr(text)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import feed, recording
-from app.learners.repository import last_event_position
+from app.learners.repository import get_last_event_position
 from app.platform.database import Database
 from tests.support.postgres import PostgresServer
 from tests.support.service import Api, run_service
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.anyio
 
 async def safe_position(database: Database, safe: feed.SafePosition) -> int:
     async with database.read() as connection:
-        return await safe.find(connection)
+        return await safe.advance(connection)
 
 
 async def newest(database: Database) -> int:
     async with database.read() as connection:
-        return await last_event_position(connection)
+        return await get_last_event_position(connection)
 
 
 async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api) -> None:
@@ -59,11 +59,11 @@ async def test_events_are_listed_in_order_between_two_positions_and_of_the_types
         assert await listed(limit=2) == ["learner.created"] * 2
         assert await listed(after=until) == []
         found = await feed.list_after(connection, api.organization.id, before, until, (), 10)
-        documents = await feed.get_events(connection, [each.position for each in found])
+        documents = await feed.find_events(connection, [each.position for each in found])
         for each in found:
             event = documents[each.position]
-            assert (event["id"], event["type"]) == (each.id, each.type)
-            assert event["occurred_at"].tzinfo == UTC
+            assert (event.id, event.type) == (each.id, each.type)
+            assert event.occurred_at.tzinfo == UTC
 
 
 async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(

@@ -18,6 +18,7 @@ from app.learners.learner import (
     creation_of,
     event_documents,
 )
+from app.learners.unique_keys import UniqueKey
 from app.operations.errors import ChangedSince, NameTaken, Obstacle, OperationNotRevertible
 from app.operations.operation import Kind, Operation, State
 from app.operations.parameters import BulkActionParameters
@@ -48,7 +49,9 @@ def done(one: Any, account: Account | None = None, **profile: Any) -> tuple[Any,
 
 
 def take_back(one: Any, before: Any, **holders: Any) -> Any:
-    reversal = Reversal(CAUSE, {(kind.replace("_", "-"), name): who for kind, (name, who) in holders.items()})
+    reversal = Reversal(
+        CAUSE, {UniqueKey(kind.replace("_", "-"), name): who for kind, (name, who) in holders.items()}
+    )
     return reversal.decide(one, before)
 
 
@@ -174,7 +177,7 @@ def test_another_spelling_of_ones_own_username_is_free() -> None:
 def test_a_chain_of_renames_is_undone_from_its_end() -> None:
     first, first_before = done(learner("a"), username="b")
     second, second_before = done(learner("z"), username="a")
-    holders = {("username", "a"): second.id}
+    holders: dict[UniqueKey, str | None] = {UniqueKey("username", "a"): second.id}
 
     reversal = Reversal(CAUSE, dict(holders))
     assert [
