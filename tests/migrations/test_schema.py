@@ -79,7 +79,7 @@ async def test_a_schema_that_this_version_does_not_know_stops_the_start(database
     stamp = text("UPDATE alembic_version SET version_num = 'of_next_year'")
     await database.write(lambda connection: connection.execute(stamp))
     before = await reflected(database)
-    with pytest.raises(SchemaMismatch, match=r"of_next_year.*newer.*Use the newer version\."):
+    with pytest.raises(SchemaMismatch, match=r"of_next_year.*Use the newer version\."):
         await schema.prepare(database)
     assert await reflected(database) == before
     assert await ask(database, "SELECT version_num FROM alembic_version") == ["of_next_year"]
