@@ -1,9 +1,9 @@
-"""The durable engine: which process runs an operation, and who goes on when that process dies.
+"""The durable engine: it decides which process runs an operation, and which continues if that process dies.
 
-The only module that knows dbos, which keeps a queue with one partition for each organization. The operation's
-own row is what counts: one that is not finished and has no workflow is given one, whether it has just been
-stored or was left by a process that ended; and how far it is, its cursor says. So nothing is lost between
-the row and the queue, and a workflow that runs twice does nothing twice.
+The only module that knows dbos, which keeps a queue with one partition for each organization. The operation's own row
+decides: an unfinished operation without a workflow gets one, whether it was just stored or was left by a process that
+ended. Its cursor says how far it is. So nothing is lost between the row and the queue, and a workflow that runs twice
+does nothing twice.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from app.platform.presence import create_presence
 
 _QUEUE = "operations"
 _WORKFLOW = "run-operation"
-# Never changes: of the workflow's code, which dbos would otherwise work out anew for each deployment, and
-# leave what older ones have begun.
+# The version of the workflow's code. It never changes: otherwise dbos would compute one for each deployment, and would
+# not continue what older ones have begun.
 _VERSION = "1"
 
 logger = get_logger("rollcall.engine")
@@ -37,12 +37,12 @@ logger = get_logger("rollcall.engine")
 class DurableEngine:
     """Runs operations in this process, along with every other process that has an engine on this database.
 
-    One in a process, since dbos keeps its state in its module. On SQLite one process has its engine running,
-    and the next in line takes over when it ends.
+    There is one per process, since dbos keeps its state in its module. On SQLite the engine of one process runs, and
+    the next process in line takes over when that process ends.
     """
 
     def __init__(self, database: Database, runner: Runner, keep_outcomes: timedelta) -> None:
-        """`runner`: what does the work of an operation; `keep_outcomes`: how long outcomes are kept."""
+        """`runner`: does the work of an operation; `keep_outcomes`: how long outcomes are kept."""
         self._keep_outcomes = keep_outcomes
         self._database = database
         self._runner = runner
@@ -57,26 +57,26 @@ class DurableEngine:
         self._forgets_at = 0.0
 
     def start(self) -> None:
-        """Begin to run what there is, and what will come."""
+        """Begin to run the operations that wait, and those to come."""
         self._tasks = [
-            asyncio.create_task(self._look_again_and_again(), name="engine"),
-            asyncio.create_task(self._tidy_now_and_then(), name="housekeeping"),
+            asyncio.create_task(self._look_repeatedly(), name="engine"),
+            asyncio.create_task(self._tidy_repeatedly(), name="housekeeping"),
         ]
 
     async def stop(self) -> None:
-        """Let the running chunks end. What is left of their operations, another process or the next start does."""
+        """Let the running chunks end. Another process, or the next start, continues their operations."""
         self._runner.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._is_launched:
             await self._idle.wait()
-            # dbos has put its own threads in the place of the loop's, and takes them away with it.
+            # dbos has replaced the loop's threads with its own, and removes them when it ends.
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
             await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         await self._presence.leave()
 
-    async def _look_again_and_again(self) -> None:
+    async def _look_repeatedly(self) -> None:
         while True:
             try:
                 if await self._presence.enter():
@@ -84,31 +84,31 @@ class DurableEngine:
                         await self._launch()
                     await self._look()
             except Exception:
-                # Mostly the database, away for a while; whatever it is, operations wait for this to go on.
-                logger.exception("the engine could not look for operations")
+                # Mostly a database that is away for a while. Whatever it is, operations wait for this loop.
+                logger.exception("cannot look for operations, will try again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._runner.submitted.wait(), self._limits.engine_look_seconds)
             self._runner.submitted.clear()
 
-    async def _tidy_now_and_then(self) -> None:
+    async def _tidy_repeatedly(self) -> None:
         while True:
-            # Give or take a half, so that processes do not do it at the same time.
+            # Plus or minus a half, so that processes do not do it at the same time.
             await asyncio.sleep(self._limits.housekeeping_seconds * random.uniform(0.5, 1.5))  # noqa: S311
             try:
                 await housekeeping.tidy(self._runner, self._keep_outcomes)
             except Exception:
-                logger.exception("housekeeping will be tried again")
+                logger.exception("housekeeping failed, will try again")
 
     async def _launch(self) -> None:
         await asyncio.to_thread(migrate, self._database)
         DBOS(config=_config(self._database, self._presence.name, self._limits.operations_at_once))
-        _into_our_log()
+        _redirect_log()
 
         @DBOS.workflow(name=_WORKFLOW)
         async def run_operation(number: int) -> None:
             await self._run_operation(number)
 
-        # On this loop, to which the database's connections belong: dbos runs the workflows on it then.
+        # On this loop, to which the database's connections belong, so that dbos runs the workflows on it.
         DBOS.launch()
         await DBOS.register_queue_async(
             _QUEUE,
@@ -121,16 +121,17 @@ class DurableEngine:
         logger.info("engine ready", executor=self._presence.name)
 
     async def _look(self) -> None:
-        """Give the operation whose turn it is in each organization a workflow, unless it has one already.
+        """Give the next operation of each organization a workflow, unless it has one.
 
-        Only that one: what is taken over from a dead process stands at the queue's end, and must not be overtaken.
+        Only the next one: what is taken over from a dead process goes to the end of the queue, and no later operation
+        may overtake it.
         """
         async with self._database.read() as connection:
             unfinished = await repository.list_unfinished(connection)
         loop = asyncio.get_running_loop()
         if loop.time() > self._forgets_at:
             self._forgets_at = loop.time() + self._limits.forget_seconds
-            await asyncio.to_thread(_forget_ended, self._limits.forgotten_workflows)
+            await asyncio.to_thread(_delete_ended, self._limits.forgotten_workflows)
         if not unfinished:
             self._others_wait = False
             return
@@ -185,13 +186,13 @@ class DurableEngine:
 
 
 def migrate(database: Database) -> None:
-    """Bring dbos's own tables to its version; on PostgreSQL they are a schema, on SQLite a file of their own."""
-    _into_our_log()
+    """Migrate the tables of dbos, which are a schema on PostgreSQL and a file of their own on SQLite."""
+    _redirect_log()
     DBOS.migrate(_system_url(database))
 
 
-def _into_our_log() -> None:
-    """What dbos says goes where all else goes, if it is worth a person's time."""
+def _redirect_log() -> None:
+    """Send the warnings and errors of dbos to our log."""
     log = logging.getLogger("dbos")
     log.handlers.clear()
     log.propagate = True
@@ -223,8 +224,8 @@ def _list_active() -> list[Any]:
     )
 
 
-def _forget_ended(limit: int) -> None:
-    # Workflows that have ended say nothing that their operations do not say.
+def _delete_ended(limit: int) -> None:
+    # Their operations say all that ended workflows say.
     ended = DBOS.list_workflows(
         name=_WORKFLOW,
         status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],

@@ -1,4 +1,4 @@
-"""How an operation gets on, as server-sent events: looked up in the database, since any process may run it."""
+"""The progress of an operation as server-sent events, read from the database, since any process may run it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +15,7 @@ from app.platform.database import Database
 from app.platform.database_errors import is_unavailable
 
 MEDIA_TYPE = "text/event-stream"
-# A comment, which clients pass over and proxies take for a sign of life.
+# A comment: clients ignore it, and proxies keep the connection open for it.
 _KEEP_ALIVE = ": keep-alive\n\n"
 
 
@@ -26,10 +26,10 @@ async def stream_progress(
     stopping: asyncio.Event,
     is_admitted: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[str]:
-    """`progress` with the operation at once and whenever it has changed, and `end` with it once it has ended.
+    """Yield `progress` with the operation at once and after each change, and `end` when it has ended.
 
-    Ends without `end` where the service stops, or where `is_admitted` says that the client's credential is no
-    longer valid. Between two looks it holds no connection; a database that is away is looked at again.
+    The stream ends without `end` if the service stops, or if `is_admitted` says that the client's credential is no
+    longer valid. Between two looks it holds no connection. If the database is away, the next look tries again.
     """
     loop = asyncio.get_running_loop()
     shown, shown_at = operation, loop.time()

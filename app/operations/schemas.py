@@ -128,7 +128,10 @@ class OperationDocument(BaseModel):
                     },
                     "deactivated": 7,
                     "warnings": [
-                        {"code": "ignored-column", "detail": "The column 'Department' was ignored."}
+                        {
+                            "code": "ignored-column",
+                            "detail": "Ignored columns: 'Department'. Rollcall does not know them.",
+                        }
                     ],
                     "problem": None,
                     "reverts": None,

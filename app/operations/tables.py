@@ -1,4 +1,4 @@
-"""The tables of operations, of the work that is staged for them, and of what became of each learner."""
+"""The tables of operations, of the work that is staged for them, and of their outcomes."""
 
 from sqlalchemy import (
     JSON,
@@ -23,7 +23,7 @@ from app.platform.metadata import metadata
 operations = Table(
     "operations",
     metadata,
-    # The world sees the id; the number keeps a million outcomes small.
+    # Clients see the id; the number keeps a million outcomes small.
     Column("number", Integer, Identity(), primary_key=True),
     Column("id", Id, nullable=False),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
@@ -36,7 +36,7 @@ operations = Table(
     Column("parameters", JSON, nullable=False),
     Column("warnings", JSON, nullable=False),
     Column("problem", JSON(none_as_null=True)),
-    # How far it is: chunks done of all, learners or rows done of all, and how many had which outcome.
+    # How far it is: chunks done, learners or rows done, and how many had which outcome.
     Column("cursor", Integer, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("done", Integer, nullable=False),
@@ -48,14 +48,14 @@ operations = Table(
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
-    # How much housekeeping has removed of it.
+    # How much of it housekeeping has removed.
     Column("tidied", Integer, nullable=False),
-    # Whether the cursor is that of a rehearsal, which comes before all else, and what it has counted.
+    # Whether it is in its rehearsal, the first of two passes, and what the rehearsal has counted.
     Column("is_rehearsal", Boolean, nullable=False),
     Column("rehearsed", JSON, nullable=False),
     # One operation; GET /operations, newest first.
     Index("uq_operations_organization_id_id", "organization_id", "id", unique=True),
-    # What a process that starts must take up again.
+    # What a process must continue when it starts.
     Index(
         "ix_operations_unfinished",
         "id",
@@ -64,8 +64,8 @@ operations = Table(
     ),
 )
 
-# Staged before the operation's row exists, which is inserted last and makes the stage count; a stage
-# whose operation never came is what a crash leaves, and is cleaned up.
+# Staged before the operation's row, which is inserted last and makes the stage count. A stage without an operation
+# is left by a crash, and housekeeping removes it.
 operation_chunks = Table(
     "operation_chunks",
     metadata,
@@ -77,15 +77,15 @@ operation_chunks = Table(
     PrimaryKeyConstraint("operation_id", "number"),
 )
 
-# A dry run changes nothing, so it notes here who would have which username and external id after its earlier
-# chunks; of a revert only, whose changes pass names from one learner to another.
+# A dry run of a revert changes nothing, so it stores here which learner would have which username and external id
+# after its earlier chunks.
 operation_names = Table(
     "operation_names",
     metadata,
     Column("operation_number", Integer, nullable=False),
     Column("kind", BinaryText, nullable=False),
     Column("name", BinaryText, nullable=False),
-    # None: nobody.
+    # None: no learner has the name.
     Column("learner_id", Id),
     PrimaryKeyConstraint("operation_number", "kind", "name"),
     sqlite_with_rowid=False,
@@ -101,7 +101,7 @@ operation_outcomes = Table(
     Column("learner_id", Id),
     Column("username", Text),
     Column("problem", JSON(none_as_null=True)),
-    # Whether it takes access away, or would.
+    # Whether the learner lost access, or would lose it.
     Column("deactivated", Boolean, nullable=False, server_default=false()),
     # All outcomes in order; unique, so that nothing is handled twice.
     PrimaryKeyConstraint("operation_number", "item"),
