@@ -1,1 +1,1 @@
-"""Learners and their history: the one slice through which every door reads and changes accounts."""
+"""Learners and their history. JSON, CSV and the command line all read and change accounts here."""

@@ -39,7 +39,7 @@ class Learner(NamedTuple):
 
     @property
     def username_key(self) -> str:
-        """See `username_key`."""
+        """The form in which the username is unique."""
         return username_key(self.username)
 
     @property
@@ -68,7 +68,7 @@ class Change(NamedTuple):
 
     @property
     def deactivates(self) -> bool:
-        """Whether it takes access away from a learner who existed and was not deactivated."""
+        """True if it takes access away from a learner who existed and was not deactivated."""
         return self.type is EventType.DEACTIVATED
 
 
@@ -131,30 +131,37 @@ def change_back(learner: Learner, before: Mapping[str, Any], cause: Cause) -> Ch
     return change_of(learner, cause, account, profile)
 
 
+class EventDocuments(NamedTuple):
+    """The facts of a learner before and after a change, as JSON."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
 _read_facts = attrgetter(*EVENT_FACTS.values())
 _NOTHING: dict[str, Any] = {}
 
 
-def event_documents(change: Change, today: date) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Make the `before` and `after` of an event: the facts that changed, each with the status on `today`."""
+def event_documents(change: Change, today: date) -> EventDocuments:
+    """Make the documents of an event: the facts that changed, each time with the status on `today`."""
     before, after, _ = change
     new: dict[str, Any] = {}
     if before is None:
         for name, value in zip(EVENT_FACTS, _read_facts(after), strict=True):
             if value is not None:
-                new[name] = _json(value)
+                new[name] = _write_json(value)
         new["status"] = resolve_status(after.account, today).value
-        return _NOTHING, new
+        return EventDocuments(_NOTHING, new)
     old: dict[str, Any] = {}
     for name, was, becomes in zip(EVENT_FACTS, _read_facts(before), _read_facts(after), strict=True):
         if was != becomes:
-            old[name], new[name] = _json(was), _json(becomes)
+            old[name], new[name] = _write_json(was), _write_json(becomes)
     old["status"] = resolve_status(before.account, today).value
     new["status"] = resolve_status(after.account, today).value
-    return old, new
+    return EventDocuments(old, new)
 
 
-def _json(value: str | date | None) -> str | None:
+def _write_json(value: str | date | None) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return instant_text(value) if isinstance(value, datetime) else value.isoformat()

@@ -1,4 +1,4 @@
-"""The portal's door over HTTP: who may enter, why not, and what a visit leaves behind."""
+"""Access checks over HTTP: who may enter, why not, and what an access stores."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,12 +29,12 @@ async def check(api: Api, learner: dict[str, Any], **params: Any) -> dict[str, A
     return document
 
 
-async def enter(api: Api, learner: dict[str, Any], **params: Any) -> httpx.Response:
+async def record_access(api: Api, learner: dict[str, Any], **params: Any) -> httpx.Response:
     return await api.client.post(f"/learners/{learner['id']}/access", params=params)
 
 
-async def learner_like(api: Api, status: str) -> dict[str, Any]:
-    """A learner with this status, who has not accessed training unless the status says so."""
+async def make_learner(api: Api, status: str) -> dict[str, Any]:
+    """Make a learner with this status, who has accessed training only if the status is active."""
     learner = await api.create(expires_on="2026-11-01" if "expired" in status else None)
     if status == "active":
         await act(api, learner, "access")
@@ -54,10 +54,8 @@ WHO = {
 
 class TestChecking:
     @pytest.mark.parametrize("status", WHO)
-    async def test_the_answer_says_whether_and_why_not_and_records_nothing(
-        self, api: Api, status: str
-    ) -> None:
-        learner = await learner_like(api, status)
+    async def test_check_answers_with_the_reason_and_records_nothing(self, api: Api, status: str) -> None:
+        learner = await make_learner(api, status)
         history = await api.events(learner)
         api.service.clock.advance(minutes=1)
         allowed, resolved, reason = WHO[status]
@@ -75,7 +73,7 @@ class TestChecking:
             assert (answer.status_code, answer.json()) == (200, expected)
         assert (await api.get(learner), await api.events(learner)) == (learner, history)
 
-    async def test_a_username_is_found_in_any_case_and_exactly(self, api: Api) -> None:
+    async def test_username_is_found_in_any_case_but_only_whole(self, api: Api) -> None:
         learner = await api.create(username="Zoë Straße")
         for username in ("ZOË STRASSE", "zoe\N{COMBINING DIAERESIS} straße"):
             answer = await api.client.get("/access", params={"username": username})
@@ -84,17 +82,17 @@ class TestChecking:
             problem(await api.client.get("/access", params={"username": username}), 404, "not-found")
 
     @pytest.mark.parametrize("params", [{}, {"username": ""}, {"username": "x" * 256}, {"username": "a\x00"}])
-    async def test_a_check_by_username_needs_one(self, api: Api, params: dict[str, Any]) -> None:
+    async def test_check_without_a_valid_username_is_422(self, api: Api, params: dict[str, Any]) -> None:
         document = problem(await api.client.get("/access", params=params), 422, "invalid-request")
         assert pointers(document) == ["?username"]
 
-    async def test_a_deactivation_that_was_answered_counts_at_once(self, api: Api) -> None:
+    async def test_deactivation_counts_at_once(self, api: Api) -> None:
         learner = await api.create()
         for action, allowed in (("deactivate", False), ("activate", True)) * 3:
             await act(api, learner, action)
             assert (await check(api, learner))["allowed"] is allowed
 
-    async def test_access_lasts_through_the_last_day_where_the_organization_is(
+    async def test_access_lasts_through_the_last_day_in_the_organizations_time_zone(
         self, service: Service
     ) -> None:
         organization = await service.found_organization("America/New_York")
@@ -111,9 +109,7 @@ class TestChecking:
 
 
 class TestSessions:
-    async def test_a_session_from_before_the_last_deactivation_is_refused_after_activation_too(
-        self, api: Api
-    ) -> None:
+    async def test_session_from_before_a_deactivation_is_refused_after_activation(self, api: Api) -> None:
         learner = await api.create()
         assert (await check(api, learner, session_started_at="2026-11-02T09:00:00Z"))["reason"] is None
         await act(api, learner, "deactivate")
@@ -137,8 +133,8 @@ class TestSessions:
             assert answer.json()["reason"] == "session-revoked", started_at
         assert (await check(api, learner))["allowed"]
 
-    async def test_the_status_comes_before_the_session(self, api: Api) -> None:
-        learner = await learner_like(api, "expired and deactivated")
+    async def test_status_is_checked_before_the_session(self, api: Api) -> None:
+        learner = await make_learner(api, "expired and deactivated")
         access = await check(api, learner, session_started_at="2020-01-01T00:00:00Z")
         assert access["reason"] == "expired"
 
@@ -146,23 +142,23 @@ class TestSessions:
         "started_at",
         ["2026-11-02T12:00:00", "2026-11-02", "noon", "", "2026-11-02T12:00:00 01:00", "1793620800", "0"],
     )
-    async def test_an_instant_has_an_offset(self, api: Api, started_at: str) -> None:
+    async def test_session_start_without_an_offset_is_422(self, api: Api, started_at: str) -> None:
         learner = await api.create()
         params = {"session_started_at": started_at}
         for answer in (
             await api.client.get(f"/learners/{learner['id']}/access", params=params),
             await api.client.get("/access", params=params | {"username": learner["username"]}),
-            await enter(api, learner, **params),
+            await record_access(api, learner, **params),
         ):
             assert pointers(problem(answer, 422, "invalid-request")) == ["?session_started_at"]
         assert await api.get(learner) == learner
 
 
 class TestEntering:
-    async def test_the_first_access_makes_an_activated_learner_active(self, api: Api) -> None:
+    async def test_first_access_makes_an_activated_learner_active(self, api: Api) -> None:
         learner = await api.create()
         api.service.clock.advance(minutes=1)
-        answer = await enter(api, learner)
+        answer = await record_access(api, learner)
         assert answer.status_code == 200
         assert answer.json() == {
             "learner_id": learner["id"],
@@ -184,22 +180,24 @@ class TestEntering:
         assert event["before"] == {"first_accessed_at": None, "status": "activated"}
         assert event["after"] == {"first_accessed_at": "2026-11-02T12:01:00.000000Z", "status": "active"}
 
-    async def test_later_accesses_note_the_time_and_change_nothing(self, api: Api) -> None:
-        learner = await learner_like(api, "active")
+    async def test_later_access_stores_the_time_and_changes_nothing_else(self, api: Api) -> None:
+        learner = await make_learner(api, "active")
         history = await api.events(learner)
         for _ in range(2):
             api.service.clock.advance(minutes=1)
-            answer = await enter(api, learner)
+            answer = await record_access(api, learner)
             assert (answer.status_code, answer.json()["status"]) == (200, "active")
         assert await api.get(learner) == learner | {"last_accessed_at": "2026-11-02T12:02:00Z"}
         assert await api.events(learner) == history
 
     @pytest.mark.parametrize("status", ["deactivated", "expired", "expired and deactivated"])
-    async def test_a_refusal_says_why_and_records_nothing(self, api: Api, status: str) -> None:
-        learner = await learner_like(api, status)
+    async def test_denied_access_is_403_with_the_reason_and_records_nothing(
+        self, api: Api, status: str
+    ) -> None:
+        learner = await make_learner(api, status)
         history = await api.events(learner)
         api.service.clock.advance(minutes=1)
-        document = problem(await enter(api, learner), 403, "access-denied")
+        document = problem(await record_access(api, learner), 403, "access-denied")
         _, resolved, reason = WHO[status]
         members = ("learner_id", "allowed", "learner_status", "reason", "sessions_valid_from", "checked_at")
         assert {name: document[name] for name in members} == {
@@ -213,30 +211,30 @@ class TestEntering:
         assert reason in document["detail"]
         assert (await api.get(learner), await api.events(learner)) == (learner, history)
 
-    async def test_a_revoked_session_is_refused_and_a_new_one_gets_in(self, api: Api) -> None:
+    async def test_revoked_session_is_403_and_a_new_one_is_allowed(self, api: Api) -> None:
         learner = await api.create()
         await act(api, learner, "deactivate")
         learner = await act(api, learner, "activate")
-        old = await enter(api, learner, session_started_at="2026-11-02T11:00:00Z")
+        old = await record_access(api, learner, session_started_at="2026-11-02T11:00:00Z")
         assert problem(old, 403, "access-denied")["reason"] == "session-revoked"
         assert await api.get(learner) == learner
-        assert (await enter(api, learner, session_started_at=AT_NOON)).status_code == 200
+        assert (await record_access(api, learner, session_started_at=AT_NOON)).status_code == 200
         assert (await api.get(learner))["status"] == "active"
 
-    async def test_a_learner_who_accessed_training_stays_so_through_deactivation(self, api: Api) -> None:
-        learner = await learner_like(api, "active")
+    async def test_first_access_survives_a_deactivation(self, api: Api) -> None:
+        learner = await make_learner(api, "active")
         await act(api, learner, "deactivate")
         assert (await act(api, learner, "activate"))["status"] == "active"
 
 
-async def test_nobody_is_not_found(api: Api) -> None:
+async def test_unknown_learner_is_404(api: Api) -> None:
     for unknown in ("019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor"):
         problem(await api.client.get(f"/learners/{unknown}/access"), 404, "not-found")
         problem(await api.client.post(f"/learners/{unknown}/access"), 404, "not-found")
     problem(await api.client.get("/access", params={"username": "nobody"}), 404, "not-found")
 
 
-async def test_the_portal_needs_its_scope_and_no_other(api: Api) -> None:
+async def test_access_check_needs_only_its_scope(api: Api) -> None:
     learner = await api.create()
     asked = [
         ("GET", f"/learners/{learner['id']}/access"),

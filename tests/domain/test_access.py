@@ -1,4 +1,4 @@
-"""Who may enter, and why not: by status, and by when the portal session began."""
+"""Who may enter and why not: by status and by the start of the portal session."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -54,7 +54,7 @@ SESSION_NAMES = [
 
 @pytest.mark.parametrize(("valid_from", "started_at", "outcome"), SESSIONS, ids=SESSION_NAMES)
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_access_is_decided_by_the_status_first_and_then_by_the_session(
+def test_status_decides_before_the_session(
     name: str, valid_from: datetime | None, started_at: datetime | None, outcome: str
 ) -> None:
     by_status = cells(WITHOUT_SESSION)[name]
@@ -65,11 +65,11 @@ def test_access_is_decided_by_the_status_first_and_then_by_the_session(
     assert access.status is resolve_status(ACCOUNTS[name], TODAY)
 
 
-def test_the_reasons_are_three() -> None:
+def test_there_are_three_denial_reasons() -> None:
     assert [reason.value for reason in DenialReason] == ["deactivated", "expired", "session-revoked"]
 
 
-def test_instants_are_compared_whatever_zone_they_are_written_in() -> None:
+def test_session_start_in_any_time_zone_is_compared_correctly() -> None:
     account = Account(sessions_valid_from=datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
     kathmandu = timezone(timedelta(hours=5, minutes=45))
     before = datetime(2026, 3, 1, 17, 44, 59, tzinfo=kathmandu)
@@ -78,22 +78,20 @@ def test_instants_are_compared_whatever_zone_they_are_written_in() -> None:
 
 
 @given(accounts, days)
-def test_a_learner_is_let_in_exactly_where_active_or_activated(account: Account, today: date) -> None:
+def test_access_is_allowed_only_if_active_or_activated(account: Account, today: date) -> None:
     status = resolve_status(account, today)
     assert decide_access(account, today).allowed == (status in {Status.ACTIVE, Status.ACTIVATED})
 
 
 @given(accounts, days, st.none() | instants)
-def test_an_answer_gives_a_reason_exactly_where_it_refuses(
-    account: Account, today: date, started_at: datetime | None
-) -> None:
+def test_only_a_refusal_has_a_reason(account: Account, today: date, started_at: datetime | None) -> None:
     access = decide_access(account, today, started_at)
     assert access.allowed == (access.reason is None)
     assert access.status is resolve_status(account, today)
 
 
 @given(with_access, instants, st.timedeltas(timedelta(microseconds=1), timedelta(days=400)))
-def test_a_session_from_before_the_last_deactivation_stays_refused_after_reactivation(
+def test_session_from_before_a_deactivation_stays_refused_after_activation(
     account_and_day: tuple[Account, date], now: datetime, session_age: timedelta
 ) -> None:
     account, today = account_and_day

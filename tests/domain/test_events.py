@@ -1,4 +1,4 @@
-"""One change is one event: each kind by itself, and which name wins where several things changed."""
+"""One change is one event: each type alone, and which type names a change of several things."""
 
 from datetime import date, timedelta
 
@@ -64,9 +64,7 @@ def combinations() -> dict[tuple[str, str, str], str]:
 
 
 @pytest.mark.parametrize(("deactivation", "access", "move"), combinations())
-def test_a_change_has_the_name_of_the_first_thing_that_applies(
-    deactivation: str, access: str, move: str
-) -> None:
+def test_first_applicable_type_names_the_change(deactivation: str, access: str, move: str) -> None:
     before, after = (
         Account(deactivated_at=deactivated_at, first_accessed_at=first_accessed_at, expires_on=expires_on)
         for deactivated_at, first_accessed_at, expires_on in zip(
@@ -90,18 +88,18 @@ def test_the_types_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_an_account_that_was_not_there_is_created_whatever_it_holds(name: str) -> None:
+def test_new_account_is_created_whatever_its_facts(name: str) -> None:
     assert classify_change(None, ACCOUNTS[name], TODAY) is EventType.CREATED
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_a_change_of_the_profile_alone_is_an_update(name: str) -> None:
+def test_profile_change_is_an_update(name: str) -> None:
     assert classify_change(ACCOUNTS[name], ACCOUNTS[name], TODAY) is EventType.UPDATED
 
 
 @pytest.mark.parametrize("to", DATES)
 @pytest.mark.parametrize("was", DATES)
-def test_a_date_expires_or_restores_only_where_it_crosses_today(was: str, to: str) -> None:
+def test_date_expires_or_restores_only_if_it_crosses_today(was: str, to: str) -> None:
     before, after = Account(expires_on=DATES[was]), Account(expires_on=DATES[to])
     expected = EventType.UPDATED
     if to == "yesterday" != was:
@@ -111,12 +109,12 @@ def test_a_date_expires_or_restores_only_where_it_crosses_today(was: str, to: st
     assert classify_change(before, after, TODAY) is expected
 
 
-def test_a_day_that_passes_is_no_change_of_the_account() -> None:
+def test_passing_of_a_day_is_no_change() -> None:
     account = Account(expires_on=TODAY)
     assert classify_change(account, account, TOMORROW) is EventType.UPDATED
 
 
-def test_what_a_revert_takes_back_without_a_name_of_its_own_is_an_update() -> None:
+def test_undone_access_or_other_deactivation_is_an_update() -> None:
     accessed = ACCOUNTS["accessed/never"]
     assert classify_change(accessed, accessed._replace(first_accessed_at=None), TODAY) is EventType.UPDATED
     deactivated = ACCOUNTS["new-deactivated/never"]
@@ -125,7 +123,7 @@ def test_what_a_revert_takes_back_without_a_name_of_its_own_is_an_update() -> No
 
 
 @given(accounts, accounts, days)
-def test_undoing_a_deactivation_is_an_activation_and_the_other_way_round(
+def test_undone_deactivation_is_an_activation_and_vice_versa(
     before: Account, after: Account, today: date
 ) -> None:
     opposite = {
@@ -137,9 +135,7 @@ def test_undoing_a_deactivation_is_an_activation_and_the_other_way_round(
 
 
 @given(accounts, days)
-def test_moving_a_date_over_today_is_an_expiry_and_moving_it_back_a_restoration(
-    account: Account, today: date
-) -> None:
+def test_date_moved_over_today_expires_and_moved_back_restores(account: Account, today: date) -> None:
     past = account._replace(expires_on=today - timedelta(days=1))
     last_day = account._replace(expires_on=today)
     assert classify_change(last_day, past, today) is EventType.EXPIRED

@@ -1,4 +1,4 @@
-"""What the fields of a profile take and refuse, and when two usernames are the same."""
+"""What the fields of a profile accept and refuse, and when two usernames are the same."""
 
 # ruff: noqa: RUF001, RUF003  letters that look like others are what is tested here
 
@@ -21,7 +21,7 @@ every_short_cleaner = pytest.mark.parametrize(
     ids=["username", "external-id", "name"],
 )
 
-# What an index row on PostgreSQL holds beside the organization's id: a third of a page.
+# The most bytes of an index row on PostgreSQL beside the organization's id: a third of a page.
 MOST_INDEXED_BYTES = 2600
 NFC_ALPHABET = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]).filter(
     lambda character: unicodedata.is_normalized("NFC", character)
@@ -38,12 +38,12 @@ def cleaned_or_none(clean: Callable[[str], str], value: str) -> str | None:
 
 @every_cleaner
 @pytest.mark.parametrize("outside", [" ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2028"])
-def test_outer_spaces_go(clean: Callable[[str], str], outside: str) -> None:
+def test_outer_spaces_are_removed(clean: Callable[[str], str], outside: str) -> None:
     assert clean(f"{outside}a@b{outside}") == "a@b"
 
 
 @every_cleaner
-def test_letters_and_accents_in_two_parts_become_one(clean: Callable[[str], str]) -> None:
+def test_decomposed_letters_are_composed(clean: Callable[[str], str]) -> None:
     assert clean(f"jos{E_AND_ACUTE}@example.org") == f"jos{E_ACUTE}@example.org"
 
 
@@ -62,7 +62,7 @@ def test_letters_and_accents_in_two_parts_become_one(clean: Callable[[str], str]
         "😀",
     ],
 )
-def test_names_of_any_script_are_kept_as_they_are(value: str) -> None:
+def test_names_of_any_script_are_unchanged(value: str) -> None:
     composed = unicodedata.normalize("NFC", value)
     assert (clean_username(value), clean_name(value)) == (composed, composed)
 
@@ -78,7 +78,7 @@ def test_names_of_any_script_are_kept_as_they_are(value: str) -> None:
     ],
     ids=lambda code: f"U+{code:04X}",
 )
-def test_what_cannot_be_seen_is_refused_in_usernames_only(code: int) -> None:
+def test_invisible_characters_are_refused_only_in_usernames(code: int) -> None:
     for value in (f"a{chr(code)}b", f"{chr(code)}ab", f"ab{chr(code)}", f"é{chr(code)}"):
         with pytest.raises(
             InvalidValue,
@@ -89,11 +89,11 @@ def test_what_cannot_be_seen_is_refused_in_usernames_only(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [0x200A, 0x2010, 0x202F, 0x205F, 0x206A, 0xFEFE])
-def test_their_neighbours_are_taken(code: int) -> None:
+def test_neighbours_of_invisible_characters_are_accepted(code: int) -> None:
     assert clean_username(f"a{chr(code)}b") == f"a{chr(code)}b"
 
 
-def test_a_name_keeps_the_joiners_that_its_script_needs() -> None:
+def test_name_keeps_the_joiners_of_its_script() -> None:
     assert clean_name("می‌خواهم") == "می‌خواهم"
 
 
@@ -104,13 +104,13 @@ def test_cleaning_keeps_case_and_inner_spaces() -> None:
 
 @every_short_cleaner
 @pytest.mark.parametrize("value", ["", " ", "\t\r\n", "\u00a0\u3000"])
-def test_nothing_but_spaces_is_refused(clean: Callable[[str], str], name: str, value: str) -> None:
+def test_text_of_spaces_is_refused(clean: Callable[[str], str], name: str, value: str) -> None:
     with pytest.raises(InvalidValue, match=f"^{name} must not be empty\\.$"):
         clean(value)
 
 
 @every_short_cleaner
-def test_255_characters_are_taken_and_256_refused(clean: Callable[[str], str], name: str) -> None:
+def test_255_characters_are_accepted_and_256_refused(clean: Callable[[str], str], name: str) -> None:
     assert clean("x" * 255) == "x" * 255
     assert clean(" " + "ß" * 255 + " ") == "ß" * 255
     assert clean("😀" * 255) == "😀" * 255
@@ -121,7 +121,7 @@ def test_255_characters_are_taken_and_256_refused(clean: Callable[[str], str], n
 
 
 @every_short_cleaner
-def test_characters_are_counted_as_they_are_stored(clean: Callable[[str], str], name: str) -> None:
+def test_length_is_counted_after_composing(clean: Callable[[str], str], name: str) -> None:
     assert clean(E_AND_ACUTE * 255) == E_ACUTE * 255
     # U+0958 is always stored as two.
     with pytest.raises(InvalidValue, match=f"^{name} must have at most 255 characters\\. This one has 256"):
@@ -134,7 +134,7 @@ def test_characters_are_counted_as_they_are_stored(clean: Callable[[str], str], 
     [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xD800, 0xDC80, 0xDFFF],
     ids=lambda code: f"U+{code:04X}",
 )
-def test_a_control_character_or_a_lone_surrogate_is_refused(clean: Callable[[str], str], code: int) -> None:
+def test_control_character_or_lone_surrogate_is_refused(clean: Callable[[str], str], code: int) -> None:
     with pytest.raises(InvalidValue, match=r"must not contain a line break or another control character\.$"):
         clean(f"a{chr(code)}b@example.org")
 
@@ -151,7 +151,7 @@ def test_a_control_character_or_a_lone_surrogate_is_refused(clean: Callable[[str
         "a@[192.0.2.1]",
     ],
 )
-def test_an_email_address_is_something_at_something(value: str) -> None:
+def test_email_addresses_that_are_accepted(value: str) -> None:
     assert clean_email(f" {value} ") == value
 
 
@@ -169,13 +169,13 @@ def test_an_email_address_is_something_at_something(value: str) -> None:
         "a@b\u00a0c",
     ],
 )
-def test_what_is_no_email_address_is_refused_with_an_example(value: str) -> None:
+def test_invalid_email_address_is_refused_with_an_example(value: str) -> None:
     with pytest.raises(InvalidValue) as refusal:
         clean_email(value)
     assert str(refusal.value) == f"Invalid email address {value!r}: use the form name@example.org."
 
 
-def test_an_email_address_has_at_most_320_characters() -> None:
+def test_320_characters_of_an_email_are_accepted_and_321_refused() -> None:
     longest = "x" * 308 + "@example.org"
     assert clean_email(longest) == longest
     with pytest.raises(
@@ -186,7 +186,7 @@ def test_an_email_address_has_at_most_320_characters() -> None:
 
 @every_cleaner
 @given(value=st.text(max_size=400) | st.emails())
-def test_what_was_cleaned_can_be_stored_and_cleans_to_itself(clean: Callable[[str], str], value: str) -> None:
+def test_cleaned_text_is_storable_and_cleans_to_itself(clean: Callable[[str], str], value: str) -> None:
     cleaned = cleaned_or_none(clean, value)
     if cleaned is not None:
         assert cleaned_or_none(clean, cleaned) == cleaned
@@ -217,7 +217,7 @@ def test_what_was_cleaned_can_be_stored_and_cleans_to_itself(clean: Callable[[st
         ("김", unicodedata.normalize("NFD", "김")),
     ],
 )
-def test_texts_that_differ_in_case_or_composition_only_fold_alike(one: str, other: str) -> None:
+def test_texts_that_differ_only_in_case_or_composition_fold_alike(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
 
@@ -229,20 +229,20 @@ def test_texts_that_differ_in_case_or_composition_only_fold_alike(one: str, othe
         ("İlgaz", "ilgaz"),  # and İ without a language is i with a dot
         ("a.okafor", "a.okafor2"),
         ("a.okafor", "a okafor"),
-        ("а.okafor", "a.okafor"),  # the first is Cyrillic
+        ("а.okafor", "a.okafor"),  # the first letter is Cyrillic
     ],
 )
-def test_texts_that_differ_in_more_do_not_fold_alike(one: str, other: str) -> None:
+def test_texts_that_differ_in_more_fold_differently(one: str, other: str) -> None:
     assert fold(one) != fold(other)
 
 
-def test_turkish_letters_fold_as_unicode_has_it_and_not_as_a_language_does() -> None:
+def test_turkish_letters_fold_by_unicode_not_by_language() -> None:
     assert fold("I") == "i"
     assert fold("İ") == fold("i\u0307") == "i\u0307"
     assert fold("ı") == "ı"
 
 
-def test_a_text_in_ascii_folds_as_it_does_among_others() -> None:
+def test_ascii_folds_the_same_alone_and_among_other_letters() -> None:
     ascii_text = "".join(map(chr, range(0x20, 0x7F)))
     assert fold(ascii_text) + "ss" == fold(ascii_text + "ß")
 
@@ -251,14 +251,14 @@ def test_a_text_in_ascii_folds_as_it_does_among_others() -> None:
 @example("ΐ")
 @example("ᾳ\u0313")
 @example("İ\u0323")
-def test_folding_is_stable_and_blind_to_composition(value: str) -> None:
+def test_folding_is_stable_and_ignores_composition(value: str) -> None:
     folded = fold(value)
     assert fold(folded) == folded
     assert {fold(unicodedata.normalize(form, value)) for form in ("NFC", "NFD")} == {folded}
 
 
 @given(st.text(st.characters(exclude_characters="ı")))
-def test_folding_is_blind_to_case(value: str) -> None:
+def test_folding_ignores_case(value: str) -> None:
     # Only the dotless ı has a capital that belongs to another letter.
     assert {fold(value.upper()), fold(value.lower()), fold(value.swapcase())} == {fold(value)}
 
@@ -268,14 +268,14 @@ def test_folding_is_blind_to_case(value: str) -> None:
 @example("\u1f82" * 255)
 @example("\u0390" * 255)
 @example("\U0001f600" * 255)
-def test_a_folded_username_fits_an_index_row(value: str) -> None:
+def test_folded_username_fits_an_index_row(value: str) -> None:
     username = cleaned_or_none(clean_username, value)
     if username is not None:
         assert len(fold(username).encode()) <= MOST_INDEXED_BYTES
 
 
-def test_no_characters_exist_of_which_a_folded_username_would_not_fit_an_index_row() -> None:
-    """A proof over all of Unicode, where the test above only tries.
+def test_longest_folded_username_fits_an_index_row() -> None:
+    """Prove it for all of Unicode. The test above only samples.
 
     fold() is NFC(casefold(NFD(text))). Decomposing and casefolding add up character by character, and
     composing never lengthens, so 255 times the longest decomposed fold bounds every username.
@@ -331,7 +331,7 @@ def test_names_sort_by_their_letters() -> None:
 
 @given(st.text())
 @example("\ufdfa" * 255)
-def test_a_sort_form_is_bounded_has_no_accents_and_is_its_own_sort_form(value: str) -> None:
+def test_sort_form_is_bounded_without_accents_and_stable(value: str) -> None:
     form = sort_form(value)
     assert len(form) <= 255
     assert not any(map(unicodedata.combining, form))

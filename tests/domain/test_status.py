@@ -1,4 +1,4 @@
-"""The status table of the rules, and what *today* is anywhere on earth."""
+"""The status table of the rules, and which day *today* is anywhere on earth."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -50,7 +50,7 @@ new-deactivated       -      deactivated  -      -
 accessed-deactivated  -      deactivated  -      -
 """
 
-# An organization's day, and the instants at which it begins and at which the next one does.
+# A day of an organization, and the instants at which it and the next day begin.
 DAYS = [
     ("America/New_York", "2026-03-08", "2026-03-08T05:00Z", "2026-03-09T04:00Z"),  # 23 hours
     ("America/New_York", "2026-11-01", "2026-11-01T04:00Z", "2026-11-02T05:00Z"),  # 25 hours
@@ -74,7 +74,7 @@ TICK = timedelta(microseconds=1)
 
 @pytest.mark.parametrize("deactivated_before", [None, DEACTIVATED_AT], ids=["never-before", "once-before"])
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_the_status_is_the_one_in_the_table(name: str, deactivated_before: datetime | None) -> None:
+def test_status_is_as_in_the_table(name: str, deactivated_before: datetime | None) -> None:
     account = ACCOUNTS[name]._replace(sessions_valid_from=deactivated_before)
     assert resolve_status(account, TODAY) == cells(STATUS)[name]
 
@@ -85,11 +85,11 @@ def test_only_active_and_activated_can_log_in(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_an_expired_account_and_no_other_says_where_it_returns(name: str) -> None:
+def test_only_an_expired_account_has_a_status_to_restore(name: str) -> None:
     assert (restores_to(ACCOUNTS[name], TODAY) or "-") == cells(RESTORES_TO)[name]
 
 
-def test_there_are_four_statuses_of_which_two_can_log_in() -> None:
+def test_two_of_four_statuses_can_log_in() -> None:
     assert {status.value: can_log_in(status) for status in Status} == {
         "active": True,
         "activated": True,
@@ -99,16 +99,14 @@ def test_there_are_four_statuses_of_which_two_can_log_in() -> None:
 
 
 @given(accounts, days)
-def test_an_expired_account_returns_to_what_it_is_without_its_date(account: Account, today: date) -> None:
+def test_expired_account_is_restored_to_its_status_without_a_date(account: Account, today: date) -> None:
     undated = resolve_status(account._replace(expires_on=None), today)
     assert undated == status_unless_expired(account)
     assert restores_to(account, today) == (undated if has_expired(account, today) else None)
 
 
 @given(accounts, days, days)
-def test_an_account_that_has_expired_does_not_come_back_by_waiting(
-    account: Account, one_day: date, other_day: date
-) -> None:
+def test_expired_account_stays_expired_as_days_pass(account: Account, one_day: date, other_day: date) -> None:
     if has_expired(account, min(one_day, other_day)):
         assert resolve_status(account, max(one_day, other_day)) is Status.EXPIRED
 
@@ -175,7 +173,7 @@ def test_a_day_that_samoa_skipped_gives_access_to_the_end_of_the_day_before() ->
     assert resolve_status(skipped, calendar_day(crosses_the_date_line, samoa)) is Status.EXPIRED
 
 
-def test_one_instant_is_three_days_around_the_world() -> None:
+def test_one_instant_falls_on_three_days_around_the_world() -> None:
     now = datetime(2026, 3, 16, 11, 30, tzinfo=UTC)
     account = Account(expires_on=date(2026, 3, 16))
     assert {
@@ -190,13 +188,13 @@ def test_one_instant_is_three_days_around_the_world() -> None:
 
 
 @given(instants, zones, zones)
-def test_the_day_depends_on_the_instant_and_not_on_how_it_is_written(
+def test_calendar_day_depends_only_on_the_instant(
     now: datetime, time_zone: ZoneInfo, written_in: ZoneInfo
 ) -> None:
     assert calendar_day(now.astimezone(written_in), time_zone) == calendar_day(now, time_zone)
 
 
 @given(instants, instants, zones)
-def test_the_day_never_goes_back_as_time_goes_on(one: datetime, other: datetime, time_zone: ZoneInfo) -> None:
+def test_calendar_day_never_goes_back(one: datetime, other: datetime, time_zone: ZoneInfo) -> None:
     now, later = sorted((one, other))
     assert calendar_day(now, time_zone) <= calendar_day(later, time_zone)

@@ -1,4 +1,4 @@
-"""What may be asked of an account: the transitions table of the rules, cell by cell.
+"""The changes of an account: the transitions table of the rules, cell by cell.
 
 A cell says the answer and the status of what is stored afterwards.
 """
@@ -116,7 +116,7 @@ def stored(answer: Answer, before: Account) -> Account:
 
 
 @every_combination
-def test_an_action_answers_as_in_the_table(action: str, name: str) -> None:
+def test_action_returns_as_in_the_table(action: str, name: str) -> None:
     account = ACCOUNTS[name]
     answer = ACTIONS[action](account)
     afterwards = resolve_status(stored(answer, account), TODAY)
@@ -124,7 +124,7 @@ def test_an_action_answers_as_in_the_table(action: str, name: str) -> None:
 
 
 @every_combination
-def test_a_change_writes_its_own_facts_and_leaves_the_others(action: str, name: str) -> None:
+def test_change_writes_only_its_own_facts(action: str, name: str) -> None:
     account = ACCOUNTS[name]
     answer = ACTIONS[action](account)
     changed = isinstance(answer, Changed)
@@ -132,7 +132,7 @@ def test_a_change_writes_its_own_facts_and_leaves_the_others(action: str, name: 
 
 
 @every_combination
-def test_an_action_repeated_changes_nothing_more(action: str, name: str) -> None:
+def test_repeated_action_is_unchanged(action: str, name: str) -> None:
     once = stored(ACTIONS[action](ACCOUNTS[name]), ACCOUNTS[name])
     assert not isinstance(ACTIONS[action](once), Changed)
 
@@ -146,46 +146,46 @@ def test_an_action_repeated_changes_nothing_more(action: str, name: str) -> None
         ("accessed-deactivated/yesterday", Status.DEACTIVATED),
     ],
 )
-def test_a_refusal_tells_the_date_and_where_the_account_returns(name: str, status: Status) -> None:
+def test_refusal_has_the_date_and_the_status_to_restore(name: str, status: Status) -> None:
     answer = activate(ACCOUNTS[name], TODAY)
     assert isinstance(answer, Refused)
     assert (answer.reason.expires_on, answer.reason.restores_to) == (YESTERDAY, status)
 
 
-def test_another_past_date_leaves_an_expired_account_expired() -> None:
+def test_another_past_date_keeps_the_account_expired() -> None:
     answer = change_expiration(ACCOUNTS["new/yesterday"], date(2020, 2, 29))
     assert answer == Changed(Account(expires_on=date(2020, 2, 29)))
     assert resolve_status(answer.account, TODAY) is Status.EXPIRED
 
 
-def test_an_expired_account_that_is_deactivated_comes_back_as_deactivated() -> None:
+def test_expired_account_that_is_deactivated_is_restored_as_deactivated() -> None:
     deactivated = deactivate(ACCOUNTS["accessed/yesterday"], NOW).account
     assert resolve_status(deactivated, TODAY) is Status.EXPIRED
     assert resolve_status(change_expiration(deactivated, TOMORROW).account, TODAY) is Status.DEACTIVATED
 
 
 @pytest.mark.parametrize("new_date", ["never", "today", "tomorrow"])
-def test_a_row_with_a_new_date_and_yes_brings_an_expired_and_deactivated_learner_back(new_date: str) -> None:
+def test_new_date_and_activation_restore_an_expired_and_deactivated_account(new_date: str) -> None:
     dated = change_expiration(ACCOUNTS["accessed-deactivated/yesterday"], DATES[new_date]).account
     answer = activate(dated, TODAY)
     assert isinstance(answer, Changed)
     assert resolve_status(answer.account, TODAY) is Status.ACTIVE
 
 
-def test_an_account_can_be_activated_on_its_last_day_and_not_on_the_next() -> None:
+def test_activation_works_on_the_last_day_but_not_after() -> None:
     account = ACCOUNTS["new-deactivated/today"]
     assert isinstance(activate(account, TODAY), Changed)
     assert isinstance(activate(account, TOMORROW), Refused)
 
 
 @given(accounts, instants, instants)
-def test_deactivating_twice_is_deactivating_once(account: Account, now: datetime, later: datetime) -> None:
+def test_second_deactivation_is_unchanged(account: Account, now: datetime, later: datetime) -> None:
     once = deactivate(account, now).account
     assert deactivate(once, later) == Unchanged(once)
 
 
 @given(with_access, instants)
-def test_activating_after_deactivating_restores_all_but_the_sessions(
+def test_activation_undoes_a_deactivation_except_for_sessions(
     account_and_day: tuple[Account, date], now: datetime
 ) -> None:
     account, today = account_and_day
@@ -195,18 +195,18 @@ def test_activating_after_deactivating_restores_all_but_the_sessions(
 
 
 @given(accounts, instants, days)
-def test_a_deactivated_account_lets_no_one_in(account: Account, now: datetime, today: date) -> None:
+def test_deactivated_account_denies_access(account: Account, now: datetime, today: date) -> None:
     status = resolve_status(deactivate(account, now).account, today)
     assert status is (Status.EXPIRED if has_expired(account, today) else Status.DEACTIVATED)
 
 
 @given(accounts, days)
-def test_activating_is_refused_exactly_where_the_account_has_expired(account: Account, today: date) -> None:
+def test_activation_is_refused_only_if_expired(account: Account, today: date) -> None:
     assert isinstance(activate(account, today), Refused) == has_expired(account, today)
 
 
 @given(expired, days)
-def test_a_new_date_restores_an_expired_account_to_where_it_said(
+def test_new_date_restores_the_announced_status(
     account_and_day: tuple[Account, date], other_day: date
 ) -> None:
     account, today = account_and_day
@@ -217,6 +217,6 @@ def test_a_new_date_restores_an_expired_account_to_where_it_said(
 
 
 @given(accounts, days)
-def test_a_past_date_expires_any_account_at_once(account: Account, today: date) -> None:
+def test_past_date_expires_at_once(account: Account, today: date) -> None:
     dated = change_expiration(account, today - timedelta(days=1)).account
     assert resolve_status(dated, today) is Status.EXPIRED

@@ -1,4 +1,4 @@
-"""Activating and deactivating one learner over HTTP: the transitions table of the rules, cell by cell."""
+"""Activates and deactivates one learner over HTTP: the transitions table of the rules, cell by cell."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ DATES = {
     "today": TODAY,
     "tomorrow": TODAY + timedelta(days=1),
 }
-# What is answered, and the status before and after it.
+# A cell has the answer, and the status afterwards.
 EXPECTED = {
     "deactivate": """
                       never                    yesterday       today                    tomorrow
@@ -49,8 +49,8 @@ async def act(api: Api, learner: dict[str, Any], action: str, **body: Any) -> ht
     return await api.client.post(f"/learners/{learner['id']}/{action}", json=body or None)
 
 
-async def learner_with(api: Api, facts: str, expires_on: date | None) -> dict[str, Any]:
-    """A learner with these facts, made as they come about: each a minute after the other."""
+async def make_learner(api: Api, facts: str, expires_on: date | None) -> dict[str, Any]:
+    """Make a learner with these facts, one minute after another, as they would come about."""
     learner = await api.create()
     if "accessed" in facts:
         api.service.clock.advance(minutes=1)
@@ -67,13 +67,11 @@ async def learner_with(api: Api, facts: str, expires_on: date | None) -> dict[st
 
 @pytest.mark.parametrize("action", EXPECTED)
 @pytest.mark.parametrize("facts", RESTORES_TO)
-async def test_an_action_answers_stores_and_records_what_the_table_says(
-    api: Api, action: str, facts: str
-) -> None:
+async def test_action_answers_stores_and_records_as_in_the_table(api: Api, action: str, facts: str) -> None:
     me = (await api.client.get("/me")).json()
     for day, expires_on in DATES.items():
         expected = cells(EXPECTED[action])[f"{facts}/{day}"]
-        learner = await learner_with(api, facts, expires_on)
+        learner = await make_learner(api, facts, expires_on)
         history = await api.events(learner)
         now = api.service.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -117,17 +115,17 @@ async def test_an_action_answers_stores_and_records_what_the_table_says(
             "actor": me["actor"],
             "operation_id": None,
             "reason": "contract ended",
-            "before": {"deactivated_at": in_event(learner["deactivated_at"]), "status": before},
-            "after": {"deactivated_at": in_event(deactivated_at), "status": after},
+            "before": {"deactivated_at": write_in_event(learner["deactivated_at"]), "status": before},
+            "after": {"deactivated_at": write_in_event(deactivated_at), "status": after},
         }
 
 
-def in_event(instant: str | None) -> Any:
-    """An instant as event documents hold it: with six digits."""
+def write_in_event(instant: str | None) -> Any:
+    """Write an instant as event documents do: with six digits."""
     return instant and instant.replace("Z", ".000000Z")
 
 
-async def test_repeating_an_action_changes_nothing_more(api: Api) -> None:
+async def test_repeated_action_changes_nothing(api: Api) -> None:
     learner = await api.create()
     for action, status in (("deactivate", "deactivated"), ("activate", "activated")):
         once = (await act(api, learner, action)).json()
@@ -142,8 +140,8 @@ async def test_repeating_an_action_changes_nothing_more(api: Api) -> None:
     ]
 
 
-async def test_an_expired_learner_who_is_deactivated_comes_back_as_deactivated(api: Api) -> None:
-    learner = await learner_with(api, "accessed", DATES["yesterday"])
+async def test_expired_learner_who_is_deactivated_is_restored_as_deactivated(api: Api) -> None:
+    learner = await make_learner(api, "accessed", DATES["yesterday"])
     assert learner["restores_to"] == "active"
     assert (await act(api, learner, "deactivate")).json()["restores_to"] == "deactivated"
     restored = await api.client.patch(f"/learners/{learner['id']}", json={"expires_on": TODAY.isoformat()})
@@ -151,7 +149,7 @@ async def test_an_expired_learner_who_is_deactivated_comes_back_as_deactivated(a
     assert (await act(api, learner, "activate")).json()["status"] == "active"
 
 
-async def test_deactivating_deletes_nothing(api: Api) -> None:
+async def test_deactivation_deletes_nothing(api: Api) -> None:
     learner = await api.create(
         username="a.okafor", email="a@example.org", first_name="Ada", last_name="Okafor", external_id="HR-1"
     )
@@ -168,8 +166,8 @@ async def test_deactivating_deletes_nothing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("action", EXPECTED)
-async def test_the_reason_is_optional_and_bounded(api: Api, action: str) -> None:
-    learner = await learner_with(api, "new-deactivated" if action == "activate" else "new", None)
+async def test_reason_is_optional_and_limited(api: Api, action: str) -> None:
+    learner = await make_learner(api, "new-deactivated" if action == "activate" else "new", None)
     for body in ({"reason": "x" * 1001}, {"reason": 1}, {"reasons": "x"}, {"status": "active"}, ["x"]):
         answer = await api.client.post(f"/learners/{learner['id']}/{action}", json=body)
         document = problem(answer, 422, "invalid-request")
@@ -190,11 +188,11 @@ async def test_the_reason_is_optional_and_bounded(api: Api, action: str) -> None
 
 @pytest.mark.parametrize("action", EXPECTED)
 @pytest.mark.parametrize("unknown", ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor"])
-async def test_nobody_is_nobody(api: Api, action: str, unknown: str) -> None:
+async def test_unknown_learner_is_404(api: Api, action: str, unknown: str) -> None:
     problem(await act(api, {"id": unknown}, action), 404, "not-found")
 
 
-async def test_it_is_today_where_the_organization_is(service: Service) -> None:
+async def test_today_is_the_day_in_the_organizations_time_zone(service: Service) -> None:
     """At noon UTC of 2 November it is the 3rd in Kiritimati (UTC+14) and still the 2nd at UTC-12."""
     said = {}
     for time_zone in ("Pacific/Kiritimati", "Etc/GMT+12", "UTC"):

@@ -1,4 +1,4 @@
-"""A bulk action stores and records of each learner exactly what the same action on that learner alone does."""
+"""A bulk action stores and records exactly what the same action on each single learner does."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ WISHES = {Action.ACTIVATE: Wish(is_active=True), Action.DEACTIVATE: Wish(is_acti
 async def act_on_each(
     connection: AsyncConnection, action: Action, organization_id: int, ids: list[str]
 ) -> dict[str, Any]:
-    """The single path for each learner; answers what became of each."""
+    """Act on each learner alone, and return the outcome of each."""
     outcomes: dict[str, Any] = {}
     for learner_id in ids:
         version = (await service.get_learner(connection, organization_id, learner_id)).version
@@ -44,7 +44,7 @@ async def act_on_each(
 async def act_on_all(
     connection: AsyncConnection, action: Action, organization_id: int, ids: list[str]
 ) -> dict[str, Any]:
-    """The bulk path; answers the same."""
+    """Act on all learners at once, and return the outcome of each."""
     decided = bulk_sql.select_decisions(action, organization_id, ids, CAUSE, connection.dialect.name)
     rows = (await connection.execute(decided)).all()
     assert [row.id for row in rows] == sorted(ids)
@@ -60,7 +60,7 @@ async def act_on_all(
 @pytest.mark.parametrize("action", Action)
 @settings(max_examples=25)
 @given(drawn=st.lists(accounts, min_size=1, max_size=25), left_out=st.lists(accounts, max_size=3))
-async def test_many_at_once_come_out_as_each_alone(
+async def test_bulk_action_stores_what_single_actions_store(
     api: Api, action: Action, drawn: Any, left_out: Any
 ) -> None:
     organization_id = api.organization.id
@@ -83,7 +83,7 @@ async def test_many_at_once_come_out_as_each_alone(
     assert came_out[0] == came_out[1]
 
 
-async def test_every_event_of_a_bulk_action_has_an_id_of_its_own(api: Api) -> None:
+async def test_events_of_a_bulk_action_have_unique_ids(api: Api) -> None:
     async with undone(api.service.database) as connection:
         ids = await insert_accounts(connection, api.organization.id, [Account()] * 300)
         await bulk_sql.apply_action(connection, Action.DEACTIVATE, api.organization.id, ids, CAUSE)

@@ -1,4 +1,4 @@
-"""Many change one learner, or create the same one, at the same moment: each change counts once, none is lost."""
+"""Many requests change or create one learner at the same moment: every change counts once, none is lost."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.support.service import Api
 pytestmark = pytest.mark.anyio
 
 
-async def test_every_change_of_one_learner_has_a_version_of_its_own(api: Api) -> None:
+async def test_concurrent_changes_of_one_learner_have_unique_versions(api: Api) -> None:
     learner = await api.create()
     url = f"/learners/{learner['id']}"
     calls = []
@@ -26,14 +26,14 @@ async def test_every_change_of_one_learner_has_a_version_of_its_own(api: Api) ->
         ]
     answers = await asyncio.gather(*calls)
     by_status = Counter(answer.status_code for answer in answers)
-    assert by_status.keys() <= {200, 403}  # the access of somebody who is deactivated just then
+    assert by_status.keys() <= {200, 403}  # access of a learner who has just been deactivated
 
     history = list(reversed(await api.events(learner)))
     after = await api.get(learner)
     assert [event["version"] for event in history] == list(range(1, after["version"] + 1))
     facts: dict[str, Any] = {}
     for event in history:
-        # Each change saw what the one before it had left.
+        # Each change saw the result of the one before it.
         assert {name: facts.get(name) for name in event["before"]} == event["before"]
         facts |= event["after"]
     assert (facts["status"], facts["first_name"]) == (after["status"], after["first_name"])
@@ -43,7 +43,7 @@ async def test_every_change_of_one_learner_has_a_version_of_its_own(api: Api) ->
     assert types["learner.deactivated"] - types["learner.activated"] == (after["deactivated_at"] is not None)
 
 
-async def test_of_many_who_want_one_name_at_once_one_gets_it(api: Api) -> None:
+async def test_only_one_of_many_concurrent_requests_gets_a_name(api: Api) -> None:
     bodies = [{"username": "a.okafor" if number % 2 else "A.OKAFOR"} for number in range(10)]
     answers = await asyncio.gather(*(api.client.post("/learners", json=body) for body in bodies))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 9}
@@ -65,7 +65,7 @@ async def test_of_many_who_want_one_name_at_once_one_gets_it(api: Api) -> None:
         assert len(await walk(api, **patch)) == 1
 
 
-async def test_two_who_exchange_their_names_at_once_never_end_up_with_one(api: Api) -> None:
+async def test_two_learners_who_swap_names_never_end_up_with_the_same(api: Api) -> None:
     first, second = await api.create(username="first"), await api.create(username="second")
     for _ in range(5):
         answers = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""The decision on one wish: profile, expiration date and Active together, for every door."""
+"""The decision on one wish: profile, expiration date and Active together."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -93,9 +93,7 @@ wishes = st.builds(
 
 
 @given(accounts, wishes)
-def test_wish_is_refused_only_if_active_is_asked_of_who_would_have_expired(
-    account: Account, asked: Wish
-) -> None:
+def test_wish_is_refused_only_if_it_activates_an_expired_learner(account: Account, asked: Wish) -> None:
     known = learner(account)
     decision = decide_change(known, asked, CAUSE)
 

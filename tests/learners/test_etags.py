@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 section 13): nobody overwrites what they have not seen, nobody reloads in vain."""
+"""Conditional requests (RFC 9110 section 13): no change overwrites an unseen one."""
 
 import asyncio
 from datetime import timedelta
@@ -22,7 +22,7 @@ every_change = pytest.mark.parametrize(
 )
 
 
-async def tag_of(api: Api, learner: dict[str, Any]) -> Any:
+async def get_tag(api: Api, learner: dict[str, Any]) -> Any:
     return (await api.client.get(f"/learners/{learner['id']}")).headers["ETag"]
 
 
@@ -37,30 +37,30 @@ async def get(api: Api, learner: dict[str, Any], if_none_match: str) -> httpx.Re
     return await api.client.get(f"/learners/{learner['id']}", headers={"If-None-Match": if_none_match})
 
 
-async def deactivated(api: Api) -> tuple[dict[str, Any], Any, Any]:
-    """A learner whom each of CHANGES would change, with the tag of their first version and their current one."""
+async def make_deactivated(api: Api) -> tuple[dict[str, Any], Any, Any]:
+    """Make a learner that each of CHANGES would change, with the tags of the first and the current version."""
     learner = await api.create()
-    first = await tag_of(api, learner)
+    first = await get_tag(api, learner)
     await api.client.post(f"/learners/{learner['id']}/deactivate")
-    return learner, first, await tag_of(api, learner)
+    return learner, first, await get_tag(api, learner)
 
 
 @every_change
-async def test_a_change_goes_through_with_the_current_tag_and_answers_the_next(
+async def test_change_with_the_current_tag_answers_the_next_tag(
     api: Api, method: str, path: str, body: dict[str, Any]
 ) -> None:
     learner = await api.create()
-    answer = await change(api, learner, method, path, body, await tag_of(api, learner))
+    answer = await change(api, learner, method, path, body, await get_tag(api, learner))
     assert answer.status_code == 200
-    assert answer.headers["ETag"] == await tag_of(api, learner)
+    assert answer.headers["ETag"] == await get_tag(api, learner)
     assert answer.json() == await api.get(learner)
 
 
 @every_change
-async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(
+async def test_change_with_a_stale_tag_is_412_and_leaves_no_trace(
     api: Api, method: str, path: str, body: dict[str, Any]
 ) -> None:
-    learner, stale, _ = await deactivated(api)
+    learner, stale, _ = await make_deactivated(api)
     before, history = await api.get(learner), await api.events(learner)
     document = problem(await change(api, learner, method, path, body, stale), 412, "version-mismatch")
     assert document["current_version"] == 2
@@ -68,8 +68,10 @@ async def test_a_change_that_lost_the_race_is_refused_and_leaves_no_trace(
 
 
 @every_change
-async def test_any_tag_of_a_list_may_match(api: Api, method: str, path: str, body: dict[str, Any]) -> None:
-    learner, stale, current = await deactivated(api)
+async def test_one_matching_tag_of_a_list_is_enough(
+    api: Api, method: str, path: str, body: dict[str, Any]
+) -> None:
+    learner, stale, current = await make_deactivated(api)
     answer = await change(api, learner, method, path, body, f'"xyzzy", {stale} ,{current}')
     assert answer.status_code == 200
     problem(
@@ -79,15 +81,15 @@ async def test_any_tag_of_a_list_may_match(api: Api, method: str, path: str, bod
     )
 
 
-async def test_a_star_matches_whoever_exists(api: Api) -> None:
-    learner, _, _ = await deactivated(api)
+async def test_star_matches_every_existing_learner(api: Api) -> None:
+    learner, _, _ = await make_deactivated(api)
     assert (await change(api, learner, "PATCH", "", {"first_name": "Ada"}, "*")).status_code == 200
     nobody = {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"}
     problem(await change(api, nobody, "PATCH", "", {"first_name": "Ada"}, "*"), 404, "not-found")
 
 
-async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api: Api) -> None:
-    learner, stale, current = await deactivated(api)
+async def test_weakened_tag_still_matches_its_version(api: Api) -> None:
+    learner, stale, current = await make_deactivated(api)
     problem(
         await change(api, learner, "PATCH", "", {"first_name": "A"}, f"W/{stale}"), 412, "version-mismatch"
     )
@@ -95,14 +97,14 @@ async def test_a_tag_that_a_proxy_has_weakened_still_names_its_version(api: Api)
 
 
 @pytest.mark.parametrize("tag", ['""', '"0"', '"2x.activated.0"', '"²"', '"-1"', '"99999999999999999999"'])
-async def test_somebody_elses_tag_matches_nothing(api: Api, tag: str) -> None:
+async def test_foreign_tag_is_412(api: Api, tag: str) -> None:
     learner = await api.create()
     answer = await change(api, learner, "PATCH", "", {"first_name": "Ada"}, tag.encode())
     problem(answer, 412, "version-mismatch")
 
 
 @pytest.mark.parametrize("header", ["1", "1.activated.0", "W/", '"unclosed', "**", "-"])
-async def test_what_is_no_tag_is_refused_with_an_example(api: Api, header: str) -> None:
+async def test_invalid_if_match_is_422_with_an_example(api: Api, header: str) -> None:
     learner = await api.create()
     document = problem(
         await change(api, learner, "PATCH", "", {"first_name": "Ada"}, header), 422, "invalid-request"
@@ -111,18 +113,18 @@ async def test_what_is_no_tag_is_refused_with_an_example(api: Api, header: str) 
     assert (await api.get(learner))["first_name"] is None
 
 
-async def test_the_version_is_judged_before_the_rules(api: Api) -> None:
+async def test_version_is_checked_before_the_rules(api: Api) -> None:
     learner = await api.create(expires_on="2026-11-01")
-    stale = await tag_of(api, learner)
+    stale = await get_tag(api, learner)
     await api.client.patch(f"/learners/{learner['id']}", json={"first_name": "Ada"})
     problem(await change(api, learner, "POST", "/activate", {}, stale), 412, "version-mismatch")
-    current = await tag_of(api, learner)
+    current = await get_tag(api, learner)
     problem(await change(api, learner, "POST", "/activate", {}, current), 409, "learner-expired")
 
 
-async def test_of_many_with_the_same_tag_one_wins(api: Api) -> None:
+async def test_only_one_of_many_changes_with_the_same_tag_succeeds(api: Api) -> None:
     learner = await api.create()
-    tag = await tag_of(api, learner)
+    tag = await get_tag(api, learner)
     answers = await asyncio.gather(
         *(change(api, learner, "PATCH", "", {"first_name": f"Ada {each}"}, tag) for each in range(8))
     )
@@ -132,9 +134,9 @@ async def test_of_many_with_the_same_tag_one_wins(api: Api) -> None:
     assert [event["version"] for event in await api.events(learner)] == [2, 1]
 
 
-async def test_what_a_client_has_already_is_not_sent_again(api: Api) -> None:
+async def test_if_none_match_with_the_current_tag_is_304(api: Api) -> None:
     learner = await api.create()
-    tag = await tag_of(api, learner)
+    tag = await get_tag(api, learner)
     for header in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         answer = await get(api, learner, header)
         assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag), header
@@ -143,22 +145,22 @@ async def test_what_a_client_has_already_is_not_sent_again(api: Api) -> None:
         assert (answer.status_code, answer.json()) == (200, learner), header
 
 
-async def test_another_tag_comes_with_every_change_and_with_every_access(api: Api) -> None:
+async def test_tag_changes_with_every_change_and_access(api: Api) -> None:
     learner = await api.create()
-    tags = [await tag_of(api, learner)]
+    tags = [await get_tag(api, learner)]
     for path in ("access", "access", "deactivate", "activate"):
         api.service.clock.advance(minutes=1)
         assert (await api.client.post(f"/learners/{learner['id']}/{path}")).status_code == 200
         assert (await get(api, learner, tags[-1])).status_code == 200
-        tags.append(await tag_of(api, learner))
+        tags.append(await get_tag(api, learner))
     await api.client.patch(f"/learners/{learner['id']}", json={"email": "a@example.org"})
-    tags.append(await tag_of(api, learner))
+    tags.append(await get_tag(api, learner))
     assert len(set(tags)) == len(tags) == 6
 
 
-async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api: Api) -> None:
+async def test_tag_changes_when_the_learner_expires(api: Api) -> None:
     learner = await api.create(expires_on=NOON.date().isoformat())
-    tag = await tag_of(api, learner)
+    tag = await get_tag(api, learner)
     api.service.clock.advance(hours=11)
     assert (await get(api, learner, tag)).status_code == 304
     api.service.clock.instant = NOON + timedelta(hours=12)
@@ -167,11 +169,11 @@ async def test_another_tag_comes_when_a_learner_expires_by_the_clock_alone(api: 
     assert answer.headers["ETag"] != tag
 
 
-async def test_the_clock_and_a_login_are_nobodys_change_and_stand_in_nobodys_way(api: Api) -> None:
+async def test_expiry_and_access_do_not_outdate_an_if_match(api: Api) -> None:
     learner = await api.create(expires_on=NOON.date().isoformat())
-    tag = await tag_of(api, learner)
+    tag = await get_tag(api, learner)
     await api.client.post(f"/learners/{learner['id']}/access")
-    seen = await tag_of(api, learner)
+    seen = await get_tag(api, learner)
     api.service.clock.advance(minutes=5)
     await api.client.post(f"/learners/{learner['id']}/access")
     api.service.clock.advance(days=1)

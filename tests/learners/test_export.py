@@ -1,4 +1,4 @@
-"""The list as CSV: which form an `Accept` asks for, what stands in it, and that it imports back unchanged."""
+"""The list as CSV: which `Accept` asks for it, what it contains, and that it imports back unchanged."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 HEADER = ["Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date"]
 TODAY = NOON.date()
-# Names that a spreadsheet would compute, and others that a careless writer or reader of CSV would spoil.
+# Names that a spreadsheet would compute, and others that a careless CSV writer or reader would spoil.
 TRICKY = [
     "=HYPERLINK(1)",
     "+49 30",
@@ -63,7 +63,7 @@ def rows_of(text: str) -> list[Any]:
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-async def test_every_match_stands_in_the_columns_of_an_import(api: Api) -> None:
+async def test_export_has_every_match_in_the_columns_of_an_import(api: Api) -> None:
     await api.create(
         username="b.full",
         external_id="HR-1",
@@ -92,7 +92,7 @@ async def test_every_match_stands_in_the_columns_of_an_import(api: Api) -> None:
     assert rows_of(await export(api))[2][5:] == ["", "2026-11-02"]
 
 
-async def test_the_file_has_a_name_and_no_page(api: Api) -> None:
+async def test_export_has_a_file_name_and_no_link(api: Api) -> None:
     for number in range(4):
         await api.create(username=f"m{number}")
     answer = await api.client.get("/learners", params={"limit": 2}, headers={"Accept": "text/csv"})
@@ -101,7 +101,7 @@ async def test_the_file_has_a_name_and_no_page(api: Api) -> None:
     assert "Link" not in answer.headers
 
 
-async def test_an_export_takes_the_filter_and_the_order_of_the_list(api: Api) -> None:
+async def test_export_uses_the_filter_and_the_order_of_the_list(api: Api) -> None:
     for number in range(6):
         api.service.clock.advance(seconds=1)
         learner = await api.create(username=f"m{number}", last_name=f"Name {number % 2}")
@@ -120,7 +120,7 @@ async def test_an_export_takes_the_filter_and_the_order_of_the_list(api: Api) ->
     assert pointers(problem(answer, 422, "invalid-request")) == ["?statsu"]
 
 
-async def test_no_cell_runs_as_a_formula(api: Api) -> None:
+async def test_exported_cells_never_run_as_formulas(api: Api) -> None:
     for number, text in enumerate(TRICKY):
         await api.create(username=f"{text} {number}", first_name=text, last_name=text, external_id=text)
     _, *rows = rows_of(await export(api))
@@ -132,7 +132,7 @@ async def test_no_cell_runs_as_a_formula(api: Api) -> None:
     )
 
 
-async def test_what_is_exported_imports_back_unchanged(api: Api) -> None:
+async def test_export_imports_back_unchanged(api: Api) -> None:
     for number, text in enumerate(TRICKY):
         learner = await api.create(
             username=f"{text} {number}",
@@ -157,7 +157,7 @@ FAVOURITES = "=+-@'\"`,;|\\ \N{NO-BREAK SPACE}#éaZ0山😀"
 
 
 def texts(clean: Any, favourites: Any) -> Any:
-    """Texts that this cleaner takes and leaves as they are."""
+    """Texts that this cleaner returns unchanged."""
 
     def is_clean(text: str) -> bool:
         try:
@@ -177,7 +177,7 @@ _numbers = count(1)
 
 @settings(max_examples=30)
 @given(drawn=st.lists(people, min_size=1, max_size=5))
-async def test_any_learners_at_all_import_back_unchanged(api: Api, drawn: Any) -> None:
+async def test_export_of_any_learners_imports_back_unchanged(api: Api, drawn: Any) -> None:
     organization_id = api.organization.id
 
     async def store(connection: AsyncConnection) -> None:
@@ -221,7 +221,7 @@ class TestNegotiation:
             "*/*;q=0.1, text/csv",
         ],
     )
-    async def test_csv_is_what_is_asked_for(self, api: Api, accept: str) -> None:
+    async def test_accept_headers_that_choose_csv(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         assert answer.headers["Content-Type"].startswith("text/csv")
 
@@ -239,22 +239,22 @@ class TestNegotiation:
             "text/csv;q=0.2, */*",
         ],
     )
-    async def test_json_is_what_is_asked_for(self, api: Api, accept: str) -> None:
+    async def test_accept_headers_that_choose_json(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         assert answer.json() == {"items": [], "next_cursor": None}
 
     @pytest.mark.parametrize(
         "accept", ["image/png", "text/html", "text/csv;q=0", "application/xml, text/plain", "*/*;q=0", "csv"]
     )
-    async def test_what_there_is_not_is_not_acceptable(self, api: Api, accept: str) -> None:
+    async def test_unknown_media_type_is_406(self, api: Api, accept: str) -> None:
         answer = await api.client.get("/learners", headers={"Accept": accept})
         document = problem(answer, 406, "not-acceptable")
         assert "text/csv" in document["detail"]
         assert "application/json" in document["detail"]
 
 
-async def test_one_export_too_many_is_told_to_come_again(api: Api) -> None:
-    """Each keeps a database connection while it streams: they must not take them all."""
+async def test_one_export_too_many_is_503_with_retry_after(api: Api) -> None:
+    """Each export keeps a database connection while it streams. Exports must not use all connections."""
     await api.create(username="a.okafor")
     exports = EXPORTS.of(api.service.app)
     async with AsyncExitStack() as running:
@@ -267,7 +267,7 @@ async def test_one_export_too_many_is_told_to_come_again(api: Api) -> None:
     assert len(rows_of(await export(api))) == 2
 
 
-async def test_the_database_guards_the_same_cells(service: Service) -> None:
+async def test_sql_guards_the_same_cells_as_python(service: Service) -> None:
     texts = [
         f"{quotes}{first}{rest}"
         for quotes in ("", "'", "''")

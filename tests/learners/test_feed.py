@@ -1,4 +1,4 @@
-"""The feed of events: in the order of positions, and none appears behind a reader."""
+"""The feed of events: in the order of positions, and a reader misses none."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,32 +19,32 @@ from tests.support.service import Api, run_service
 pytestmark = pytest.mark.anyio
 
 
-async def safe_position(database: Database, safe: feed.SafePosition) -> int:
+async def read_safe_position(database: Database, safe: feed.SafePosition) -> int:
     async with database.read() as connection:
         return await safe.advance(connection)
 
 
-async def newest(database: Database) -> int:
+async def read_newest(database: Database) -> int:
     async with database.read() as connection:
         return await get_last_event_position(connection)
 
 
-async def test_what_is_stored_is_safe_as_soon_as_nothing_else_runs(api: Api) -> None:
+async def test_stored_event_is_safe_once_nothing_else_runs(api: Api) -> None:
     safe = feed.SafePosition()
     await api.create()
-    until = await newest(api.service.database)
-    for _ in range(1000):  # other tests' operations may be running
-        if await safe_position(api.service.database, safe) >= until:
+    until = await read_newest(api.service.database)
+    for _ in range(1000):  # operations of other tests may be running
+        if await read_safe_position(api.service.database, safe) >= until:
             return
         await asyncio.sleep(0.01)
     pytest.fail("the feed is held up")
 
 
-async def test_events_are_listed_in_order_between_two_positions_and_of_the_types_wanted(api: Api) -> None:
-    before = await newest(api.service.database)
+async def test_events_are_listed_in_order_by_position_and_type(api: Api) -> None:
+    before = await read_newest(api.service.database)
     learners = [await api.create() for _ in range(3)]
     await api.client.post(f"/learners/{learners[0]['id']}/deactivate")
-    until = await newest(api.service.database)
+    until = await read_newest(api.service.database)
     await api.create()
     async with api.service.database.read() as connection:
 
@@ -66,7 +66,7 @@ async def test_events_are_listed_in_order_between_two_positions_and_of_the_types
             assert event.occurred_at.tzinfo == UTC
 
 
-async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(
+async def test_event_committed_late_is_not_missed(
     postgres: PostgresServer,
 ) -> None:
     url = postgres.create_database("feed")
@@ -77,10 +77,10 @@ async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(
 
         async with service.client(await service.issue_key(organization)) as client:
             await client.post("/learners", json={"username": "before"})
-            first = await newest(database)
-            assert await safe_position(database, safe) == first
+            first = await read_newest(database)
+            assert await read_safe_position(database, safe) == first
 
-            # One transaction has taken a position and is not committed when the next one is.
+            # The first transaction has taken a position and is still open when the next one commits.
             record = recording.record
 
             async def record_and_wait(connection: AsyncConnection, *arguments: Any) -> None:
@@ -95,14 +95,14 @@ async def test_an_event_that_is_committed_late_does_not_slip_behind_a_reader(
                 await holding.wait()
                 assert (await client.post("/learners", json={"username": "early"})).status_code == 201
                 for _ in range(5):
-                    assert await safe_position(database, safe) == first
-                assert await newest(database) == first + 2
+                    assert await read_safe_position(database, safe) == first
+                assert await read_newest(database) == first + 2
                 release.set()
                 assert (await late).status_code == 201
-            assert await safe_position(database, safe) == first + 2
+            assert await read_safe_position(database, safe) == first + 2
 
 
-async def test_transactions_that_overlap_for_ever_do_not_hold_the_feed_up(postgres: PostgresServer) -> None:
+async def test_endlessly_overlapping_transactions_do_not_stop_the_feed(postgres: PostgresServer) -> None:
     url = postgres.create_database("feed_overlaps")
     async with run_service(url) as service:
         organization = await service.found_organization()
@@ -119,9 +119,9 @@ async def test_transactions_that_overlap_for_ever_do_not_hold_the_feed_up(postgr
             for number in range(4):
                 following = AsyncExitStack()
                 await following.enter_async_context(running())
-                await stack.aclose()  # the one before ends after this one has begun
+                await stack.aclose()  # the previous one ends after this one has begun
                 stack = following  # noqa: PLW2901
                 await client.post("/learners", json={"username": f"learner{number}"})
-                positions.append((await safe_position(database, safe), await newest(database)))
+                positions.append((await read_safe_position(database, safe), await read_newest(database)))
             await stack.aclose()
         assert [safe for safe, _ in positions] == [0, *(newest for _, newest in positions[:-1])]

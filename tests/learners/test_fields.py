@@ -1,4 +1,4 @@
-"""The description of a learner's fields, and what has to agree with it."""
+"""The description of a learner's fields, and everything that must agree with it."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""A learner's history: page by page, newest first, and final: the database itself refuses to change it."""
+"""A learner's history: page by page, newest first. The database refuses to change it."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from tests.support.service import NOON, Api
 pytestmark = pytest.mark.anyio
 
 
-async def with_history(api: Api, changes: Any) -> dict[str, Any]:
-    """A learner who was changed this often, a minute apart."""
+async def make_changed_learner(api: Api, changes: Any) -> dict[str, Any]:
+    """Make a learner with this many changes, one minute apart."""
     learner = await api.create()
     for number in range(changes):
         api.service.clock.advance(minutes=1)
@@ -24,8 +24,8 @@ async def with_history(api: Api, changes: Any) -> dict[str, Any]:
     return learner
 
 
-async def test_pages_make_up_the_history_newest_first(api: Api) -> None:
-    learner = await with_history(api, 9)
+async def test_pages_together_are_the_history_newest_first(api: Api) -> None:
+    learner = await make_changed_learner(api, 9)
     whole = await api.events(learner)
     assert [event["version"] for event in whole] == list(range(10, 0, -1))
     assert [event["occurred_at"] for event in whole[::9]] == ["2026-11-02T12:09:00Z", "2026-11-02T12:00:00Z"]
@@ -44,8 +44,8 @@ async def test_pages_make_up_the_history_newest_first(api: Api) -> None:
         assert found == whole
 
 
-async def test_what_happens_while_it_is_read_does_not_shift_it(api: Api) -> None:
-    learner = await with_history(api, 5)
+async def test_new_events_do_not_shift_a_history_that_is_read(api: Api) -> None:
+    learner = await make_changed_learner(api, 5)
     url = f"/learners/{learner['id']}/events"
     first = (await api.client.get(url, params={"limit": 2})).json()
     await api.client.post(f"/learners/{learner['id']}/deactivate")
@@ -54,7 +54,7 @@ async def test_what_happens_while_it_is_read_does_not_shift_it(api: Api) -> None
     assert rest["next_cursor"] is None
 
 
-async def test_each_change_of_every_kind_is_one_event_of_one_version(api: Api) -> None:
+async def test_every_change_is_one_event_with_its_own_version(api: Api) -> None:
     learner = await api.create()
     for path in ("access", "deactivate", "activate", "access"):
         await api.client.post(f"/learners/{learner['id']}/{path}")
@@ -78,8 +78,8 @@ async def test_each_change_of_every_kind_is_one_event_of_one_version(api: Api) -
     assert (await api.get(learner))["version"] == 8
 
 
-async def test_before_and_after_tell_how_every_fact_came_about(api: Api) -> None:
-    """What a history is for: played from the start, it gives the learner as they are."""
+async def test_before_and_after_explain_every_fact(api: Api) -> None:
+    """Replayed from the start, a history gives the current learner."""
     learner = await api.create(email="a@example.org", external_id="HR-1")
     await api.client.post(f"/learners/{learner['id']}/access")
     await api.client.patch(f"/learners/{learner['id']}", json={"email": None, "first_name": "Ada"})
@@ -96,12 +96,12 @@ async def test_before_and_after_tell_how_every_fact_came_about(api: Api) -> None
     assert set(instants.values()) == {NOON.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
 
 
-async def test_only_paging_is_asked_of_a_history(api: Api) -> None:
+async def test_unknown_parameter_of_a_history_is_422(api: Api) -> None:
     learner = await api.create()
     for params, pointer in (({"limit": 0}, "?limit"), ({"limit": 1001}, "?limit"), ({"type": "x"}, "?type")):
         answer = await api.client.get(f"/learners/{learner['id']}/events", params=params)
         assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
-    other = await with_history(api, 2)
+    other = await make_changed_learner(api, 2)
     cursor = (await api.client.get(f"/learners/{other['id']}/events", params={"limit": 1})).json()[
         "next_cursor"
     ]
@@ -112,8 +112,8 @@ async def test_only_paging_is_asked_of_a_history(api: Api) -> None:
         problem(await api.client.get(f"/learners/{unknown}/events"), 404, "not-found")
 
 
-async def test_whoever_may_read_events_reads_a_history_and_no_learner(api: Api) -> None:
-    learner = await with_history(api, 2)
+async def test_events_scope_reads_histories_but_no_learners(api: Api) -> None:
+    learner = await make_changed_learner(api, 2)
     async with await api.client_with(Scope.EVENTS_READ) as client:
         answer = await client.get(f"/learners/{learner['id']}/events")
         assert answer.json()["items"] == await api.events(learner)
@@ -133,9 +133,9 @@ CHANGES_IN = {
 }
 
 
-async def test_the_database_refuses_to_change_or_remove_an_event(api: Api) -> None:
+async def test_database_refuses_to_change_or_remove_an_event(api: Api) -> None:
     database = api.service.database
-    await with_history(api, 2)
+    await make_changed_learner(api, 2)
     async with database.read() as connection:
         before = await all_events(connection, api.organization.id)
     for change in CHANGES + CHANGES_IN[database.engine.dialect.name]:

@@ -1,4 +1,4 @@
-"""`GET /learners` and the counts: every filter, every order, every page, held against the list as a whole."""
+"""`GET /learners` and the counts: every filter, order and page, compared with the whole list."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ async def act(api: Api, learner: dict[str, Any], action: str) -> None:
 
 @pytest.fixture(scope="module")
 async def roster(shared_service: Service) -> AsyncIterator[Roster]:
-    """PEOPLE, three at each instant; nobody changes them."""
+    """Create PEOPLE, three at each instant. No test changes them."""
     shared_service.clock.instant = NOON
     organization = await shared_service.found_organization()
     async with shared_service.client(await shared_service.issue_key(organization)) as client:
@@ -78,11 +78,11 @@ def usernames(learners: Any) -> list[Any]:
     return [learner["username"] for learner in learners]
 
 
-async def listed(roster: Roster, **params: Any) -> Any:
+async def list_all(roster: Roster, **params: Any) -> Any:
     return await walk(roster.api, **{"limit": 1000, **params})
 
 
-async def counted(roster: Roster, **params: Any) -> dict[str, Any]:
+async def count_by_status(roster: Roster, **params: Any) -> dict[str, Any]:
     answer = await roster.api.client.get("/learners/status-counts", params=params)
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
@@ -94,7 +94,7 @@ def expected_counts(learners: Any) -> Any:
     return by_status | {"total": len(learners)}
 
 
-async def test_the_roster_has_every_status_and_everybody_is_listed(roster: Roster) -> None:
+async def test_list_without_a_filter_has_every_learner(roster: Roster) -> None:
     assert len(roster.learners) == len(PEOPLE)
     assert {learner["status"] for learner in roster.learners} == set(Status)
     assert {learner["restores_to"] for learner in roster.learners} == {
@@ -133,13 +133,13 @@ FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
     ({"q": "太郎 山"}, ["山田太郎"]),
     ({"q": "😀"}, ["😀smile"]),
     ({"q": "👩‍👩‍👧"}, ["😀smile"]),
-    # One or two characters, which no trigram holds.
+    # One or two characters, fewer than a trigram.
     ({"q": "b"}, None),
     ({"q": "ab"}, ["ab", "abc"]),
     ({"q": "@"}, None),
     ({"q": " "}, None),
     ({"q": "zz"}, []),
-    # What means something to LIKE, to full-text search or to SQL means itself here.
+    # Characters that are special to LIKE, full-text search or SQL are ordinary here.
     ({"q": "%"}, ["100%"]),
     ({"q": "_"}, ["100_"]),
     ({"q": "0%@e"}, ["100%"]),
@@ -164,7 +164,7 @@ FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
     ({"q": "t:co"}, ["^caret:colon"]),
     ({"q": "{a} (b)"}, ["^caret:colon"]),
     ({"q": "i;co"}, ["^caret:colon"]),
-    # Nothing spans two fields.
+    # No match spans two fields.
     ({"q": "\n"}, []),
     ({"q": "okafor\na.okafor"}, []),
     ({"q": "okafora.okafor"}, []),
@@ -190,7 +190,7 @@ FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
     ({"external_id": "Hr-1001"}, []),
     ({"external_id": "%"}, ["100%"]),
     ({"external_id": ""}, []),
-    # Exclusive, and never those without a date.
+    # The day itself and learners without a date do not match.
     ({"expires_before": DAYS[0]}, ["^caret:colon", "strasse", "strasse 2", "x' or '1'='1", "özil"]),
     ({"expires_before": DAYS[-1]}, ["^caret:colon", "strasse 2", "x' or '1'='1"]),
     ({"expires_before": "0001-01-01"}, []),
@@ -201,7 +201,7 @@ FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
     ({"expires_before": "9999-12-31", "expires_after": "0001-01-01"}, None),
     ({"expires_before": DAYS[1], "expires_after": DAYS[-1]}, ["i̇stanbul", "ozil"]),
     ({"expires_before": DAYS[0], "expires_after": DAYS[0]}, []),
-    # Every member of a filter has to hold.
+    # Every member of a filter must match.
     ({"status": ["active"], "q": "okafor"}, ["a-okafor"]),
     ({"status": ["deactivated"], "q": "okafor"}, []),
     ({"status": ["expired"], "expires_after": DAYS[-2]}, ["strasse", "özil"]),
@@ -213,21 +213,21 @@ FILTERS: list[tuple[dict[str, Any], list[str] | None]] = [
 ]
 
 
-async def test_a_filter_finds_exactly_those_whom_it_describes(roster: Roster) -> None:
+async def test_filter_finds_exactly_the_matching_learners(roster: Roster) -> None:
     for wanted, found in FILTERS:
         expected = in_order(roster.matching(**wanted), "username")
         if found is not None:
             assert sorted(map(SORTS["username"], expected)) == sorted(found), f"{wanted}: the test is wrong"
-        assert usernames(await listed(roster, **wanted)) == usernames(expected), wanted
+        assert usernames(await list_all(roster, **wanted)) == usernames(expected), wanted
 
 
-async def test_the_counts_are_those_of_the_list_under_every_filter(roster: Roster) -> None:
-    assert await counted(roster) == expected_counts(roster.learners)
+async def test_status_counts_agree_with_the_list_for_every_filter(roster: Roster) -> None:
+    assert await count_by_status(roster) == expected_counts(roster.learners)
     for wanted, _ in FILTERS:
-        assert await counted(roster, **wanted) == expected_counts(roster.matching(**wanted)), wanted
+        assert await count_by_status(roster, **wanted) == expected_counts(roster.matching(**wanted)), wanted
 
 
-async def test_total_comes_only_when_asked_for_and_counts_all_pages(roster: Roster) -> None:
+async def test_total_is_only_shown_on_request_and_counts_all_pages(roster: Roster) -> None:
     for wanted, _ in FILTERS[::6]:
         params = {"limit": 2, **wanted}
         page = (await roster.api.client.get("/learners", params=params)).json()
@@ -236,28 +236,28 @@ async def test_total_comes_only_when_asked_for_and_counts_all_pages(roster: Rost
         assert with_total == page | {"total": len(roster.matching(**wanted))}
 
 
-async def test_ids_choose_learners(roster: Roster) -> None:
+async def test_ids_select_learners(roster: Roster) -> None:
     ids = [learner["id"] for learner in roster.learners]
     strangers = ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", ids[3].upper()]
     for chosen in (ids[:1], ids[2:9], [*ids[:5], *ids[:5]], [*ids[3:7], *strangers], strangers[:1]):
         expected = roster.matching(ids=[each.lower() for each in chosen])
-        assert await listed(roster, ids=chosen) == in_order(expected, "username")
-        assert await counted(roster, ids=chosen) == expected_counts(expected)
+        assert await list_all(roster, ids=chosen) == in_order(expected, "username")
+        assert await count_by_status(roster, ids=chosen) == expected_counts(expected)
     expected = roster.matching(ids=ids[:9], status=["active"])
-    assert await listed(roster, ids=ids[:9], status="active") == in_order(expected, "username")
-    assert len(await listed(roster, ids=(ids * 50)[:1000])) == len(ids)
+    assert await list_all(roster, ids=ids[:9], status="active") == in_order(expected, "username")
+    assert len(await list_all(roster, ids=(ids * 50)[:1000])) == len(ids)
 
 
 @pytest.mark.parametrize("sort", [sign + key for key in SORTS for sign in ("", "-")])
-async def test_pages_make_up_the_list_in_every_order(roster: Roster, sort: str) -> None:
+async def test_pages_together_are_the_list_in_every_order(roster: Roster, sort: str) -> None:
     expected = in_order(roster.learners, sort)
     for limit in (2, 5, 12, len(expected)):
         assert usernames(await walk(roster.api, sort=sort, limit=limit)) == usernames(expected)
     assert await walk(roster.api, sort=sort) == expected
 
 
-def parts_of(person: Any) -> Any:
-    """Pieces of what `q` looks into."""
+def draw_parts(person: Any) -> Any:
+    """Pieces of the texts that `q` searches."""
     username, first_name, last_name, email, *_ = (text or "" for text in person)
     texts = st.sampled_from([username, email, f"{first_name} {last_name}"])
     return st.builds(
@@ -265,7 +265,7 @@ def parts_of(person: Any) -> Any:
     )
 
 
-def in_any_case(texts: Any) -> Any:
+def vary_case(texts: Any) -> Any:
     recased = st.sampled_from([str, str.upper, str.lower, str.swapcase, str.title])
     return st.builds(lambda recase, text: recase(text), recased, texts).filter(bool)
 
@@ -276,9 +276,9 @@ filters = st.fixed_dictionaries(
     {},
     optional={
         "status": st.lists(st.sampled_from([each.value for each in Status]), min_size=1, max_size=4),
-        "q": in_any_case(people.flatmap(parts_of)),
-        "username": in_any_case(people.map(lambda person: person[0])),
-        "email": in_any_case(people.map(lambda person: person[3] or "")),
+        "q": vary_case(people.flatmap(draw_parts)),
+        "username": vary_case(people.map(lambda person: person[0])),
+        "email": vary_case(people.map(lambda person: person[3] or "")),
         "external_id": people.map(lambda person: person[4] or "none"),
         "expires_before": days,
         "expires_after": days,
@@ -294,7 +294,7 @@ filters = st.fixed_dictionaries(
     limit=st.integers(2, 30),
     few=st.sampled_from([0, 4, 2000]),
 )
-async def test_any_filter_in_any_order_on_pages_of_any_size_is_the_list(
+async def test_any_filter_order_and_page_size_gives_the_whole_list(
     roster: Roster, wanted: Any, sort: str, limit: int, few: int
 ) -> None:
     if "ids" in wanted:
@@ -303,7 +303,7 @@ async def test_any_filter_in_any_order_on_pages_of_any_size_is_the_list(
     # If more than `few` match, an index is walked: the same list, found in another way.
     with roster.api.service.limited(few_matches=few):
         assert usernames(await walk(roster.api, sort=sort, limit=limit, **wanted)) == usernames(expected)
-        assert await counted(roster, **wanted) == expected_counts(expected)
+        assert await count_by_status(roster, **wanted) == expected_counts(expected)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ async def test_any_filter_in_any_order_on_pages_of_any_size_is_the_list(
         ("-expires_on", {}),
     ],
 )
-async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(
+async def test_pages_neither_miss_nor_repeat_learners_while_rows_change(
     api: Api, sort: str, wanted: dict[str, Any]
 ) -> None:
     for place in range(10):
@@ -331,9 +331,9 @@ async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(
         seen += answer["items"]
         cursor = answer["next_cursor"]
         page += 1
-        if page > 3:  # or the list would grow as fast as it is read
+        if page > 3:  # otherwise the list would grow as fast as it is read
             continue
-        # Before, within and behind what has been shown; and changes of what the order does not look at.
+        # New learners before, within and after the part already shown, and changes that do not affect the order.
         api.service.clock.advance(seconds=1)
         for username in (f"a{page}", f"m{page:02}x", f"z{page}"):
             await api.create(username=username, last_name="Same", expires_on=DAYS[1])
@@ -346,8 +346,8 @@ async def test_no_one_is_missed_or_shown_twice_while_rows_come_and_change(
     assert usernames(seen) == usernames(in_order(seen, sort))
 
 
-async def test_whoever_changes_during_a_walk_by_time_comes_again_at_the_end(api: Api) -> None:
-    """An HR system that reads by updated_at must not miss what happens while it reads."""
+async def test_learner_changed_during_a_walk_by_updated_at_appears_again(api: Api) -> None:
+    """An HR system that reads by updated_at must not miss changes that happen while it reads."""
     for place in range(6):
         api.service.clock.advance(seconds=1)
         await api.create(username=f"m{place}")
@@ -359,18 +359,16 @@ async def test_whoever_changes_during_a_walk_by_time_comes_again_at_the_end(api:
 
 
 class TestCursors:
-    async def refused(self, roster: Roster, path: str = "/learners", **params: Any) -> Any:
+    async def get_refusal(self, roster: Roster, path: str = "/learners", **params: Any) -> Any:
         return problem(await roster.api.client.get(path, params=params), 400, "invalid-cursor")
 
     @pytest.fixture
-    async def cursor(self, roster: Roster) -> str:
+    async def get_cursor(self, roster: Roster) -> str:
         params: dict[str, Any] = {"status": ["active", "activated"], "sort": "last_name", "limit": 2}
         following: str = (await roster.api.client.get("/learners", params=params)).json()["next_cursor"]
         return following
 
-    async def test_a_cursor_continues_its_query_whatever_the_page_size(
-        self, roster: Roster, cursor: str
-    ) -> None:
+    async def test_cursor_continues_with_another_page_size(self, roster: Roster, cursor: str) -> None:
         rest = in_order(roster.matching(status=["active", "activated"]), "last_name")[2:]
         pages: list[dict[str, Any]] = [{}, {"limit": 1000}, {"limit": 3, "include": "total"}]
         for more in pages:
@@ -389,26 +387,24 @@ class TestCursors:
             {},
         ],
     )
-    async def test_a_cursor_of_another_query_is_refused(
+    async def test_cursor_of_another_query_is_400(
         self, roster: Roster, cursor: str, other: dict[str, Any]
     ) -> None:
-        await self.refused(roster, cursor=cursor, **other)
+        await self.get_refusal(roster, cursor=cursor, **other)
 
-    async def test_a_cursor_of_another_organization_or_another_list_is_refused(
-        self, roster: Roster, api: Api
-    ) -> None:
+    async def test_cursor_of_another_organization_or_list_is_400(self, roster: Roster, api: Api) -> None:
         for _ in range(3):
             await api.create()
         theirs = (await api.client.get("/learners", params={"limit": 1})).json()["next_cursor"]
-        await self.refused(roster, cursor=theirs)
+        await self.get_refusal(roster, cursor=theirs)
         changed = next(learner for learner in roster.learners if learner["version"] > 1)
         history = f"/learners/{changed['id']}/events"
-        await self.refused(roster, history, cursor=theirs)
+        await self.get_refusal(roster, history, cursor=theirs)
         mine = (await roster.api.client.get(history, params={"limit": 1})).json()["next_cursor"]
         assert mine is not None
-        await self.refused(roster, cursor=mine)
+        await self.get_refusal(roster, cursor=mine)
 
-    async def test_a_damaged_cursor_is_refused(self, roster: Roster, cursor: str) -> None:
+    async def test_damaged_cursor_is_400(self, roster: Roster, cursor: str) -> None:
         query: dict[str, Any] = {"status": ["active", "activated"], "sort": "last_name"}
         fingerprint, position = json.loads(base64.urlsafe_b64decode(cursor + "=="))
         altered: list[Any] = [[], [fingerprint], [fingerprint, []], [fingerprint, [*position, "x"]]]
@@ -417,10 +413,10 @@ class TestCursors:
         texts = ["", "x", "%%", "ä", "=", cursor[:-2], cursor + "AA", cursor.swapcase(), "A" * 4000]
         texts += [base64.urlsafe_b64encode(json.dumps(each).encode()).decode() for each in altered]
         for text in texts:
-            await self.refused(roster, cursor=text, **query)
+            await self.get_refusal(roster, cursor=text, **query)
 
 
-async def test_what_is_looked_up_is_tidied_like_what_is_stored(api: Api) -> None:
+async def test_looked_up_text_is_tidied_like_stored_text(api: Api) -> None:
     stored = await api.create(username=" lead ", email="Zo\u00eb@example.org ", external_id="  HR-\u00eb")
     for params in (
         {"username": " lead"},
@@ -435,7 +431,7 @@ async def test_what_is_looked_up_is_tidied_like_what_is_stored(api: Api) -> None
     problem(await api.client.get("/access", params={"username": " "}), 422, "invalid-request")
 
 
-async def test_those_without_a_last_name_come_first_and_those_without_a_date_last(api: Api) -> None:
+async def test_missing_last_names_sort_first_and_missing_dates_last(api: Api) -> None:
     without = await api.create()
     named = await api.create(last_name="Okafor", expires_on="2027-01-01")
     for sort, expected in (
@@ -484,17 +480,17 @@ class TestWhatIsNotTaken:
     )
 
     @pytest.mark.parametrize("path", ["/learners", "/learners/status-counts"])
-    async def test_it_is_refused_and_pointed_to(self, roster: Roster, path: str) -> None:
+    async def test_invalid_parameter_is_422_with_its_pointer(self, roster: Roster, path: str) -> None:
         for params, pointer in self.WRONG:
             document = problem(await roster.api.client.get(path, params=params), 422, "invalid-request")
             assert pointers(document) == [pointer], params
 
-    async def test_the_counts_take_the_filter_and_nothing_else(self, roster: Roster) -> None:
+    async def test_status_counts_refuse_paging_parameters(self, roster: Roster) -> None:
         for params in ({"limit": 5}, {"sort": "username"}, {"include": "total"}, {"cursor": "x"}):
             answer = await roster.api.client.get("/learners/status-counts", params=params)
             assert pointers(problem(answer, 422, "invalid-request")) == [f"?{next(iter(params))}"]
 
-    async def test_reading_takes_the_scope_for_it(self, roster: Roster) -> None:
+    async def test_reading_without_its_scope_is_403(self, roster: Roster) -> None:
         async with await roster.api.client_with(Scope.ACCESS_CHECK, Scope.LEARNERS_BULK) as client:
             for path in ("/learners", "/learners/status-counts", f"/learners/{roster.learners[0]['id']}"):
                 document = problem(await client.get(path), 403, "not-permitted")

@@ -1,4 +1,4 @@
-"""Lists of so many learners that a page is found by walking an index, beside those found by seeking the few."""
+"""Lists so long that a page is found by walking an index, compared with lists found by seeking a few matches."""
 
 import csv
 import io
@@ -16,13 +16,13 @@ from tests.support.service import NOON, Api, Service
 pytestmark = pytest.mark.anyio
 
 TODAY = NOON.date()
-# More than the 2,000 matches that are fetched and sorted at once.
+# More than the 2,000 matches that a list fetches and sorts.
 SIZE, MANY, ACTIVE = 2700, 2000, 40
 HEADER = ("Username", "External ID", "Email", "First Name", "Last Name", "Active", "Expiration Date")
 
 
-def person(number: int) -> dict[str, Any]:
-    """One of nine is deactivated and never expires, one has expired, seven have a date to come."""
+def make_person(number: int) -> dict[str, Any]:
+    """Of nine, one is deactivated and never expires, one has expired, and seven have a future date."""
     kind = number % 9
     days = {0: None, 1: -1 - number % 4}.get(kind, 1 + number % 5)
     return {
@@ -36,7 +36,7 @@ def person(number: int) -> dict[str, Any]:
     }
 
 
-def as_csv(people: Any) -> str:
+def write_csv(people: Any) -> str:
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(HEADER)
@@ -48,13 +48,13 @@ def as_csv(people: Any) -> str:
 
 @pytest.fixture(scope="module")
 async def crowd(shared_service: Service) -> AsyncIterator[Roster]:
-    """Imported as one file; 40 have then accessed training."""
+    """Import them as one file, and let 40 access training."""
     shared_service.clock.instant = NOON
     organization = await shared_service.found_organization()
     async with shared_service.client(await shared_service.issue_key(organization)) as client:
         api = Api(shared_service, organization, client)
-        people = {each["username"]: each for each in map(person, range(SIZE))}
-        operation = await api.import_csv(as_csv(people.values()))
+        people = {each["username"]: each for each in map(make_person, range(SIZE))}
+        operation = await api.import_csv(write_csv(people.values()))
         assert operation["counts"]["created"] == SIZE
         activated = [name for name, each in people.items() if each["status"] == "activated"]
         for number, username in enumerate(activated[:: len(activated) // ACTIVE][:ACTIVE]):
@@ -91,22 +91,22 @@ MATCHED_BY_FEW: list[dict[str, Any]] = [
 ]
 
 
-async def test_a_walk_past_many_matches_is_the_list(crowd: Roster) -> None:
-    # Every order meets another filter, and so does every filter.
+async def test_walk_past_many_matches_gives_the_whole_list(crowd: Roster) -> None:
+    # Each order is combined with another filter.
     for sort, wanted in zip(ORDERS, cycle(MATCHED_BY_MANY), strict=False):
         expected = in_order(crowd.matching(**wanted), sort)
         assert len(expected) > MANY
         assert await walk(crowd.api, sort=sort, limit=1000, **wanted) == expected, (sort, wanted)
 
 
-async def test_a_search_for_few_among_many_is_the_list(crowd: Roster) -> None:
+async def test_search_for_few_among_many_gives_the_whole_list(crowd: Roster) -> None:
     for sort, wanted in zip(cycle(ORDERS), MATCHED_BY_FEW, strict=False):
         expected = in_order(crowd.matching(**wanted), sort)
         assert 0 < len(expected) <= MANY
         assert await walk(crowd.api, sort=sort, limit=130, **wanted) == expected, (sort, wanted)
 
 
-async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd: Roster) -> None:
+async def test_small_pages_continue_in_the_middle_of_ties(crowd: Roster) -> None:
     expected = in_order(crowd.learners, "last_name")
     params: dict[str, Any] = {"sort": "last_name", "limit": 7}
     for start in range(0, 70, 7):
@@ -115,7 +115,7 @@ async def test_small_pages_of_a_long_list_lead_on_in_the_middle_of_ties(crowd: R
         params["cursor"] = page["next_cursor"]
 
 
-async def test_many_and_few_are_counted_alike(crowd: Roster) -> None:
+async def test_counts_of_many_and_of_few_are_exact(crowd: Roster) -> None:
     for wanted in (*MATCHED_BY_MANY, *MATCHED_BY_FEW):
         matching = crowd.matching(**wanted)
         counts = (await crowd.api.client.get("/learners/status-counts", params=wanted)).json()
@@ -126,7 +126,7 @@ async def test_many_and_few_are_counted_alike(crowd: Roster) -> None:
         assert (await crowd.api.client.get("/learners", params=params)).json()["total"] == len(matching)
 
 
-async def test_an_export_has_every_match_in_order_however_many(crowd: Roster) -> None:
+async def test_export_of_many_has_every_match_in_order(crowd: Roster) -> None:
     for sort, wanted in (
         ("-last_name", {}),
         ("username", {"status": ["activated"]}),

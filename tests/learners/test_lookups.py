@@ -1,4 +1,4 @@
-"""Rows looked up by thousands of keys: each by its index, however many rows the table has."""
+"""Looks rows up by thousands of keys: each through its index, however many rows the table has."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def names(api: Api) -> list[str]:
     return names
 
 
-async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names: list[str]) -> None:
+async def test_every_known_value_finds_its_row(api: Api, names: list[str]) -> None:
     async with api.service.database.read() as connection:
         found = await connection.execute(
             select_by_keys(
@@ -38,7 +38,7 @@ async def test_each_value_finds_its_row_and_others_find_nothing(api: Api, names:
     assert sorted(map(tuple, found)) == [(name, f"HR-{name}") for name in names[::2]]
 
 
-async def test_either_key_names_a_learner_once_and_in_the_order_of_ids(api: Api, names: list[str]) -> None:
+async def test_learner_named_by_both_keys_is_locked_once_in_id_order(api: Api, names: list[str]) -> None:
     async with api.service.database.read() as connection:
         own = api.organization.id
         found = await lock_by_keys(
@@ -50,7 +50,7 @@ async def test_either_key_names_a_learner_once_and_in_the_order_of_ids(api: Api,
         assert [learner.id for learner in found] == sorted(ids)
 
 
-async def test_nobody_of_another_organization_is_found(api: Api, names: list[str]) -> None:
+async def test_lookups_find_no_learner_of_another_organization(api: Api, names: list[str]) -> None:
     other = await api.service.found_organization()
     async with api.service.database.read() as connection:
         external_ids = [f"HR-{name}" for name in names]
@@ -59,7 +59,7 @@ async def test_nobody_of_another_organization_is_found(api: Api, names: list[str
         assert await find_ids_by_external_id(connection, other.id, external_ids) == {}
 
 
-async def test_sqlite_goes_through_no_organization(api: Api, names: list[str]) -> None:
+async def test_sqlite_reads_no_whole_organization(api: Api, names: list[str]) -> None:
     if not api.service.database.is_sqlite:
         pytest.skip("PostgreSQL plans by the size of a table: `make bench` shows its plans at a million rows")
     asked: list[tuple[str, Any]] = []

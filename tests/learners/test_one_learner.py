@@ -1,4 +1,4 @@
-"""One learner over HTTP, created, read and changed: what is answered, what is stored, what is recorded."""
+"""Creates, reads and changes one learner over HTTP: the answer, the stored learner and the recorded events."""
 
 import json
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ FULL = {
     "external_id": "HR-1003",
     "expires_on": "2026-11-02",
 }
-# What no field takes, by field.
+# Values that a field refuses, by field.
 INVALID: dict[str, list[Any]] = {
     "username": ["", "   ", "a" * 256, "two\nlines", "half a \ud800 pair", 17, True],
     "email": ["", "nobody", "two@at@example.org", "a b@example.org", "a" * 310 + "@example.org", 17],
@@ -48,8 +48,8 @@ async def usernames(api: Api) -> list[Any]:
     return [learner["username"] for learner in (await api.client.get("/learners")).json()["items"]]
 
 
-def as_json(body: Any) -> dict[str, Any]:
-    """A body as the client's own encoder would not send it: with half a surrogate pair in it."""
+def write_json(body: Any) -> dict[str, Any]:
+    """Make a body with half a surrogate pair, which the client's own encoder would not send."""
     return {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
 
 
@@ -78,7 +78,7 @@ class TestCreating:
         found = await api.client.get(answer.headers["Location"])
         assert (found.json(), found.headers["ETag"]) == (learner, answer.headers["ETag"])
 
-    async def test_its_creation_is_the_first_event_of_its_history(self, api: Api) -> None:
+    async def test_creation_is_the_first_event(self, api: Api) -> None:
         learner = await api.create(**FULL)
         (event,) = await api.events(learner)
         me = (await api.client.get("/me")).json()
@@ -95,14 +95,14 @@ class TestCreating:
             "after": FULL | {"status": "activated"},
         }
 
-    async def test_a_username_is_all_that_it_takes(self, api: Api) -> None:
+    async def test_username_alone_is_enough(self, api: Api) -> None:
         learner = await api.create(username="b.lindqvist")
         assert {name: learner[name] for name in FULL} == dict.fromkeys(FULL) | {"username": "b.lindqvist"}
         assert [event["after"] for event in await api.events(learner)] == [
             {"username": "b.lindqvist", "status": "activated"}
         ]
 
-    async def test_a_learner_created_with_a_past_date_has_expired(self, api: Api) -> None:
+    async def test_learner_created_with_a_past_date_is_expired(self, api: Api) -> None:
         learner = await api.create(expires_on=YESTERDAY.isoformat())
         assert (learner["status"], learner["can_log_in"], learner["restores_to"]) == (
             "expired",
@@ -110,24 +110,26 @@ class TestCreating:
             "activated",
         )
 
-    async def test_outer_spaces_go_and_composed_letters_come(self, api: Api) -> None:
+    async def test_outer_spaces_are_removed_and_letters_composed(self, api: Api) -> None:
         learner = await api.create(username="  zoe\N{COMBINING DIAERESIS} ", first_name=" Zoe\u0308")
         assert (learner["username"], learner["first_name"]) == ("zoë", "Zoë")
 
     @pytest.mark.parametrize("field", INVALID)
-    async def test_what_a_field_does_not_take_is_refused_and_pointed_to(self, api: Api, field: str) -> None:
+    async def test_invalid_field_is_422_with_its_pointer(self, api: Api, field: str) -> None:
         for value in INVALID[field]:
-            answer = await api.client.post("/learners", **as_json(FULL | {field: value}))
+            answer = await api.client.post("/learners", **write_json(FULL | {field: value}))
             assert pointers(problem(answer, 422, "invalid-request")) == [f"/{field}"], value
         assert await usernames(api) == []
 
     @pytest.mark.parametrize("body", [{}, {"username": None}, {"email": "a@example.org"}])
-    async def test_a_learner_needs_a_username(self, api: Api, body: dict[str, Any]) -> None:
+    async def test_missing_username_is_422(self, api: Api, body: dict[str, Any]) -> None:
         answer = await api.client.post("/learners", json=body)
         assert pointers(problem(answer, 422, "invalid-request")) == ["/username"]
 
     @pytest.mark.parametrize("value", ["active", "deactivated", None])
-    async def test_status_is_refused_and_the_three_ways_are_named(self, api: Api, value: str | None) -> None:
+    async def test_status_is_422_and_names_the_three_ways_to_change_it(
+        self, api: Api, value: str | None
+    ) -> None:
         answer = await api.client.post("/learners", json={"username": "a.okafor", "status": value})
         document = problem(answer, 422, "invalid-request")
         assert pointers(document) == ["/status"]
@@ -136,7 +138,7 @@ class TestCreating:
         assert await usernames(api) == []
 
     @pytest.mark.parametrize("name", ["deactivated_at", "version", "id", "user_name", "organization_id", ""])
-    async def test_members_that_there_are_not_are_refused(self, api: Api, name: str) -> None:
+    async def test_unknown_member_is_422(self, api: Api, name: str) -> None:
         answer = await api.client.post("/learners", json={"username": "a.okafor", name: "x"})
         assert pointers(problem(answer, 422, "invalid-request")) == [f"/{name}"]
         assert await usernames(api) == []
@@ -152,7 +154,7 @@ class TestCreating:
             ("zoë", "ZOE\N{COMBINING DIAERESIS}"),
         ],
     )
-    async def test_a_username_is_taken_in_any_case(self, api: Api, taken: str, wanted: str) -> None:
+    async def test_username_taken_in_another_case_is_409(self, api: Api, taken: str, wanted: str) -> None:
         await api.create(username=taken)
         document = problem(
             await api.client.post("/learners", json={"username": wanted}), 409, "username-taken"
@@ -160,14 +162,14 @@ class TestCreating:
         assert pointers(document) == ["/username"]
         assert await usernames(api) == [taken]
 
-    async def test_an_external_id_is_taken_exactly(self, api: Api) -> None:
+    async def test_external_id_is_taken_only_if_it_is_exactly_the_same(self, api: Api) -> None:
         await api.create(external_id="HR-1")
         answer = await api.client.post("/learners", json={"username": "b", "external_id": "HR-1"})
         assert pointers(problem(answer, 409, "external-id-taken")) == ["/external_id"]
         assert await usernames(api) == ["learner0001"]
         await api.create(external_id="hr-1")
 
-    async def test_any_number_of_learners_may_have_no_external_id_and_the_same_email(self, api: Api) -> None:
+    async def test_learners_may_share_an_email_and_have_no_external_id(self, api: Api) -> None:
         for _ in range(3):
             await api.create(email="shared@example.org", external_id=None)
         assert len(await usernames(api)) == 3
@@ -175,7 +177,7 @@ class TestCreating:
 
 class TestReading:
     @pytest.mark.parametrize("way", ["upper", "lower"])
-    async def test_a_learner_is_found_by_id_in_any_case(self, api: Api, way: str) -> None:
+    async def test_learner_is_found_by_id_in_upper_and_lower_case(self, api: Api, way: str) -> None:
         learner = await api.create()
         assert (await api.client.get(f"/learners/{getattr(learner['id'], way)()}")).json() == learner
 
@@ -183,7 +185,7 @@ class TestReading:
         "unknown",
         ["019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "a.okafor", "17", "019a8c5e7c1f7d559b0e3f6f3b0c2a11"],
     )
-    async def test_what_is_nobodys_id_is_not_found(self, api: Api, unknown: str) -> None:
+    async def test_unknown_id_is_404(self, api: Api, unknown: str) -> None:
         problem(await api.client.get(f"/learners/{unknown}"), 404, "not-found")
 
 
@@ -199,7 +201,7 @@ class TestPatching:
             ("expires_on", "2027-12-31"),
         ],
     )
-    async def test_a_field_is_set_and_the_others_stay(self, api: Api, field: str, value: str) -> None:
+    async def test_patch_sets_one_field_and_keeps_the_others(self, api: Api, field: str, value: str) -> None:
         learner = await api.create(**FULL)
         api.service.clock.advance(minutes=1)
         answer = await patch(api, learner, **{field: value})
@@ -230,7 +232,7 @@ class TestPatching:
         assert event["after"] == {"first_name": "Ada", "last_name": None, "status": "activated"}
 
     @pytest.mark.parametrize("value", [None, "", "  "])
-    async def test_a_username_cannot_be_cleared(self, api: Api, value: str | None) -> None:
+    async def test_username_null_is_422(self, api: Api, value: str | None) -> None:
         learner = await api.create(**FULL)
         document = problem(await patch(api, learner, username=value), 422, "invalid-request")
         assert pointers(document) == ["/username"]
@@ -245,7 +247,7 @@ class TestPatching:
             {"email": "a.okafor@example.org", "expires_on": "2026-11-02"},
         ],
     )
-    async def test_what_changes_nothing_is_no_change(self, api: Api, body: dict[str, Any]) -> None:
+    async def test_patch_without_a_difference_records_nothing(self, api: Api, body: dict[str, Any]) -> None:
         learner = await api.create(**FULL)
         etag = (await api.client.get(f"/learners/{learner['id']}")).headers["ETag"]
         api.service.clock.advance(hours=1)
@@ -255,9 +257,7 @@ class TestPatching:
         assert len(await api.events(learner)) == 1
 
     @pytest.mark.parametrize("value", ["active", None])
-    async def test_status_is_refused_and_nothing_beside_it_is_applied(
-        self, api: Api, value: str | None
-    ) -> None:
+    async def test_status_in_a_patch_is_422_and_nothing_is_applied(self, api: Api, value: str | None) -> None:
         learner = await api.create(**FULL)
         document = problem(await patch(api, learner, status=value, first_name="X"), 422, "invalid-request")
         assert pointers(document) == ["/status"]
@@ -266,19 +266,19 @@ class TestPatching:
         assert await api.get(learner) == learner
 
     @pytest.mark.parametrize("name", ["deactivated_at", "first_accessed_at", "version", "Email", "reason"])
-    async def test_members_that_there_are_not_are_refused(self, api: Api, name: str) -> None:
+    async def test_unknown_member_is_422(self, api: Api, name: str) -> None:
         learner = await api.create()
         document = problem(await patch(api, learner, **{name: None}), 422, "invalid-request")
         assert pointers(document) == [f"/{name}"]
 
     @pytest.mark.parametrize("body", [[], "a.okafor", None, 1])
-    async def test_a_patch_is_an_object(self, api: Api, body: int | list[Any] | str | None) -> None:
+    async def test_patch_that_is_no_object_is_422(self, api: Api, body: int | list[Any] | str | None) -> None:
         learner = await api.create()
         problem(await api.client.patch(f"/learners/{learner['id']}", json=body), 422, "invalid-request")
         problem(await api.client.patch(f"/learners/{learner['id']}"), 422, "invalid-request")
         assert len(await api.events(learner)) == 1
 
-    async def test_a_merge_patch_may_say_what_it_is(self, api: Api) -> None:
+    async def test_merge_patch_media_type_is_accepted(self, api: Api) -> None:
         learner = await api.create()
         answer = await api.client.patch(
             f"/learners/{learner['id']}",
@@ -288,27 +288,27 @@ class TestPatching:
         assert (answer.status_code, answer.json()["first_name"]) == (200, "Ada")
 
     @pytest.mark.parametrize("field", INVALID)
-    async def test_what_a_field_does_not_take_is_refused_and_pointed_to(self, api: Api, field: str) -> None:
+    async def test_invalid_field_is_422_with_its_pointer(self, api: Api, field: str) -> None:
         learner = await api.create(**FULL)
         for value in INVALID[field]:
-            answer = await api.client.patch(f"/learners/{learner['id']}", **as_json({field: value}))
+            answer = await api.client.patch(f"/learners/{learner['id']}", **write_json({field: value}))
             assert pointers(problem(answer, 422, "invalid-request")) == [f"/{field}"], value
         assert await api.get(learner) == learner
 
-    async def test_nobody_is_nobody(self, api: Api) -> None:
+    async def test_unknown_learner_is_404(self, api: Api) -> None:
         missing = {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"}
         problem(await patch(api, missing, first_name="Ada"), 404, "not-found")
 
 
 class TestRenaming:
-    async def test_another_learners_username_is_taken_in_any_case(self, api: Api) -> None:
+    async def test_username_of_another_learner_is_409_in_any_case(self, api: Api) -> None:
         await api.create(username="Zoë")
         learner = await api.create(username="a.okafor")
         document = problem(await patch(api, learner, username="ZOË", first_name="X"), 409, "username-taken")
         assert pointers(document) == ["/username"]
         assert await api.get(learner) == learner
 
-    async def test_another_learners_external_id_is_taken(self, api: Api) -> None:
+    async def test_external_id_of_another_learner_is_409(self, api: Api) -> None:
         await api.create(external_id="HR-1")
         learner = await api.create(external_id="HR-2")
         document = problem(
@@ -317,15 +317,13 @@ class TestRenaming:
         assert pointers(document) == ["/external_id"]
         assert await api.get(learner) == learner
 
-    async def test_only_the_case_of_a_username_may_change(self, api: Api) -> None:
+    async def test_username_may_change_only_its_case(self, api: Api) -> None:
         learner = await api.create(username="a.okafor")
         assert (await patch(api, learner, username="A.Okafor")).json()["username"] == "A.Okafor"
         event, _ = await api.events(learner)
         assert (event["before"]["username"], event["after"]["username"]) == ("a.okafor", "A.Okafor")
 
-    async def test_the_old_username_and_external_id_are_free_and_the_new_ones_find_the_learner(
-        self, api: Api
-    ) -> None:
+    async def test_renaming_frees_the_old_keys_and_the_new_ones_find_the_learner(self, api: Api) -> None:
         learner = await api.create(username="old", external_id="HR-1", email="old@example.org")
         await patch(api, learner, username="new", external_id="HR-2", email="new@example.org")
         await api.create(username="OLD", external_id="HR-1")
@@ -357,7 +355,7 @@ class TestMovingTheExpirationDate:
             (TOMORROW, None, "learner.updated", "activated"),
         ],
     )
-    async def test_it_expires_and_restores_at_once(
+    async def test_new_date_expires_or_restores_at_once(
         self, api: Api, before: date | None, after: date | None, event_type: str, status: str
     ) -> None:
         learner = await api.create(expires_on=before and before.isoformat())
@@ -369,7 +367,7 @@ class TestMovingTheExpirationDate:
         assert event["before"] == {"expires_on": learner["expires_on"], "status": learner["status"]}
         assert event["after"] == {"expires_on": answer.json()["expires_on"], "status": status}
 
-    async def test_a_deactivated_learner_stays_deactivated(self, api: Api) -> None:
+    async def test_new_date_keeps_a_deactivated_learner_deactivated(self, api: Api) -> None:
         learner = await api.create()
         await api.client.post(f"/learners/{learner['id']}/deactivate")
         expired = (await patch(api, learner, expires_on=YESTERDAY.isoformat())).json()
@@ -381,7 +379,7 @@ class TestMovingTheExpirationDate:
             "learner.expired",
         ]
 
-    async def test_a_learner_who_has_accessed_training_comes_back_as_active(self, api: Api) -> None:
+    async def test_learner_who_accessed_training_is_restored_as_active(self, api: Api) -> None:
         learner = await api.create()
         await api.client.post(f"/learners/{learner['id']}/access")
         expired = (await patch(api, learner, expires_on=YESTERDAY.isoformat())).json()
@@ -392,7 +390,7 @@ class TestMovingTheExpirationDate:
         )
         assert (await patch(api, learner, expires_on=None)).json()["status"] == "active"
 
-    async def test_the_last_day_counts_and_the_next_read_after_it_says_expired(self, api: Api) -> None:
+    async def test_learner_expires_after_the_last_day(self, api: Api) -> None:
         learner = await api.create(expires_on=TODAY.isoformat())
         api.service.clock.instant = NOON.replace(hour=23, minute=59, second=59, microsecond=999_999)
         assert await api.get(learner) == learner

@@ -1,4 +1,4 @@
-"""What belongs to another organization is not there, on every route, and its names are free."""
+"""Learners of another organization are not found on any route, and their names are free."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,13 +15,13 @@ from tests.support.service import NOON, Api, Service
 pytestmark = pytest.mark.anyio
 
 PROFILE = {"username": "a.okafor", "external_id": "HR-1", "email": "a@example.org", "first_name": "Ada"}
-# A body that the route takes, where it needs one.
+# A valid body for each route that needs one.
 BODIES = {("PATCH", "/learners/{learner_id}"): {"first_name": "Mine"}}
 
 
 @pytest.fixture
 async def theirs(service: Service) -> AsyncIterator[Api]:
-    """Another organization with one learner."""
+    """Make another organization with one learner."""
     organization = await service.found_organization()
     async with service.client(await service.issue_key(organization)) as client:
         api = Api(service, organization, client)
@@ -38,7 +38,7 @@ def routes_of_one_learner(app: FastAPI) -> list[Any]:
     ]
 
 
-async def test_another_organizations_learner_is_not_found_on_any_route(api: Api, theirs: Api) -> None:
+async def test_learner_of_another_organization_is_404_on_every_route(api: Api, theirs: Api) -> None:
     (learner,) = await walk(theirs)
     history = await theirs.events(learner)
     routes = routes_of_one_learner(api.service.app)
@@ -60,11 +60,11 @@ async def test_another_organizations_learner_is_not_found_on_any_route(api: Api,
 
 
 def new_to_all(learner_id: str) -> Any:
-    """An id that nobody has."""
+    """Return an id that no learner has."""
     return learner_id[:-4] + f"{(int(learner_id[-4:], 16) + 1) % 0x10000:04x}"
 
 
-async def test_no_list_shows_another_organizations_learners(api: Api, theirs: Api) -> None:
+async def test_lists_leave_out_learners_of_another_organization(api: Api, theirs: Api) -> None:
     (learner,) = await walk(theirs)
     for wanted in (
         {},
@@ -86,7 +86,7 @@ async def test_no_list_shows_another_organizations_learners(api: Api, theirs: Ap
     problem(await api.client.get("/access", params={"username": "a.okafor"}), 404, "not-found")
 
 
-async def test_another_organizations_usernames_and_external_ids_are_free(api: Api, theirs: Api) -> None:
+async def test_keys_of_another_organization_are_free(api: Api, theirs: Api) -> None:
     mine = await api.create(**PROFILE)
     other = await api.create(username="b")
     await theirs.create(username="c", external_id="HR-3")
@@ -101,7 +101,7 @@ async def test_another_organizations_usernames_and_external_ids_are_free(api: Ap
     assert {learner["username"] for learner in await walk(theirs)} == {"a.okafor", "c"}
 
 
-async def test_what_one_organization_does_leaves_the_other_as_it_is(api: Api, theirs: Api) -> None:
+async def test_changes_do_not_touch_another_organization(api: Api, theirs: Api) -> None:
     await api.create(**PROFILE)
     before = await walk(theirs)
     api.service.clock.instant = NOON.replace(hour=13)

@@ -1,4 +1,4 @@
-"""The rule once, in two languages: each SQL expression answers what its Python form does, on both databases."""
+"""The rule in two languages: each SQL expression agrees with its Python form, on both databases."""
 
 from itertools import chain, combinations
 from typing import Any
@@ -21,7 +21,7 @@ SUBSETS = list(chain.from_iterable(combinations(Status, size) for size in range(
 
 
 def python_form(account: Account) -> dict[str, Any]:
-    """What the rules say of an account, by the names of `sql_form`."""
+    """Return what the rules say about an account, by the names of `sql_form`."""
     status = resolve_status(account, TODAY)
     activation, deactivation = activate(account, TODAY), deactivate(account, NOON)
     activated = account if isinstance(activation, Refused) else activation.account
@@ -38,7 +38,7 @@ def python_form(account: Account) -> dict[str, Any]:
 
 
 def sql_form() -> list[Any]:
-    """The same as columns of a query."""
+    """Return the same as columns of a query."""
     once_activated, once_deactivated = (
         status_sql.resolve_status(TODAY, unless_expired)
         for unless_expired in (status_sql.status_after_activation(), status_sql.status_after_deactivation())
@@ -58,7 +58,7 @@ def sql_form() -> list[Any]:
 
 @settings(max_examples=50)
 @given(drawn=st.lists(accounts, min_size=1, max_size=40))
-async def test_sql_says_of_every_account_what_the_rules_say(api: Api, drawn: Any) -> None:
+async def test_sql_agrees_with_the_rules_for_every_account(api: Api, drawn: Any) -> None:
     async with undone(api.service.database) as connection:
         ids = await insert_accounts(connection, api.organization.id, drawn)
         mine = learners.c.organization_id == api.organization.id
