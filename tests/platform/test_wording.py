@@ -1,9 +1,19 @@
 """What is wrong with a request is said in plain sentences, which point to where it is."""
 
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Annotated, Any
 
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
+from app.main import create_app
+from app.platform.wording import SENTENCES, sentence_for
+from app.settings import Settings
 from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
@@ -141,3 +151,113 @@ async def test_why_a_body_cannot_be_read_is_said(api: Api, body: bytes, pointer:
     problem = (await api.client.post("/learners", content=body, headers=JSON)).json()
     assert problem["errors"] == [{"pointer": pointer, "detail": detail}]
     assert detail in problem["detail"]
+
+
+# Every error that pydantic can find with what is sent
+
+# By the type of a core schema: the errors of a value, apart from those that its constraints add.
+ERRORS_OF_SCHEMAS: dict[str, set[str]] = {
+    "bool": {"bool_type", "bool_parsing"},
+    "date": {"date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"},
+    "datetime": {
+        "datetime_type",
+        "datetime_parsing",
+        "datetime_from_date_parsing",
+        "datetime_object_invalid",
+    },
+    "dict": {"dict_type"},
+    "enum": {"enum"},
+    "int": {"int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"},
+    "list": {"list_type"},
+    "literal": {"literal_error"},
+    "model": {"model_type"},
+    "model-fields": {"missing", "extra_forbidden", "model_attributes_type"},
+    "str": {"string_type", "string_unicode"},
+    "tuple": {"tuple_type"},
+    # These pass on the errors of what they contain, or find what a validator of the service finds.
+    **{
+        kind: set()
+        for kind in ("default", "definitions", "definition-ref", "model-field", "nullable", "none")
+    },
+    **{kind: set() for kind in ("function-after", "function-before", "no-info", "with-info")},
+}
+ERRORS_OF_CONSTRAINTS = {
+    ("str", "min_length"): "string_too_short",
+    ("str", "max_length"): "string_too_long",
+    ("list", "min_length"): "too_short",
+    ("list", "max_length"): "too_long",
+    ("tuple", "min_length"): "too_short",
+    ("tuple", "max_length"): "too_long",
+    ("int", "ge"): "greater_than_equal",
+    ("int", "le"): "less_than_equal",
+    ("datetime", "tz_constraint"): "timezone_aware",
+}
+# What people send by mistake.
+MISTAKES: list[Any] = [
+    *(None, True, 0, -1, 3.5, float("nan"), 10**400, "", "x", "x" * 5000, "1" * 5000, "1.5", "true", "\x00"),
+    *("2026-02-30", "2026-13-01T00:00:00Z", "2026-10-31T25:00:00Z", "2026-10-31T09:00:00", "26-1-1", "NaN"),
+    *([], [None], ["x"] * 10_001, [[]], {}, {"x": 1}, {"filter": {}, "ids": []}, b"\xff", date(2026, 2, 1)),
+]
+
+
+def fields_of(dependant: Dependant) -> Iterator[FieldInfo]:
+    """What a route reads from a request."""
+    for group in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
+        yield from (each.field_info for each in getattr(dependant, group))
+    for dependency in dependant.dependencies:
+        yield from fields_of(dependency)
+
+
+@pytest.fixture(scope="module")
+def adapters() -> list[TypeAdapter[Any]]:
+    """A validator for everything that comes from outside: each field of each request, and the settings."""
+    app = create_app(Settings(database_url="sqlite:///unused/rollcall.db"))
+    routes = (getattr(route, "dependant", None) for route in iter_route_contexts(app.routes))
+    fields = [field for dependant in routes if dependant is not None for field in fields_of(dependant)]
+    assert len(fields) > 50
+    annotated: list[Any] = [Annotated[field.annotation, field] for field in fields]
+    return [TypeAdapter(each) for each in (*annotated, Settings)]
+
+
+def possible_errors(schema: Any) -> Iterator[str]:
+    """The types of error of a core schema, however deep."""
+    if isinstance(schema, Mapping):
+        kind = schema.get("type")
+        if isinstance(kind, str):
+            yield from ERRORS_OF_SCHEMAS[kind]
+            yield from (
+                error for (of, name), error in ERRORS_OF_CONSTRAINTS.items() if of == kind and name in schema
+            )
+        for name, part in schema.items():
+            if name not in ("serialization", "metadata", "config", "cls"):
+                yield from possible_errors(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from possible_errors(part)
+
+
+def test_every_error_that_a_field_can_have_has_a_sentence(adapters: list[TypeAdapter[Any]]) -> None:
+    possible = {error for adapter in adapters for error in possible_errors(adapter.core_schema)}
+    assert possible - {*SENTENCES, "extra_forbidden"} == set()  # that one depends on where it is
+
+
+def test_no_wording_of_a_library_reaches_an_answer(adapters: list[TypeAdapter[Any]]) -> None:
+    seen = set()
+    for adapter in adapters:
+        for mistake in MISTAKES:
+            try:
+                adapter.validate_python(mistake)
+            except ValidationError as invalid:
+                for error in invalid.errors():
+                    sentence = sentence_for({**error, "loc": ("body", "member")})
+                    seen.add(error["type"])
+                    assert sentence.endswith("."), sentence
+                    assert not re.search(r"[Vv]alue error|[Ii]nput|should|pars(e|ing)|instance|\{", sentence)
+                    if error["type"] not in ("value_error", "out_of_range"):
+                        assert error["msg"].rstrip(".") not in sentence
+    assert {"missing", "extra_forbidden", "too_long", "string_too_long", "value_error", "enum"} < seen
+
+
+def test_an_error_without_a_sentence_gets_a_general_one() -> None:
+    error = {"type": "decimal_whole_digits", "loc": ("body", "x"), "input": 1, "msg": "Decimal input should"}
+    assert sentence_for(error) == "This value is not valid."
