@@ -107,7 +107,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         "recursive_triggers = ON",  # otherwise INSERT OR REPLACE bypasses the triggers that forbid deletion
         f"busy_timeout = {_SQLITE_BUSY_TIMEOUT_MS}",
         "cache_size = -8192",  # 8 MiB for each of ten connections; the system caches the file too
-        "wal_autocheckpoint = 8000",  # pages: fewer, larger checkpoints while an import writes
+        "wal_autocheckpoint = 8000",  # pages: fewer and larger checkpoints while much is written
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.platform.problems import CATALOGUE
 from app.platform.service_routes import to_yaml
 from tests.support.service import Service, run_service
-from tests.test_structure import OPEN
+from tests.test_api_document import OPEN
 
 pytestmark = pytest.mark.anyio
 
