@@ -29,7 +29,7 @@ check: $(DEVELOPS) ## what CI runs: formatting, lint, types, architecture, opena
 	diff -u openapi.yaml .venv/openapi.yaml || { echo "openapi.yaml is not what the code says: make openapi"; exit 1; }
 	@$(MAKE) --no-print-directory test
 
-bench: $(DEVELOPS) ## measure it; ARGS goes to the benchmark
+bench: $(DEVELOPS) ## measure speed; ARGS=--help lists the benchmarks
 	$(BIN)/python -m bench $(ARGS)
 
 format: $(DEVELOPS) ## format the code and mend what ruff can mend

@@ -1,1 +1,1 @@
-"""Benchmarks: what the service costs at a size that hurts, as ratios within one run."""
+"""Benchmarks: how fast the service is with many learners, compared with bare SQL in the same run."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: which benchmarks to run, on which databases, at which size."""
+"""`python -m bench`: runs the benchmarks that the command line names."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import platform
 import sys
 
 from bench import access, console, imports, kills, many, pages, plans
-from bench.databases import KINDS, Databases, databases, new_organization, opened, server_version
+from bench.databases import KINDS, Databases, databases, new_organization, open_prepared, server_version
 from bench.population import gather_statistics, populate
 
 _LEARNERS = 1_000_000
@@ -17,23 +17,22 @@ _KILLS = "kills"
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the benchmarks that the command line names."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure Rollcall on databases that are thrown away afterwards. "
-        "Compare within one run: what else the machine does is in every number.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Measure Rollcall on temporary databases. Compare numbers only within one run, because other "
+        "load on the machine affects all of them.",
     )
-    parser.add_argument("benchmark", nargs="?", default="all", choices=["all", *_BENCHMARKS, _KILLS])
-    parser.add_argument("--database", default="both", choices=[*KINDS, "both"])
-    parser.add_argument(
-        "--learners", type=int, default=_LEARNERS, help="in plans, pages, many and console (%(default)s)"
-    )
-    parser.add_argument("--rows", type=int, default=_ROWS, help="in import, access and kills (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=4, help="in kills, on each database (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="in kills, of the first round (%(default)s)")
-    parser.add_argument(
-        "--hits", type=int, default=8, help="in kills, at the most while a step runs (%(default)s)"
-    )
+    add = parser.add_argument
+    choices = ["all", *_BENCHMARKS, _KILLS]
+    add("benchmark", nargs="?", default="all", choices=choices, help="all runs every benchmark except kills")
+    add("--database", default="both", choices=[*KINDS, "both"], help="the databases to measure")
+    add("--learners", type=int, default=_LEARNERS, help="learners, for plans, pages, many and console")
+    add("--rows", type=int, default=_ROWS, help="rows of a file, for import, access and kills")
+    add("--rounds", type=int, default=4, help="rounds on each database, for kills")
+    add("--seed", type=int, default=1, help="random seed of the first round, for kills")
+    add("--hits", type=int, default=8, help="most faults in one step, for kills")
     options = parser.parse_args()
     kinds = KINDS if options.database == "both" else [options.database]
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}")
@@ -58,9 +57,9 @@ def main() -> None:
 
 
 async def _lists(fresh: Databases, learners: int, wants: set[str]) -> None:
-    async with opened(fresh.new_url()) as database:
+    async with open_prepared(fresh.new_url()) as database:
         print(
-            f"\n{await server_version(database)}, {learners:,} learners and {plans.SMALL:,} of another organization"
+            f"\n{await server_version(database)}, {learners:,} learners, and {plans.SMALL:,} in another organization"
         )
         large = await new_organization(database, "large")
         small = await new_organization(database, "small")

@@ -1,4 +1,4 @@
-"""How long an access check and a single deactivate take, while nothing else happens and during an import."""
+"""Measures an access check and a single deactivation, on an idle service and during an import."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,25 +13,24 @@ from app.limits import Limits
 from app.platform.clock import SystemClock
 from bench.databases import Databases
 from bench.population import draw_learners
-from bench.rosters import Service, chunk_seconds, served, write_roster
+from bench.rosters import Service, average_chunk_seconds, serve, write_roster
 
-# Learners that are there before: each deactivated at most once.
+# Learners before the import. Each is deactivated at most once.
 _KNOWN = 10_000
 _IDLE_SECONDS = 10.0
-# Seconds between two calls, so that the client leaves the processor to the service; and between two looks
-# whether the import has ended.
+# Seconds between two calls, which leave the processor to the service, and between two looks at the import.
 _PAUSE = 0.02
 _LOOK = 0.5
 
 
 def measure(databases: Databases, rows: int) -> None:
-    """Print median and 99th percentile of both, and what one chunk took."""
+    """Print the median and the 99th percentile of both, and the duration of one chunk."""
     now = SystemClock().now()
     folder = databases.new_folder()
     drawn = list(draw_learners(_KNOWN + rows, now))
     before = write_roster(folder / "before.csv", drawn[:_KNOWN])
     more = write_roster(folder / "more.csv", drawn[_KNOWN:])
-    with served(databases) as service:
+    with serve(databases) as service:
         service.run(before)
         ids = _ids(service)
         print(f"\n{'Latency':<38} {'median':>12} {'p99':>12} {'samples':>10}")
@@ -43,7 +42,9 @@ def measure(databases: Databases, rows: int) -> None:
             *_sample(service, ids, lambda: service.look(operation)["finished_at"] is not None),
         )
         ended = service.look(operation)
-        print(f"{'one chunk, on average':<38} {1000 * chunk_seconds(ended, Limits().chunk_rows):>9.0f} ms")
+        print(
+            f"{'one chunk, average':<38} {1000 * average_chunk_seconds(ended, Limits().chunk_rows):>9.0f} ms"
+        )
 
 
 def _ids(service: Service) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _ids(service: Service) -> Iterator[str]:
 def _sample(
     service: Service, ids: Iterator[str], is_over: Callable[[], bool]
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds of checks and of deactivations, each asked for one after the other until it is over."""
+    """Call both repeatedly until `is_over()`. Return the milliseconds of the checks and of the deactivations."""
     (checked,) = islice(ids, 1)
     ended = Event()
 
@@ -70,7 +71,7 @@ def _sample(
             time.sleep(_PAUSE)
         return taken
 
-    # Apart, since a deactivation waits for a chunk, and a check does not.
+    # Two threads, because a deactivation waits for a chunk and a check does not.
     with ThreadPoolExecutor(2) as threads:
         checks = threads.submit(sample, lambda: service.client.get(f"/learners/{checked}/access"))
         deactivations = threads.submit(

@@ -1,6 +1,6 @@
-"""The least SQL of an import, by the driver alone: staging, look-ups, learners, events, outcomes.
+"""The minimal SQL of an import, with the driver alone: staging, lookups, learners, events, outcomes.
 
-In the same tables and transactions as the service's; every value is made before the clock goes on.
+It uses the same tables and transactions as the service. All values are prepared before the time is taken.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from app.learners.recording import STORED_COLUMNS, make_row
 from app.platform.clock import SystemClock
 from app.platform.ids import new_id
 from app.platform.instants import instant_text
-from bench.databases import opened
-from bench.rosters import roster_row
+from bench.databases import open_prepared
+from bench.rosters import make_roster_row
 
 Rows = list[tuple[Any, ...]]
 
@@ -43,52 +43,52 @@ _COLUMNS = {
 
 
 class Driver(Protocol):
-    """The statements of an import, in one of the two databases' own ways."""
+    """The statements of an import, as one of the two databases runs them best."""
 
     def transaction(self) -> Any:
-        """A transaction, committed at its end."""
+        """Open a transaction that commits at its end."""
 
     async def insert(self, table: str, rows: Rows) -> None:
-        """Insert these rows, in the order of _COLUMNS."""
+        """Insert rows, whose values are in the order of _COLUMNS."""
 
     async def index_texts(self, first: int) -> None:
-        """Make the texts from this one on searchable."""
+        """Add the search texts after number `first` to the search index."""
 
     async def read_stage(self, operation_id: str, number: int) -> None:
         """Read a staged chunk."""
 
     async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
-        """Read the learners with these usernames or external ids, and lock them."""
+        """Read and lock the learners with these usernames or external ids."""
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
-        """Set what a deactivation sets."""
+        """Deactivate learners."""
 
 
 @dataclass
 class Postgresql:
-    """COPY and arrays."""
+    """PostgreSQL, with COPY and arrays."""
 
     connection: Any
 
     def transaction(self) -> Any:
-        """See Driver."""
+        """Do what Driver says."""
         return self.connection.transaction()
 
     async def insert(self, table: str, rows: Rows) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         await self.connection.copy_records_to_table(table, records=rows, columns=_COLUMNS[table])
 
     async def index_texts(self, first: int) -> None:
-        """Its index keeps itself."""
+        """Do nothing: the index updates itself."""
 
     async def read_stage(self, operation_id: str, number: int) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         await self.connection.fetch(
             "SELECT * FROM operation_chunks WHERE operation_id = $1 AND number = $2", operation_id, number
         )
 
     async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         await self.connection.fetch(
             "SELECT * FROM learners WHERE organization_id = $1"
             " AND (username_key = ANY(ARRAY(SELECT unnest($2::text[])))"
@@ -99,7 +99,7 @@ class Postgresql:
         )
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         await self.connection.execute(
             "UPDATE learners SET deactivated_at = $3, sessions_valid_from = $3, updated_at = $3,"
             " version = version + 1 WHERE organization_id = $1 AND id = ANY(ARRAY(SELECT unnest($2::uuid[])))",
@@ -111,25 +111,25 @@ class Postgresql:
 
 @dataclass
 class Sqlite:
-    """`executemany` inside the process."""
+    """SQLite, with `executemany`."""
 
     connection: sqlite3.Connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """See Driver."""
+        """Do what Driver says."""
         self.connection.execute("BEGIN IMMEDIATE")
         yield
         self.connection.execute("COMMIT")
 
     async def insert(self, table: str, rows: Rows) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         columns = _COLUMNS[table]
         marks = ", ".join("?" * len(columns))
         self.connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
 
     async def index_texts(self, first: int) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         self.connection.execute(
             "INSERT INTO learner_search_trigrams (rowid, text)"
             " SELECT number, text FROM learner_search WHERE number > ?",
@@ -137,13 +137,13 @@ class Sqlite:
         )
 
     async def read_stage(self, operation_id: str, number: int) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         self.connection.execute(
             "SELECT * FROM operation_chunks WHERE operation_id = ? AND number = ?", (operation_id, number)
         ).fetchall()
 
     async def lock(self, usernames: Sequence[str], external_ids: Sequence[str]) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         self.connection.execute(
             "SELECT * FROM learners WHERE organization_id = ?1 AND id IN"
             " (SELECT id FROM learners WHERE organization_id = ?1"
@@ -154,7 +154,7 @@ class Sqlite:
         ).fetchall()
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
-        """See Driver."""
+        """Do what Driver says."""
         text = instant_text(at)
         self.connection.executemany(
             "UPDATE learners SET deactivated_at = ?, sessions_valid_from = ?, updated_at = ?,"
@@ -165,7 +165,7 @@ class Sqlite:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What is stored of some thousand rows, and by which keys their learners are looked up."""
+    """The rows to store for one chunk, and the keys that find its learners."""
 
     staged: tuple[Any, ...]
     usernames: list[str]
@@ -175,10 +175,10 @@ class _Chunk:
 
 
 class BareSql:
-    """The two imports, as bare SQL on a database of their own."""
+    """The two imports as bare SQL, on a database of their own."""
 
     def __init__(self, url: str, drawn: Sequence[Learner], at_once: int) -> None:
-        """`drawn`: the learners of the file; `at_once`: rows in one transaction."""
+        """Prepare an import of the learners in `drawn`, with `at_once` rows in a transaction."""
         self._url = url
         self._is_sqlite = url.startswith("sqlite")
         self._now = SystemClock().now()
@@ -189,17 +189,17 @@ class BareSql:
         ]
 
     def insert_all(self) -> float:
-        """Store every learner; the seconds that took."""
+        """Store every learner. Return the seconds."""
         return asyncio.run(self._run(all_new=True))
 
     def deactivate_half(self) -> float:
-        """Deactivate every second learner; the seconds that took."""
+        """Deactivate every second learner. Return the seconds."""
         return asyncio.run(self._run(all_new=False))
 
     async def _run(self, *, all_new: bool) -> float:
         operation = new_id(self._now)
         seconds = 0.0
-        async with self._connected() as driver:
+        async with self._connect() as driver:
             for number, first in enumerate(range(0, len(self._learners), self._at_once)):
                 chunk = self._prepare(
                     operation, number, self._learners[first : first + self._at_once], all_new=all_new
@@ -253,7 +253,7 @@ class BareSql:
             ]
         if self._is_sqlite:
             tables = {table: [tuple(map(_for_sqlite, row)) for row in rows] for table, rows in tables.items()}
-        cells = [(first + place + 2, roster_row(learner, "")) for place, learner in enumerate(learners)]
+        cells = [(first + place + 2, make_roster_row(learner, "")) for place, learner in enumerate(learners)]
         return _Chunk(
             staged=(operation_id, number, first, len(learners), orjson.dumps(cells)),
             usernames=[learner.username.lower() for learner in learners],
@@ -286,9 +286,9 @@ class BareSql:
         )
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Driver]:
-        # The schema, and on SQLite what the service sets for each connection.
-        async with opened(self._url) as database, database.read() as read:
+    async def _connect(self) -> AsyncIterator[Driver]:
+        # This creates the schema, and on SQLite reads the settings that the service gives its connections.
+        async with open_prepared(self._url) as database, database.read() as read:
             pragmas = ("synchronous", "cache_size", "wal_autocheckpoint")
             settings = (
                 {name: (await read.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in pragmas}

@@ -1,8 +1,7 @@
-"""How soon the console shows its first learners: in a browser that has never been there, and in one that has."""
+"""Measures how soon the console shows its first learners, with an empty and with a filled browser cache."""
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -11,14 +10,14 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 from app.organizations import service
 from app.organizations.api_keys import Scope
 from app.platform.clock import SystemClock
-from bench.databases import Databases, new_organization, opened
+from bench.databases import Databases, new_organization, open_prepared
 from bench.population import FREQUENT, gather_statistics, populate
 from tests.support.chromium import ARGUMENTS, find_chromium
 from tests.support.processes import Server
 
 _RUNS = 11
-# Milliseconds since the page was asked for, once the rows have been drawn. By a script of the page, since a
-# question from outside would take time from what it asks about.
+# The milliseconds from the request for the page to the drawn rows. A script in the page measures them, because
+# polling from outside would slow the page down.
 _NOTE_ROWS = """
 new MutationObserver((_, observer) => {
   if (!document.querySelector("tbody tr")) return;
@@ -26,7 +25,7 @@ new MutationObserver((_, observer) => {
   requestAnimationFrame(() => setTimeout(() => (window.rowsAt = performance.now())));
 }).observe(document, { subtree: true, childList: true });
 """
-# The same from a key that was pressed to the rows that it led to.
+# The milliseconds from a key press to the rows that it leads to.
 _NOTE_SEARCH = """
 () => {
   const rows = document.querySelector("tbody");
@@ -37,13 +36,15 @@ _NOTE_SEARCH = """
   }).observe(rows, { childList: true });
 }
 """
-_ANSWERED = "() => performance.getEntriesByType('resource').map(({name, responseEnd}) => [name, responseEnd])"
+_RESPONSE_ENDS = (
+    "() => performance.getEntriesByType('resource').map(({name, responseEnd}) => [name, responseEnd])"
+)
 _PATIENCE_MILLISECONDS = 60_000
 
 
 @dataclass(frozen=True)
 class Load:
-    """When what had happened, in milliseconds since the page was asked for."""
+    """When each step was done, in milliseconds since the request for the page."""
 
     scripts: float
     identity: float
@@ -52,18 +53,18 @@ class Load:
 
     @staticmethod
     def of(page: Page) -> "Load":
-        """The load that this page has just had."""
-        answered: list[tuple[str, float]] = page.evaluate(_ANSWERED)
-        ends = {name.partition("?")[0].rpartition("/")[2]: end for name, end in answered}
+        """Return the times of the load that this page has just had."""
+        responses: list[tuple[str, float]] = page.evaluate(_RESPONSE_ENDS)
+        ends = {name.partition("?")[0].rpartition("/")[2]: end for name, end in responses}
         scripts = max(end for name, end in ends.items() if name.endswith(".js"))
         return Load(scripts, ends["me"], ends["learners"], page.evaluate("window.rowsAt"))
 
 
 def measure(databases: Databases, learners: int) -> None:
-    """Print the medians of the loads, cold and again, and of a search."""
+    """Print the medians of the first visit, of later visits and of a search."""
     path = find_chromium()
     if path is None:
-        print("\nconsole: no Chromium")
+        print("\nconsole: skipped, Chromium was not found")
         return
     url = databases.new_url()
     secret = asyncio.run(_prepare(url, learners))
@@ -87,25 +88,17 @@ def measure(databases: Databases, learners: int) -> None:
         f"\n{f'Console, {learners:,} learners':<38} {'scripts':>12} {'/me':>9} {'/learners':>12} {'rows':>12}"
     )
     _report("first visit", cold)
-    _report("again", again)
-    print(f"{'search, from the key to the rows':<38} {median(searches):>45.0f} ms")
+    _report("later visit", again)
+    print(f"{'search, from key press to rows':<38} {median(searches):>45.0f} ms")
 
 
 async def _prepare(url: str, learners: int) -> str:
-    async with opened(url) as database:
+    async with open_prepared(url) as database:
         organization = await new_organization(database, "large")
         await populate(database, organization.id, learners)
         await gather_statistics(database)
         now = SystemClock().now()
-        issuing = partial(
-            service.create_key,
-            organization=organization,
-            name="bench",
-            scopes=[Scope.ADMIN],
-            expires_at=None,
-            now=now,
-        )
-        created = await database.write(issuing)
+        created = await database.write(service.create_key, organization, "bench", [Scope.ADMIN], None, now)
     return created.secret
 
 
@@ -132,7 +125,7 @@ def _search(page: Page) -> float:
 
 
 def _wait(page: Page, expression: str) -> Any:
-    """What this comes to be. Asked seldom: the page's policy lets nobody wait inside it."""
+    """Poll until the expression has a value, and return it. The page's security policy forbids waiting inside it."""
     for _ in range(_PATIENCE_MILLISECONDS // 250):
         page.wait_for_timeout(250)
         value = page.evaluate(expression)

@@ -1,4 +1,4 @@
-"""The databases that are measured: throw-away ones, durable as in earnest, gone when the run ends."""
+"""Temporary databases to measure, as durable as in production."""
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +15,7 @@ from app.platform.database import Database
 from tests.support.postgres import PostgresServer
 
 KINDS = ("sqlite", "postgresql")
-# What a small server is given; statistics and vacuum come when a benchmark asks, not in the middle of one.
+# The settings of a small server. Vacuum and statistics run only when a benchmark asks for them.
 _POSTGRESQL = {
     "shared_buffers": "1GB",
     "work_mem": "16MB",
@@ -27,7 +27,7 @@ _POSTGRESQL = {
 
 @dataclass
 class Databases:
-    """New databases of one kind, as many as are asked for."""
+    """Creates databases of one kind."""
 
     kind: str
     folder: Path
@@ -35,20 +35,20 @@ class Databases:
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def new_url(self) -> str:
-        """The address of a new, empty database."""
+        """Create an empty database and return its URL."""
         number = next(self._numbers)
         if self._server is None:
             return f"sqlite:///{self.folder}/bench{number}.db"
         return self._server.create_database(f"bench{number}")
 
     def new_folder(self) -> Path:
-        """A new folder for what a process writes."""
+        """Create a folder for the files of a process."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
 
 @contextmanager
 def databases(kind: str) -> Iterator[Databases]:
-    """A place for databases of this kind, removed afterwards with all that is in them."""
+    """Yield a factory for databases of this kind. All of them are deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder:
         if kind == "sqlite":
             yield Databases(kind, Path(folder), None)
@@ -58,8 +58,8 @@ def databases(kind: str) -> Iterator[Databases]:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    """The database at this address with the service's schema."""
+async def open_prepared(url: str) -> AsyncIterator[Database]:
+    """Yield the database at this URL, with the service's schema."""
     database = Database(url)
     try:
         await schema.prepare(database)
@@ -69,11 +69,9 @@ async def opened(url: str) -> AsyncIterator[Database]:
 
 
 async def new_organization(database: Database, slug: str) -> Organization:
-    """An organization of this name, in UTC."""
+    """Create an organization in UTC."""
     now = SystemClock().now()
-    return await database.write(
-        lambda connection: create_organization(connection, slug, slug.title(), "UTC", now)
-    )
+    return await database.write(create_organization, slug, slug.title(), "UTC", now)
 
 
 async def server_version(database: Database) -> str:

@@ -1,7 +1,7 @@
-"""Deployments of real processes on one database, and everything that can happen to them.
+"""Deployments of real processes on one database, and the faults that can hit them.
 
-Apart from the kill runs, which say when: here each happening is over, and what was killed has been started
-again, when its function returns.
+When the function of a fault returns, the fault is over and every killed process runs again. The kill runs decide
+when a fault happens.
 """
 
 import os
@@ -22,67 +22,70 @@ from tests.support.processes import Server, Workers, ended, find_free_port, quer
 from tests.support.relay import Relay
 
 _DATABASE = "kills"
-# Frequent checkpoints, so that to recover from a crash takes seconds.
+# Frequent checkpoints, so that recovery from a crash takes seconds.
 _POSTGRESQL = {"max_wal_size": "256MB", "checkpoint_timeout": "30s", "deadlock_timeout": "200ms"}
 _WORKERS = 2
-# Seconds at the most that a database is away or a disk is full.
+# The most seconds that a database is away or a disk is full.
 _AWAY_SECONDS = 2.0
 _FULL_SECONDS = 4.0
-# More than an upload of 100,000 rows takes, and less than SQLite's log before it starts anew.
+# More than an upload of 100,000 rows needs, and less than SQLite's log before it is reset.
 _FULL_FILE_BYTES = 16 * 1024 * 1024
-# Commits, of any process, of which the answer to one is lost.
+# The answer to one of this many commits, of any process, is lost.
 _COMMITS = 6
 _OTHERS = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 
 
 class LimitedFiles:
-    """In place of a small disk: what the servers of a deployment write fails beyond a size."""
+    """A substitute for a small disk: the servers' writes fail beyond a file size."""
 
     def __init__(self, deployment: "Deployment") -> None:
         self._deployment = deployment
 
     def fill(self) -> None:
-        """See SmallDisk."""
-        limit_files(self._deployment.pids(), _FULL_FILE_BYTES)
+        """Do what SmallDisk does."""
+        limit_files(self._deployment.list_pids(), _FULL_FILE_BYTES)
 
     def free(self) -> None:
-        """See SmallDisk."""
-        limit_files(self._deployment.pids(), None)
+        """Do what SmallDisk does."""
+        limit_files(self._deployment.list_pids(), None)
 
 
 class Deployment:
-    """A database with the servers on it; `chance` says whom something happens to."""
+    """A database with its servers. `chance` chooses which process a fault hits."""
 
     # Whether a server runs operations.
     with_worker = True
 
     def __init__(self, url: str, folder: Path, chance: random.Random, disk: SmallDisk | None) -> None:
-        """`url`: of the database; `folder`: for what the processes write; `disk`: the one that `url` is on."""
+        """Describe a deployment that has not started.
+
+        `url`: the database; `folder`: for the files of the processes; `disk`: the disk that holds the database.
+        """
         self.url = url
         self.folder = folder
         self.chance = chance
         self.disk: SmallDisk | LimitedFiles | None = disk
         self.secret = ""
         self.servers: list[Server] = []
-        # How often each server has ended.
+        # How often each server has ended, by its place in `servers`.
         self.ends: list[int] = []
-        # What went wrong with the processes themselves.
+        # What went wrong with the processes.
         self.faults: list[str] = []
 
     def start(self, servers: int) -> None:
-        """Start so many servers, one after the other: the first shows a key."""
+        """Start this many servers, one after the other. The first one prints a key."""
         for _ in range(servers):
             self.servers.append(self._new_server(find_free_port()).start())
             self.ends.append(0)
         self.secret = self.servers[0].secret
 
     def end(self) -> None:
-        """Leave no process behind."""
+        """End every process."""
         for server in self.servers:
             server.end()
 
     def describe(self) -> str:
-        """What there is, in a few words."""
+        """Return a short description."""
         parts = [f"{len(self.servers)} {'server' if len(self.servers) == 1 else 'servers'}"]
         if self.disk is not None:
             parts.append(
@@ -91,39 +94,39 @@ class Deployment:
         return ", ".join(parts)
 
     def check(self) -> None:
-        """Note which process has ended by itself, and start it again."""
+        """Note each process that has ended by itself, and start it again."""
         for place, server in enumerate(self.servers):
             if not server.is_running:
                 self.faults.append(f"a server ended by itself with {server.wait()}")
                 self._start_again(place)
 
-    def pids(self) -> list[int]:
-        """The processes that serve."""
+    def list_pids(self) -> list[int]:
+        """Return the ids of the server processes."""
         return [server.pid for server in self.servers]
 
     def client(self, place: int) -> httpx.Client:
-        """An administrator's client of one of the servers."""
+        """Return an administrator's client of one of the servers."""
         return self.servers[place].client(self.secret)
 
     def new_folder(self) -> Path:
-        """A new folder for what a process writes."""
+        """Create a folder for the files of a process."""
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    def logs(self) -> Iterator[str]:
-        """Every line that any of the processes has written to its log."""
+    def read_logs(self) -> Iterator[str]:
+        """Yield every line of every process's log."""
         for path in sorted([*self.folder.rglob("stderr"), *self.folder.glob("worker*")]):
             yield from path.read_text(errors="replace").splitlines()
 
-    def happenings(self) -> dict[str, Callable[[], None]]:
-        """What can happen, by name."""
-        happenings = {
+    def list_faults(self) -> dict[str, Callable[[], None]]:
+        """Return the faults that are possible here, by name."""
+        faults: dict[str, Callable[[], None]] = {
             "server killed": self._kill_server,
             "server stopped": self._stop_server,
             "everything killed": self._kill_everything,
         }
         if self.disk is not None:
-            happenings["disk full"] = partial(self._fill_disk, self.disk)
-        return happenings
+            faults["disk full"] = partial(self._fill_disk, self.disk)
+        return faults
 
     def _new_server(self, port: int) -> Server:
         return Server(self.url, self.new_folder(), settings={"with_worker": self.with_worker}, port=port)
@@ -139,22 +142,22 @@ class Deployment:
 
     def _stop_server(self) -> None:
         place = self.chance.randrange(len(self.servers))
-        self._expect_good_end("server", self.servers[place].stop())
+        self._expect_success("server", self.servers[place].stop())
         self._start_again(place)
 
-    def _expect_good_end(self, what: str, status: int) -> None:
+    def _expect_success(self, what: str, status: int) -> None:
         if status != 0:
             self.faults.append(f"a {what} that was stopped ended with {status}")
 
     def _kill_everything(self) -> None:
-        """As where a machine loses its power."""
+        """Kill all processes, as a power failure does."""
         for server in self.servers:
             server.kill()
         for place in range(len(self.servers)):
             self._start_again(place)
 
     def _fill_disk(self, disk: SmallDisk | LimitedFiles) -> None:
-        """Every other time a server is killed while it is full, and starts when there is space again."""
+        """Fill the disk for a while. Every other time a server is killed meanwhile."""
         disk.fill()
         time.sleep(self.chance.uniform(0, _FULL_SECONDS))
         place = self.chance.randrange(2 * len(self.servers))
@@ -167,7 +170,7 @@ class Deployment:
 
 
 class PostgresDeployment(Deployment):
-    """PostgreSQL, servers that run no operations, and workers that do."""
+    """PostgreSQL, with servers that run no operations and workers that do."""
 
     with_worker = False
 
@@ -179,39 +182,39 @@ class PostgresDeployment(Deployment):
         disk: SmallDisk | None,
         postgres: PostgresServer,
     ) -> None:
-        """`relay`: the way to the database, which is in `postgres`."""
+        """Describe a deployment that reaches its database in `postgres` through `relay`."""
         super().__init__(postgres.url(_DATABASE), folder, chance, disk)
         self._postgres = postgres
         self._relay = relay
         self._workers = Workers(relay.url, folder)
 
     def start(self, servers: int) -> None:
-        """See Deployment."""
+        """Do what Deployment does, for workers too."""
         super().start(servers)
         for _ in range(_WORKERS):
             self._workers.start()
 
     def end(self) -> None:
-        """See Deployment."""
+        """Do what Deployment does, for workers too."""
         super().end()
         for process in list(self._workers.running):
             self._workers.kill(process)
 
     def describe(self) -> str:
-        """See Deployment."""
+        """Do what Deployment does, for workers too."""
         return f"{_WORKERS} workers, {super().describe()}"
 
     def check(self) -> None:
-        """See Deployment."""
+        """Do what Deployment does, for workers too."""
         super().check()
         for process in [each for each in self._workers.running if not each.is_alive()]:
             self._workers.running.remove(process)
             self.faults.append(f"a worker ended by itself with {ended(process)}")
             self._workers.start()
 
-    def happenings(self) -> dict[str, Callable[[], None]]:
-        """See Deployment."""
-        return super().happenings() | {
+    def list_faults(self) -> dict[str, Callable[[], None]]:
+        """Do what Deployment does, for workers too."""
+        return super().list_faults() | {
             "worker killed": self._kill_worker,
             "worker stopped": self._stop_worker,
             "connections terminated": self._terminate_connections,
@@ -233,7 +236,7 @@ class PostgresDeployment(Deployment):
 
     def _stop_worker(self) -> None:
         process = self.chance.choice(self._workers.running)
-        self._expect_good_end("worker", self._workers.kill(process, signal.SIGTERM))
+        self._expect_success("worker", self._workers.kill(process, signal.SIGTERM))
         self._workers.start()
 
     def _kill_everything(self) -> None:
@@ -262,7 +265,7 @@ class PostgresDeployment(Deployment):
         self._relay.forget()
 
     def _kill_backend(self) -> None:
-        """After which PostgreSQL ends all others too, and recovers."""
+        """Kill a backend. PostgreSQL then ends all others too, and recovers."""
         pids = [pid for (pid,) in query(self.url, f"SELECT pid FROM pg_stat_activity WHERE {_OTHERS}")]
         if pids:
             os.kill(self.chance.choice(pids), signal.SIGKILL)
@@ -282,13 +285,11 @@ class PostgresDeployment(Deployment):
 
 
 @contextmanager
-def deployed(
-    kind: str, chance: random.Random, *, servers: int, disk_bytes: int | None
-) -> Iterator[Deployment]:
-    """A new database of this kind with its processes, gone afterwards.
+def deploy(kind: str, chance: random.Random, *, servers: int, disk_bytes: int | None) -> Iterator[Deployment]:
+    """Yield a new database of this kind with its processes, and delete all of it afterwards.
 
-    `disk_bytes`: on a disk of its own, so large, that can become full; None = not. Where none may be mounted,
-    SQLite's files are limited instead, and PostgreSQL goes without: the deployment's `disk` is None then.
+    `disk_bytes`: the size of the disk of its own that can become full; None = no such disk. If no disk can be
+    mounted, SQLite's file size is limited instead. PostgreSQL then has no such disk: `disk` is None.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-kills-")))

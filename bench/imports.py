@@ -1,7 +1,7 @@
-"""An import through the service's API, next to the bare SQL that stores the same, taking turns.
+"""Measures an import through the API and the bare SQL that stores the same, in turns.
 
-The service is a process of its own that is sent the file over HTTP; bare SQL has its values ready before the
-clock starts. So the ratio holds everything that is not the database: HTTP, CSV, rules, outcomes, Python.
+The service runs in a process of its own and gets the file over HTTP. The values of the bare SQL are prepared before
+the time is taken. So the ratio shows the cost of everything but the database: HTTP, CSV, rules, outcomes, Python.
 """
 
 from pathlib import Path
@@ -12,15 +12,15 @@ from app.platform.clock import SystemClock
 from bench.bare_sql import BareSql
 from bench.databases import Databases
 from bench.population import draw_learners
-from bench.rosters import Service, seconds_of, served, write_roster
+from bench.rosters import Service, count_seconds, serve, write_roster
 
 _ROUNDS = 2
 
 
 def measure(databases: Databases, rows: int) -> None:
-    """Print rows a second of both, for learners who are all new and for half of them changed, and of the way back.
+    """Print the rows per second of both: all learners new, half of them changed, and the reverts.
 
-    The ratio is that of the times: how many times as long the service takes.
+    The ratio says how many times as long the service takes.
     """
     drawn = list(draw_learners(rows, SystemClock().now()))
     folder = databases.new_folder()
@@ -32,13 +32,13 @@ def measure(databases: Databases, rows: int) -> None:
     memory = (0.0, 0.0)
     for turn in range(_ROUNDS):
         bare = BareSql(databases.new_url(), drawn, Limits().chunk_rows)
-        with served(databases) as service:
+        with serve(databases) as service:
             idle = service.resident_mib()
             service.forget_peak()
             for what, roster in rosters.items():
                 took = _time(service, bare, what, roster, turn)
                 seconds[what].append(took)
-            reverts = [service.revert(operation) for operation in service.imports()]
+            reverts = [service.revert(operation) for operation in service.list_imports()]
             memory = max(memory, (service.resident_mib("VmHWM") - idle, idle))
     print(f"\n{f'Import of {rows:,} rows':<38} {'service':>12} {'bare SQL':>12} {'ratio':>8}")
     for what, taken in seconds.items():
@@ -46,10 +46,10 @@ def measure(databases: Databases, rows: int) -> None:
         print(f"{what:<38} {ours:>10,.0f}/s {theirs:>10,.0f}/s {theirs / ours:>8.2f}")
     for revert in reverts:
         counts = ", ".join(f"{count:,} {outcome}" for outcome, count in revert["counts"].items() if count)
-        print(f"{'revert':<38} {revert['progress']['total'] / seconds_of(revert):>10,.0f}/s  {counts}")
+        print(f"{'revert':<38} {revert['progress']['total'] / count_seconds(revert):>10,.0f}/s  {counts}")
     growth, idle = memory
     print(
-        f"{'resident memory':<38} {idle:.0f} MiB idle, {idle + growth:.0f} MiB at its peak: +{growth:.0f} MiB"
+        f"{'resident memory':<38} {idle:.0f} MiB idle, {idle + growth:.0f} MiB at the peak: +{growth:.0f} MiB"
     )
 
 
@@ -57,7 +57,7 @@ def _time(service: Service, bare: BareSql, what: str, roster: Path, turn: int) -
     def ours() -> float:
         operation, seconds = service.run(roster)
         if operation["state"] != "succeeded" or operation["counts"]["invalid"]:
-            raise SystemExit(f"the import went wrong: {operation}")
+            raise SystemExit(f"the import failed: {operation}")
         return seconds
 
     def theirs() -> float:

@@ -1,8 +1,8 @@
-"""Kill runs: real processes are killed at random moments of their work, and nothing may come of it.
+"""Kill runs: real processes are killed at random moments, and the stored result must stay the same.
 
-The same steps, each an upload, a bulk action or a revert with the work that follows, are taken once undisturbed
-and then, on other databases, while servers, workers, clients and databases are killed and started again. After
-each step everything that is stored has to be what it is after that step of the undisturbed run.
+Each step is an upload, a bulk action or a revert, with the work that follows. One run takes the steps without faults.
+Further runs take them on other databases, while servers, workers, clients and databases are killed and started
+again. After each step, everything stored must equal the run without faults.
 """
 
 import asyncio
@@ -27,44 +27,44 @@ from app.operations.housekeeping import tidy
 from app.operations.runner import Runner
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from bench.deployments import Deployment, deployed
+from bench.deployments import Deployment, deploy
 from tests.support.processes import Sender
 from tests.support.stored import comparable, count_stages, stored_state, timeless
 
-# The organization that every database begins with.
+# The id of the organization that every new database has.
 _ORGANIZATION = 1
-# Happenings while a request is sent; with more it might never be sent to its end.
+# The most faults while a request is sent. With more, it might never be sent completely.
 _MOST_WHILE_SENT = 3
-# Seconds in which an upload is sent, so that there is a middle of it.
+# Seconds that an upload takes, so that a fault can hit the middle of it.
 _UPLOAD_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 _PATIENCE_SECONDS = 900.0
-# Bytes of a disk that can become full: more than the steps need.
+# The size of a disk that can become full: more than the steps need.
 _DISK_BYTES = 256 * 1024 * 1024
 _DISK_BYTES_A_ROW = 40_000
 _SHOWN_DIFFERENCES = 3
 _REPLAYED = "idempotent-replayed"
 _IN_PROGRESS = "idempotency-key-in-progress"
-# What a client may be answered in between: sent again, the request succeeds.
+# Answers that a client may get meanwhile. Sent again, the request succeeds.
 _RETRIED = ((503, "database-unavailable"), (503, "overloaded"), (409, _IN_PROGRESS))
-# What no process may ever say of itself.
-_FAULTS = ("operation failed", "request failed", "no line")
+# Log events that must never appear.
+_FORBIDDEN_EVENTS = ("operation failed", "request failed", "not a log line")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A request, and all the work that comes of it."""
+    """A request, with the work that follows from it."""
 
     name: str
     path: str
     content_type: str
     content: Path
-    # The step whose operation it takes back: stands for {operation} in `path`.
+    # The step whose operation this one reverts. Its id replaces {operation} in `path`.
     reverts: int | None = None
 
 
 def write_steps(folder: Path, rows: int) -> list[Step]:
-    """The steps and their files: `rows` new learners, half of them changed, all that once more and back."""
+    """Write the files and return the steps: create `rows` learners, change half of them, revert, and so on."""
     files = {name: folder / f"{name}.csv" for name in ("new", "changed", "feed")}
     for file, lines in zip(files.values(), (_new, _changed, _feed), strict=True):
         file.write_text("".join(lines(rows)), encoding="utf-8")
@@ -94,7 +94,7 @@ def _new(rows: int) -> Iterator[str]:
     yield "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\n"
     for row in range(rows):
         active = "Maybe" if row % 97 == 96 else "No" if row % 10 == 9 else ""
-        # One in 89 is a learner whom an earlier row has had, mostly in another chunk.
+        # One in 89 rows repeats the learner of an earlier row, mostly in another chunk.
         learner = row // 2 if row % 89 == 88 else row
         expires = "2020-06-30" if row % 7 == 6 else "2099-12-31" if row % 7 == 3 else ""
         yield f"learner{learner:07},HR-{learner},l{learner}@example.org,Ada,Lovelace {row},{active},{expires}\n"
@@ -119,7 +119,7 @@ def _feed(rows: int) -> Iterator[str]:
 
 @dataclass
 class Report:
-    """How one step went, in seconds and in happenings."""
+    """The result of one step: seconds, faults and differences."""
 
     step: str
     sending: float = 0.0
@@ -131,21 +131,21 @@ class Report:
 
 
 class Run:
-    """The steps on one deployment: undisturbed, or with up to `hits` happenings in each."""
+    """The steps on one deployment, with up to `hits` faults in each."""
 
     def __init__(self, deployment: Deployment, hits: int = 0, undisturbed: Sequence[Report] = ()) -> None:
-        """`undisturbed`: how long each step takes where nothing happens."""
+        """Prepare a run. `undisturbed`: the reports of the run without faults, which give the pace."""
         self.faults = deployment.faults
         self._deployment = deployment
         self._chance = deployment.chance
-        self._happenings = list(deployment.happenings().items())
+        self._possible_faults = list(deployment.list_faults().items())
         self._hits = hits
         self._undisturbed = undisturbed
         self._keys = (f"kills-{number}" for number in count())
         self._operations: list[str] = []
 
-    def do(self, step: Step) -> Report:
-        """Take one step to its end."""
+    def take(self, step: Step) -> Report:
+        """Take one step and wait until its operation has finished."""
         report = Report(step.name)
         pace = self._undisturbed[len(self._operations)] if self._hits else report
         started = time.monotonic()
@@ -156,11 +156,11 @@ class Run:
         report.running = time.monotonic() - started - report.sending
         again = self._send(step, key, place=0).wait()
         if again is None or again.document.get("id") != operation or _REPLAYED not in again.headers:
-            self.faults.append(f"{step.name}: sent once more it was answered {again}, not by {operation}")
+            self.faults.append(f"{step.name}: the repeated request returned {again} instead of {operation}")
         return report
 
     def _send_until_answered(self, step: Step, report: Report, pace: float) -> tuple[str, str]:
-        """Send it with an idempotency key until there is an operation; its id, and the key that brought it."""
+        """Send a request until there is an operation. Return its id and the idempotency key that led to it."""
         hits = self._chance.randint(0, _MOST_WHILE_SENT) if self._hits else 0
         key = next(self._keys)
         is_over = True
@@ -172,10 +172,10 @@ class Run:
             sender = self._send(step, key, place, _UPLOAD_SECONDS if step.content_type == "text/csv" else 0.0)
             while hits and self._pause(self._chance.uniform(0, pace), sender):
                 hits -= 1
-                report.while_sent[self._happen(sender)] += 1
+                report.while_sent[self._inject_fault(sender)] += 1
             answer = sender.wait()
             if answer is None:
-                # The request itself ends with its server only, not with its client.
+                # A request ends with its server, not with its client.
                 is_over = self._deployment.ends[place] > ends
                 continue
             if answer.status in (200, 202):
@@ -184,13 +184,13 @@ class Run:
             if code != _IN_PROGRESS:
                 is_over = True
             elif is_over and self._chance.random() < 0.5:
-                # The key of a request that did not come to its end stays taken for two minutes. A client may wait,
-                # or know that nothing goes on, and make a new one.
+                # The key of an interrupted request stays in use for two minutes. A client may wait, or create a new
+                # key if it knows that the request has ended.
                 key = next(self._keys)
             if (answer.status, code) not in _RETRIED:
-                self.faults.append(f"{step.name} was answered {answer.status}: {answer.document}")
+                self.faults.append(f"{step.name} returned {answer.status}: {answer.document}")
             time.sleep(1)
-        raise TimeoutError(f"{step.name} was never answered")
+        raise TimeoutError(f"{step.name} got no answer")
 
     def _send(self, step: Step, key: str, place: int, seconds: float = 0.0) -> Sender:
         operation = "" if step.reverts is None else self._operations[step.reverts]
@@ -205,7 +205,7 @@ class Run:
         return Sender(url, headers, step.content, self._deployment.new_folder(), seconds=seconds)
 
     def _pause(self, seconds: float, sender: Sender) -> bool:
-        """Whether it is being sent still, after so many seconds."""
+        """Wait this many seconds. Return whether the request is still being sent."""
         ends_at = time.monotonic() + seconds
         while sender.is_alive and time.monotonic() < ends_at:
             time.sleep(0.01)
@@ -217,11 +217,11 @@ class Run:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not self._is_finished(operation):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{report.step} never ended")
+                raise TimeoutError(f"{report.step} did not finish")
             self._deployment.check()
             if hits and time.monotonic() > hit_at:
                 if hits < self._hits:
-                    report.while_running[self._happen()] += 1
+                    report.while_running[self._inject_fault()] += 1
                 hits -= 1
                 hit_at = time.monotonic() + self._chance.uniform(0, 2 * pace / self._hits)
             time.sleep(_LOOK_SECONDS)
@@ -237,29 +237,29 @@ class Run:
         if answer.status_code == 200:
             return document["finished_at"] is not None
         if (answer.status_code, document["code"]) not in _RETRIED:
-            self.faults.append(f"GET /operations/{operation} was answered {answer.status_code}: {document}")
+            self.faults.append(f"GET /operations/{operation} returned {answer.status_code}: {document}")
         return False
 
-    def _happen(self, sender: Sender | None = None) -> str:
-        """Let something happen; where a client sends, that client is killed every other time."""
+    def _inject_fault(self, sender: Sender | None = None) -> str:
+        """Cause a random fault and return its name. A sending client is killed every other time."""
         if sender is not None and self._chance.random() < 0.5:
             sender.kill()
             return "client killed"
-        name, happening = self._chance.choice(self._happenings)
-        happening()
+        name, cause = self._chance.choice(self._possible_faults)
+        cause()
         return name
 
 
 class _Tomorrow(SystemClock):
-    """The clock of a housekeeping that takes every stage without an operation for abandoned."""
+    """A clock for housekeeping, by which every stage without an operation is old enough to delete."""
 
     def now(self) -> datetime:
-        """A day and an hour from now."""
+        """Return the instant 25 hours from now."""
         return super().now() + timedelta(hours=25)
 
 
 async def _read(url: str) -> dict[str, Any]:
-    """All that is stored, but for when; and what housekeeping has left over, which is to be nothing."""
+    """Return everything stored, without times, and the number of rows that housekeeping has left over."""
     database = Database(url)
     try:
         await tidy(Runner(database, _Tomorrow(), HANDLERS), timedelta(days=30))
@@ -271,20 +271,23 @@ async def _read(url: str) -> dict[str, Any]:
     return comparable(timeless(state)) | {"left over": left}
 
 
-def _differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    told = []
+def _compare(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    lines = []
     for part, *both in zip(expected, expected.values(), found.values(), strict=True):
         wanted, has = (dict(enumerate(each)) if isinstance(each, list) else each for each in both)
         if wanted == has:
             continue
         keys = [key for key in wanted | has if wanted.get(key) != has.get(key)]
-        told.append(f"{part}: {len(keys):,} differ")
-        told += [f"    {key}: {wanted.get(key)} is {has.get(key)}" for key in keys[:_SHOWN_DIFFERENCES]]
-    return told
+        lines.append(f"{part}: {len(keys):,} differ")
+        lines += [
+            f"    {key}: expected {wanted.get(key)}, found {has.get(key)}"
+            for key in keys[:_SHOWN_DIFFERENCES]
+        ]
+    return lines
 
 
 def _check_file(path: Path) -> list[str]:
-    """What SQLite itself finds wrong with a database and its index for searching."""
+    """Return what SQLite finds wrong with a database file and its search index."""
     connection = sqlite3.connect(path)
     try:
         [(answer,), *_] = connection.execute("PRAGMA integrity_check").fetchall()
@@ -298,14 +301,14 @@ def _check_file(path: Path) -> list[str]:
     return [] if answer == "ok" else [f"the database file: {answer}"]
 
 
-def _said(deployment: Deployment) -> Counter[str]:
-    """The warnings and errors of all processes, each by its event and what caused it."""
+def _count_log_events(deployment: Deployment) -> Counter[str]:
+    """Count the warnings and errors of all processes, by event and exception."""
     said: Counter[str] = Counter()
-    for line in deployment.logs():
+    for line in deployment.read_logs():
         try:
             entry = json.loads(line)
         except ValueError:
-            said[f"no line of a log: {line[:100]}"] += bool(line.strip()) and "Traceback" in line
+            said[f"not a log line: {line[:100]}"] += bool(line.strip()) and "Traceback" in line
             continue
         if entry.get("level") in ("warning", "error", "critical"):
             cause = entry.get("exception", "").rpartition("\n")[2]
@@ -314,12 +317,12 @@ def _said(deployment: Deployment) -> Counter[str]:
 
 
 class KillRuns:
-    """Rounds of the same steps on databases of one kind, each held against the undisturbed one."""
+    """Rounds of the same steps on databases of one kind, each compared with the run without faults."""
 
     def __init__(self, kind: str, folder: Path, rows: int, hits: int) -> None:
-        """`folder`: for the files that are sent and the states that are expected."""
+        """Prepare the steps. `folder`: for the files to send and the expected states."""
         self.kind = kind
-        self.happened: Counter[str] = Counter()
+        self.fault_counts: Counter[str] = Counter()
         self.is_equal = True
         self._rows = rows
         self._hits = hits
@@ -328,76 +331,76 @@ class KillRuns:
         self._undisturbed: list[Report] = []
 
     def run_undisturbed(self) -> None:
-        """What the steps come to, and how long they take, where nothing happens."""
-        with deployed(self.kind, random.Random(0), servers=1, disk_bytes=None) as deployment:
+        """Take the steps without faults. Store the states and the durations."""
+        with deploy(self.kind, random.Random(0), servers=1, disk_bytes=None) as deployment:
             run = Run(deployment)
             for step, expected in zip(self._steps, self._expected, strict=True):
-                self._undisturbed.append(run.do(step))
+                self._undisturbed.append(run.take(step))
                 expected.write_bytes(pickle.dumps(asyncio.run(_read(deployment.url))))
-            _tell(f"{self.kind}, {self._rows:,} rows, undisturbed", self._undisturbed, run.faults)
+            _print_reports(f"{self.kind}, {self._rows:,} rows, without faults", self._undisturbed, run.faults)
             self.is_equal &= not run.faults
 
     def run(self, place: int, seed: int) -> None:
-        """One round. The first two are on the machine's own disk, the next two on one that can become full."""
+        """Run one round. Two rounds use the normal disk, the next two a disk that can become full, and so on."""
         chance = random.Random(seed)
         servers = 1 + place % 2
         disk_bytes = _DISK_BYTES + self._rows * _DISK_BYTES_A_ROW if place // 2 % 2 else None
-        with deployed(self.kind, chance, servers=servers, disk_bytes=disk_bytes) as deployment:
+        with deploy(self.kind, chance, servers=servers, disk_bytes=disk_bytes) as deployment:
             run = Run(deployment, self._hits, self._undisturbed)
             reports = []
             for step, expected in zip(self._steps, self._expected, strict=True):
                 reports.append(self._take(run, step, deployment, expected))
                 if reports[-1].differences:
-                    break  # what follows would only differ as well
+                    break  # the following steps would differ too
             deployment.end()
-            said = _said(deployment)
+            said = _count_log_events(deployment)
             faults = run.faults + [
-                f"{times} x {what}" for what, times in said.items() if what.startswith(_FAULTS)
+                f"{times} x {what}" for what, times in said.items() if what.startswith(_FORBIDDEN_EVENTS)
             ]
             if self.kind == "sqlite":
                 faults += _check_file(Path(deployment.url.removeprefix("sqlite:///")))
             where = f"{self.kind}, {self._rows:,} rows, seed {seed}, {deployment.describe()}"
             if disk_bytes is not None and deployment.disk is None:
-                where += "; no disk may be mounted here: the full one was left out"
-            _tell(where, reports, faults, said)
+                where += "; without full disks, because no disk can be mounted here"
+            _print_reports(where, reports, faults, said)
         self.is_equal &= not faults and not any(report.differences for report in reports)
         for report in reports:
-            self.happened += report.while_sent + report.while_running
+            self.fault_counts += report.while_sent + report.while_running
 
     def _take(self, run: Run, step: Step, deployment: Deployment, expected: Path) -> Report:
         try:
-            report = run.do(step)
+            report = run.take(step)
         except TimeoutError as error:
             return Report(step.name, differences=[str(error)])
         found = asyncio.run(_read(deployment.url))
         wanted = pickle.loads(expected.read_bytes())  # noqa: S301 - written above
-        report.differences = _differences(wanted, found)
+        report.differences = _compare(wanted, found)
         report.compared = ", ".join(
             f"{len(found[part]):,} {part}" for part in ("learners", "events", "outcomes")
         )
         return report
 
 
-def _tell(
+def _print_reports(
     where: str, reports: Sequence[Report], faults: Sequence[str], said: Counter[str] | None = None
 ) -> None:
     print(f"\n{where}")
-    print(f"  {'step':<28}{'sent':>8}{'ran':>8}  {'compared':<52}{'equal':<7}happened")
+    print(f"  {'step':<28}{'sent':>8}{'ran':>8}  {'compared':<52}{'equal':<7}faults")
     for report in reports:
         equal = "-" if not report.compared else "NO" if report.differences else "yes"
         print(
             f"  {report.step:<28}{report.sending:>6.1f} s{report.running:>6.1f} s  {report.compared:<52}{equal:<7}"
-            f"{_happened(report)}"
+            f"{_describe_faults(report)}"
         )
         for difference in report.differences:
             print(f"      {difference}")
     for what, times in sorted((said or Counter()).items()):
-        print(f"  the log, {times} x {what}")
+        print(f"  log: {times} x {what}")
     for fault in faults:
         print(f"  FAULT: {fault}")
 
 
-def _happened(report: Report) -> str:
+def _describe_faults(report: Report) -> str:
     parts = []
     for when, happened in (("sent", report.while_sent), ("ran", report.while_running)):
         if happened:
@@ -407,7 +410,7 @@ def _happened(report: Report) -> str:
 
 
 def run(kinds: Sequence[str], *, rows: int, rounds: int, seed: int, hits: int) -> bool:
-    """So many rounds on each kind of database; whether everything was equal everywhere."""
+    """Run rounds on each kind of database. Return whether every state was equal."""
     all_equal = True
     total: Counter[str] = Counter()
     for kind in kinds:
@@ -417,9 +420,9 @@ def run(kinds: Sequence[str], *, rows: int, rounds: int, seed: int, hits: int) -
             for place in range(rounds):
                 runs.run(place, seed + place)
         all_equal &= runs.is_equal
-        total += runs.happened
-    print(f"\n{total.total():,} happenings in {rounds * len(kinds)} rounds")
+        total += runs.fault_counts
+    print(f"\n{total.total():,} faults in {rounds * len(kinds)} rounds")
     for name, times in total.most_common():
         print(f"  {times:>6} {name}")
-    print("everything was equal" if all_equal else "NOT EVERYTHING WAS EQUAL")
+    print("all states are equal" if all_equal else "SOME STATES DIFFER")
     return all_equal

@@ -1,4 +1,4 @@
-"""A bulk deactivation and an export of everyone, through the service's API and by the least SQL that does the same."""
+"""Measures a bulk deactivation and an export of all learners, through the API and with minimal SQL."""
 
 import asyncio
 import csv
@@ -15,9 +15,9 @@ from app.limits import Limits
 from app.organizations.service import ensure_default_organization
 from app.platform.clock import SystemClock
 from app.platform.instants import instant_text
-from bench.databases import Databases, opened
+from bench.databases import Databases, open_prepared
 from bench.population import gather_statistics, populate
-from bench.rosters import Service, served
+from bench.rosters import Service, serve
 
 _ORGANIZATION = 1
 _ROUNDS = 2
@@ -25,7 +25,7 @@ _CELLS = (
     "username, external_id, email, first_name, last_name, CASE WHEN deactivated_at IS NULL THEN 'Yes' ELSE 'No' END, "
     "expires_on"
 )
-# Everything that a deactivation stores, for the ids of a chunk: {ids} is how the database takes a list of them.
+# Everything that a deactivation stores for a chunk. {chosen} selects its learners.
 _OUTCOMES = (
     "INSERT INTO operation_outcomes (operation_number, item, outcome, learner_id, username)"
     " SELECT 1, {first} + row_number() OVER (ORDER BY id), 'changed', id, username FROM learners WHERE {chosen}"
@@ -44,10 +44,10 @@ _STATEMENTS = (_OUTCOMES, _EVENTS, _UPDATE)
 
 
 def measure(databases: Databases, learners: int) -> None:
-    """Print the seconds of both, their ratio, and what the process grew by."""
+    """Print the seconds of both, their ratio, and the growth of the process."""
     bare_url = databases.new_url()
     asyncio.run(_populate(bare_url, learners))
-    with served(databases) as service:
+    with serve(databases) as service:
         asyncio.run(_populate(service.server.database_url, learners))
         idle = service.resident_mib()
         print(
@@ -71,9 +71,9 @@ def _print(what: str, ours: float, theirs: float, service: Service, idle: float)
 
 
 async def _populate(url: str, learners: int) -> None:
-    async with opened(url) as database:
+    async with open_prepared(url) as database:
         now = SystemClock().now()
-        await database.write(lambda connection: ensure_default_organization(connection, now))
+        await database.write(ensure_default_organization, now)
         await populate(database, _ORGANIZATION, learners)
         await gather_statistics(database)
 
@@ -119,7 +119,7 @@ def _deactivate_by(service: Service, learners: int) -> float:
         time.sleep(0.5)
         operation = service.look(operation)
     if operation["state"] != "succeeded":
-        raise SystemExit(f"the bulk action went wrong: {operation}")
+        raise SystemExit(f"the bulk action failed: {operation}")
     return (datetime.fromisoformat(operation["finished_at"]) - begun).total_seconds()
 
 
@@ -133,7 +133,7 @@ def _statements(first: int, dialect: dict[str, str], instant: str) -> list[str]:
 
 
 async def _deactivate_on_sqlite(url: str) -> float:
-    async with opened(url) as database, database.read() as read:
+    async with open_prepared(url) as database, database.read() as read:
         pragmas = ("synchronous", "cache_size", "wal_autocheckpoint")
         settings = {name: (await read.exec_driver_sql(f"PRAGMA {name}")).scalar_one() for name in pragmas}
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)

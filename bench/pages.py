@@ -1,4 +1,4 @@
-"""The time of a list's first page and of its last, interleaved, as the repository asks for them."""
+"""Measures the first and the last page of a list, in turns, with the repository's own queries."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -10,27 +10,27 @@ from app.learners.sort import Sort
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from bench.queries import Roll, filters, roll_of, sort_name, sorts
+from bench.queries import Roll, list_sorts, make_filters, name_sort, open_roll
 
 _REPETITIONS = 15
 
 
 async def measure(database: Database, organization: Organization) -> None:
-    """Print the medians of both pages and their ratio."""
+    """Print the medians of both pages, and their ratio."""
     today = SystemClock().now().date()
-    async with roll_of(database, organization.id, today) as roll:
+    async with open_roll(database, organization.id, today) as roll:
         print(f"\n{'Pages of 50':<38} {'first':>9} {'last':>12} {'last/first':>12}")
         everyone = LearnerFilter()
-        for sort in sorts():
-            await _compare(roll, f"sort={sort_name(sort)}", everyone, sort)
+        for sort in list_sorts():
+            await _compare(roll, f"sort={name_sort(sort)}", everyone, sort)
         found = [learner for learner, _ in await roll.page(everyone, Sort("username"))]
         someone = next(learner for learner in found if learner.external_id is not None)
-        for name, wanted in filters(someone, found[:20], today).items():
+        for name, wanted in make_filters(someone, found[:20], today).items():
             await _compare(roll, name, wanted, Sort("username"))
 
 
 async def _compare(roll: Roll, name: str, wanted: LearnerFilter, sort: Sort) -> None:
-    after = await roll.before_last_page(wanted, sort)
+    after = await roll.find_last_page(wanted, sort)
     if after is None:
         return
     first: list[float] = []

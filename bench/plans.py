@@ -1,4 +1,4 @@
-"""The query plans of the statements that the repository really issues, with each full scan marked."""
+"""Prints the query plans of the repository's statements, and marks full scans."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,13 +19,13 @@ from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from bench.population import gather_statistics
-from bench.queries import Roll, filters, roll_of, sort_name, sorts
+from bench.queries import Roll, list_sorts, make_filters, name_sort, open_roll
 
-# An organization that shares the tables with a large one: its lists must not cost what the large one's do.
+# The learners of an organization that shares the tables with a large one. Its lists must stay cheap.
 SMALL = 3000
-# PostgreSQL weighs a plan for any parameters against those made for the first five.
+# After five runs PostgreSQL may switch to a generic plan for any parameters.
 _UNTIL_GENERIC = 7
-# What costs more than this, in milliseconds, is not run that often.
+# Milliseconds. Slower statements are not run that often.
 _CHEAP_MS = 50
 _FULL_SCAN = re.compile(r"Seq Scan on learner|SCAN learner(?!.*INDEX)")
 _NODE = re.compile(r"\b(Scan|SCAN|SEARCH|Sort|B-TREE|MATERIALIZE)\b(?! Key| Method)")
@@ -36,26 +36,26 @@ Question = Callable[[Roll], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The ways in which tables are accessed, and the same as lines with numbers of rows and times."""
+    """How a statement accesses tables, and the lines to print, with rows and times."""
 
     accesses: list[str]
     lines: list[str]
 
     def show(self, name: str) -> None:
-        """Print it: one line a statement."""
+        """Print the plan, one line for each statement."""
         for place, line in enumerate(self.lines):
             print(f"{'' if place else name:<40} {line}")
 
 
 @dataclass
 class Statements:
-    """The SQL that goes to the database, with its parameters."""
+    """The SQL that was sent to the database, with its parameters."""
 
     seen: list[tuple[str, Any]] = field(default_factory=list)
 
     @contextmanager
-    def recorded(self, database: Database) -> Iterator[None]:
-        """Record what is executed meanwhile."""
+    def record(self, database: Database) -> Iterator[None]:
+        """Record the statements that run inside the block."""
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             if statement.lstrip().startswith(("SELECT", "WITH")):
@@ -70,7 +70,7 @@ class Statements:
 
 
 async def measure(database: Database, large: Organization, small: Organization) -> None:
-    """Print the plans for both organizations; on PostgreSQL with statistics, and where they differ without."""
+    """Print the plans for both organizations. On PostgreSQL, also print plans that differ without statistics."""
     if database.is_sqlite:
         await _explain_all(database, large, is_shown=True)
         await _explain_all(database, small, is_shown=True)
@@ -79,18 +79,18 @@ async def measure(database: Database, large: Organization, small: Organization) 
     await gather_statistics(database)
     usual = await _explain_all(database, large, is_shown=True)
     await _explain_all(database, small, is_shown=True)
-    print("\nWithout statistics, as in the first minute after a large import: what is planned otherwise")
+    print("\nPlans that differ without statistics, as in the first minute after a large import")
     for name, plan in unprepared.items():
         if plan.accesses != usual[name].accesses:
             plan.show(name)
 
 
 async def _explain_all(database: Database, organization: Organization, *, is_shown: bool) -> dict[str, Plan]:
-    """The plan of each question; unless they are shown, of the pages alone."""
+    """Return the plan of each query, or only those of pages if they are not shown."""
     plans: dict[str, Plan] = {}
     if is_shown:
         print(f"\nOrganization: {organization.slug}")
-    async with roll_of(database, organization.id, SystemClock().now().date()) as roll:
+    async with open_roll(database, organization.id, SystemClock().now().date()) as roll:
         for name, question in (await _questions(roll, pages_only=not is_shown)).items():
             plans[name] = await _explain(database, roll, question, keeps=is_shown)
             if is_shown:
@@ -104,19 +104,19 @@ async def _questions(roll: Roll, *, pages_only: bool) -> dict[str, Question]:
     found = [learner for learner, _ in await roll.page(everyone, default)]
     someone = next(learner for learner in found if learner.external_id is not None)
     questions: dict[str, Question] = {}
-    for sort in sorts():
-        after = await roll.before_last_page(everyone, sort)
-        questions[f"sort={sort_name(sort)}"] = partial(Roll.page, wanted=everyone, sort=sort)
-        questions[f"sort={sort_name(sort)}, last"] = partial(
+    for sort in list_sorts():
+        after = await roll.find_last_page(everyone, sort)
+        questions[f"sort={name_sort(sort)}"] = partial(Roll.page, wanted=everyone, sort=sort)
+        questions[f"sort={name_sort(sort)}, last"] = partial(
             Roll.page, wanted=everyone, sort=sort, after=after
         )
-    for name, wanted in filters(someone, found[:20], roll.today).items():
-        after = await roll.before_last_page(wanted, default)
+    for name, wanted in make_filters(someone, found[:20], roll.today).items():
+        after = await roll.find_last_page(wanted, default)
         questions[name] = partial(Roll.page, wanted=wanted, sort=default)
         if after is not None:
             questions[f"{name}, last"] = partial(Roll.page, wanted=wanted, sort=default, after=after)
             for sort in (Sort("expires_on"), Sort("expires_on", is_descending=True)):
-                questions[f"{name}, {sort_name(sort)}"] = partial(Roll.page, wanted=wanted, sort=sort)
+                questions[f"{name}, {name_sort(sort)}"] = partial(Roll.page, wanted=wanted, sort=sort)
         if pages_only:
             continue
         questions[f"total of {name}"] = partial(Roll.count, wanted=wanted)
@@ -141,9 +141,9 @@ def _chunk_questions(chunk: list[Learner]) -> dict[str, Question]:
 
 
 async def _explain(database: Database, roll: Roll, question: Question, *, keeps: bool) -> Plan:
-    """`keeps`: show the plan too that PostgreSQL keeps for a statement that it has had some times."""
+    """Return the plan of a query. `keeps`: add the generic plans that PostgreSQL keeps for repeated statements."""
     statements = Statements()
-    with statements.recorded(database):
+    with statements.record(database):
         await question(roll)
     issued = list(statements.seen)
     accesses: list[str] = []
@@ -189,7 +189,7 @@ def _read(plan: list[str]) -> tuple[list[str], list[str]]:
 async def _generic_plans(
     connection: AsyncConnection, question: Question, roll: Roll, issued: list[tuple[str, Any]]
 ) -> list[str]:
-    """The plans that the server keeps for a statement once it has run it a few times, where it does."""
+    """Return the generic plans that PostgreSQL keeps after several runs, if it does."""
     for _ in range(_UNTIL_GENERIC):
         await question(roll)
     lines = []

@@ -1,4 +1,4 @@
-"""Made-up learners in the mix of a real portal, and how a million of them get into a database quickly."""
+"""Generates learners in the mix of a real portal, and stores a million of them quickly."""
 
 import random
 from collections.abc import AsyncIterator, Iterator
@@ -17,9 +17,9 @@ from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.ids import new_id
 
-# What a search looks for: in every twelfth learner, in one of 50,000, and in nobody.
+# Search texts: found in every twelfth learner, in one of 50,000, and in none.
 FREQUENT, RARE, ABSENT = "contractor", "wrzosek", "qqxzzq"
-# Two characters, which no trigram holds: in most learners, and in nobody.
+# Two characters, too few for a trigram: found in most learners, and in none.
 FREQUENT_PAIR, ABSENT_PAIR = "an", "qx"
 
 _FIRST_NAMES = (
@@ -51,10 +51,10 @@ _AT_ONCE = 20_000
 
 
 def draw_learners(number: int, now: datetime) -> Iterator[Learner]:
-    """70% active, 15% activated, 10% deactivated and 5% expired, the same ones in every run.
+    """Generate learners: 70% active, 15% activated, 10% deactivated and 5% expired, the same in every run.
 
-    In the order of their ids, created over the last three years. A third have an expiration date, so that
-    each status has some with one; those who have expired are of every status underneath.
+    They are ordered by id and created over the last three years. A third of each status has an expiration date.
+    Expired learners have every status underneath.
     """
     chance = random.Random(number)
     for place in range(number):
@@ -72,7 +72,7 @@ def draw_learners(number: int, now: datetime) -> Iterator[Learner]:
             host = f"{FREQUENT}.example.com"
         if chance.random() < 1 / 50_000 or place == 0:
             last = RARE.title()
-        # Scattered over the alphabet, so that neighbours in one order are none in another.
+        # Spread over the alphabet, so that neighbours in one order are not neighbours in another.
         username = f"{first[0]}{last}.{place * 7919 % number:07}"
         is_deactivated = status < 0.105
         yield Learner(
@@ -93,20 +93,18 @@ def draw_learners(number: int, now: datetime) -> Iterator[Learner]:
 
 
 async def populate(database: Database, organization_id: int, number: int) -> None:
-    """Store this many learners, without events: the indexes are made again when all are there."""
+    """Store this many learners, without events. Indexes are dropped first and created again at the end."""
+    await database.write(_insert_learners, organization_id, number)
+
+
+async def _insert_learners(connection: AsyncConnection, organization_id: int, number: int) -> None:
     drawn = draw_learners(number, SystemClock().now())
-
-    async def fill(connection: AsyncConnection) -> None:
-        async with _without_indexes(connection):
-            while batch := list(islice(drawn, _AT_ONCE)):
-                rows = [make_row(organization_id, learner) for learner in batch]
-                await insert_rows(connection, learners, STORED_COLUMNS, rows)
-                texts = [(organization_id, learner.id, search_text(learner)) for learner in batch]
-                await insert_rows(
-                    connection, learner_search, ("organization_id", "learner_id", "text"), texts
-                )
-
-    await database.write(fill)
+    async with _without_indexes(connection):
+        while batch := list(islice(drawn, _AT_ONCE)):
+            rows = [make_row(organization_id, learner) for learner in batch]
+            await insert_rows(connection, learners, STORED_COLUMNS, rows)
+            texts = [(organization_id, learner.id, search_text(learner)) for learner in batch]
+            await insert_rows(connection, learner_search, ("organization_id", "learner_id", "text"), texts)
 
 
 @asynccontextmanager
@@ -132,7 +130,7 @@ async def _without_indexes(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def gather_statistics(database: Database) -> None:
-    """What PostgreSQL's autovacuum does by itself some time after many rows have come."""
+    """Do what PostgreSQL's autovacuum does some time after many rows have been inserted."""
     if database.is_sqlite:
         return
     async with database.read() as connection:

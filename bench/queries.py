@@ -1,4 +1,4 @@
-"""What is asked of a list of learners: each filter, each order, each end, as calls of the repository."""
+"""Every filter, order and page of the list of learners, as calls of the repository."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ _FEW = Limits().few_matches
 
 @dataclass(frozen=True)
 class Roll:
-    """The learners that are asked about, and the connection over which."""
+    """The learners of one organization, and the connection that reads them."""
 
     connection: AsyncConnection
     organization_id: int
@@ -33,7 +33,7 @@ class Roll:
     async def page(
         self, wanted: LearnerFilter, sort: Sort, after: Sequence[Any] | None = None, limit: int = LIMIT
     ) -> list[PlacedLearner]:
-        """As the router asks for it: one more than is shown."""
+        """Return a page as the router does, with one learner more than it shows."""
         return await repository.list_learners(
             self.connection,
             self.organization_id,
@@ -45,35 +45,35 @@ class Roll:
             few=_FEW,
         )
 
-    async def before_last_page(self, wanted: LearnerFilter, sort: Sort) -> Sequence[Any] | None:
-        """The position after which the last full page begins; None where all fit on one."""
+    async def find_last_page(self, wanted: LearnerFilter, sort: Sort) -> Sequence[Any] | None:
+        """Return the position before the last full page, or None if all learners fit on one page."""
         backwards = await self.page(wanted, Sort(sort.key, is_descending=not sort.is_descending))
         return backwards[-1].position if len(backwards) > LIMIT else None
 
     async def lock_by_keys(self, usernames: Collection[str], external_ids: Collection[str]) -> list[Learner]:
-        """As an import asks for the learners that the rows of a chunk name."""
+        """Lock learners as an import does for the rows of a chunk."""
         return await repository.lock_by_keys(
             self.connection, self.organization_id, usernames=usernames, external_ids=external_ids
         )
 
     async def lock_many(self, ids: Collection[str]) -> set[str]:
-        """As a bulk action does for a chunk."""
+        """Lock learners as a bulk action does for a chunk."""
         return await bulk_sql.lock_many(self.connection, self.organization_id, ids)
 
     async def count(self, wanted: LearnerFilter) -> int:
-        """As include=total asks."""
+        """Count as `include=total` does."""
         return await repository.count_learners(
             self.connection, self.organization_id, wanted, self.today, few=_FEW
         )
 
     async def status_counts(self, wanted: LearnerFilter) -> dict[Status, int]:
-        """As GET /learners/status-counts asks."""
+        """Count as GET /learners/status-counts does."""
         return await repository.count_by_status(
             self.connection, self.organization_id, wanted, self.today, few=_FEW
         )
 
     async def select_all(self, wanted: LearnerFilter) -> int:
-        """As a bulk action asks; answers how many it would work on."""
+        """Select as a bulk action does. Return how many learners it selects."""
         statement = repository.select_ids(
             self.organization_id, wanted, self.today, self.connection.dialect.name
         )
@@ -85,24 +85,24 @@ class Roll:
 
 
 @asynccontextmanager
-async def roll_of(database: Database, organization_id: int, today: date) -> AsyncIterator[Roll]:
-    """Over one connection in a transaction that sees one state, for streams as well."""
+async def open_roll(database: Database, organization_id: int, today: date) -> AsyncIterator[Roll]:
+    """Yield the learners over one connection, in one snapshot."""
     async with database.snapshot() as connection:
         yield Roll(connection, organization_id, today)
 
 
-def sorts() -> list[Sort]:
-    """Every order, both ways."""
+def list_sorts() -> list[Sort]:
+    """Return every sort key, ascending and descending."""
     return [Sort(key, is_descending=descending) for key in SORTS for descending in (False, True)]
 
 
-def sort_name(sort: Sort) -> str:
-    """As the parameter `sort` has it."""
+def name_sort(sort: Sort) -> str:
+    """Return the value of the parameter `sort`."""
     return f"{'-' if sort.is_descending else ''}{sort.key}"
 
 
-def filters(someone: Learner, several: Sequence[Learner], today: date) -> dict[str, LearnerFilter]:
-    """Filters by a name for each: those that match many, few and nobody, and some together."""
+def make_filters(someone: Learner, several: Sequence[Learner], today: date) -> dict[str, LearnerFilter]:
+    """Return named filters that match many, few and no learners, and some combinations."""
     wanted: dict[str, dict[str, Any]] = {
         "everyone": {},
         **{f"status={status.value}": {"status": (status,)} for status in Status},

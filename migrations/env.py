@@ -1,9 +1,10 @@
-"""How Alembic runs: on the connection that the service hands over, in its transaction."""
+"""Runs Alembic on the connection that the service hands in, within its transaction."""
 
 import asyncio
 
 from alembic import context
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 import app.imports.tables
 import app.learners.tables
@@ -17,7 +18,7 @@ from app.settings import Settings
 
 
 def _is_declared(name: str | None, _kind: str, _parents: object) -> bool:
-    # The trigram indexes are made by hand: SQLAlchemy has no words for them, and would have them dropped.
+    # Migrations create the trigram indexes with SQL. SQLAlchemy cannot describe them and would drop them.
     return "learner_search_trigrams" not in (name or "")
 
 
@@ -33,14 +34,14 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
+async def _run_on(connection: AsyncConnection) -> None:
+    await connection.run_sync(_run)
+
+
 async def _run_from_command_line() -> None:
     database = Database(Settings().database_url)
-
-    async def work(connection: object) -> None:
-        await connection.run_sync(_run)  # type: ignore[attr-defined]
-
     try:
-        await database.write(work)
+        await database.write(_run_on)
     finally:
         await database.close()
 

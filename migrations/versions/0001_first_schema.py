@@ -1,4 +1,4 @@
-"""The first schema: organizations, keys, learners and their events, operations, imports.
+"""Create the first schema: organizations, API keys, learners, events, operations, imports.
 
 Revision ID: 0001
 Revises:
@@ -152,9 +152,9 @@ def _create_learners() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_learner_search"),
     )
-    # The text of one learner; searches for less than three characters.
+    # The text of one learner; searches for fewer than three characters.
     op.create_index("uq_learner_search_learner_id", "learner_search", ["learner_id"], unique=True)
-    # Filters q and email: trigrams, which find any part of a text.
+    # Filters q and email: trigrams find any part of a text.
     if op.get_bind().dialect.name == "postgresql":
         op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         op.execute("CREATE INDEX ix_learner_search_trigrams ON learner_search USING gin (text gin_trgm_ops)")
@@ -185,7 +185,7 @@ def _create_events() -> None:
     )
     # One learner's history.
     op.create_index("uq_events_learner_id_version", "events", ["learner_id", "version"], unique=True)
-    # Events are never changed or removed: the database itself refuses.
+    # The database refuses to change or delete events.
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "CREATE FUNCTION refuse_change_of_events() RETURNS trigger LANGUAGE plpgsql AS "
@@ -238,7 +238,7 @@ def _create_operations() -> None:
     )
     # One operation; GET /operations, newest first.
     op.create_index("uq_operations_organization_id_id", "operations", ["organization_id", "id"], unique=True)
-    # What a process that starts must take up again.
+    # Unfinished operations, which a process continues when it starts.
     op.create_index(
         "ix_operations_unfinished",
         "operations",

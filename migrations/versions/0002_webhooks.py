@@ -1,4 +1,4 @@
-"""Webhooks and what was sent to them.
+"""Add webhooks and their deliveries.
 
 Revision ID: 0002
 Revises: 0001
@@ -64,7 +64,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_webhook_deliveries_webhook_id_state_id", "webhook_deliveries", ["webhook_id", "state", "id"]
     )
-    # What is to be sent to one webhook.
+    # The deliveries that one webhook has due.
     op.create_index(
         "ix_webhook_deliveries_due",
         "webhook_deliveries",

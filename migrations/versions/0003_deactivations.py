@@ -1,4 +1,4 @@
-"""Whom an operation deactivates, beside what became of each learner.
+"""Store which learners an operation deactivates, besides their outcomes.
 
 Revision ID: 0003
 Revises: 0002

@@ -1,4 +1,4 @@
-"""The migrations: from nothing to the tables of the code and back, with data in them, on both databases."""
+"""The migrations: from an empty database to the tables of the code and back, on both databases."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ REVISIONS = [
     each.revision
     for each in ScriptDirectory.from_config(schema.migration_config()).walk_revisions("base", "heads")
 ][::-1]
-# What SQLAlchemy has no words for, and the migration makes by hand.
+# What SQLAlchemy cannot describe, and the migrations create with SQL.
 BY_HAND = {
     "sqlite": {
         "table": [
@@ -57,8 +57,8 @@ async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
         yield database
 
 
-async def made_by_hand(database: Database) -> dict[str, Any]:
-    """What there is in the database beside the tables of the code and their indexes."""
+async def list_made_by_hand(database: Database) -> dict[str, Any]:
+    """Return what the database has besides the tables of the code and their indexes."""
     if database.is_sqlite:
         names = ", ".join(f"'{table}'" for table in metadata.tables)
         of_ours = f"tbl_name NOT IN ({names}) AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
@@ -89,29 +89,28 @@ async def made_by_hand(database: Database) -> dict[str, Any]:
 
 
 async def fill(database: Database) -> None:
-    """One row in every table."""
+    """Insert one row into every table."""
+    await database.write(insert_rows)
 
-    async def work(connection: AsyncConnection) -> None:
-        for table in metadata.sorted_tables:
-            await connection.execute(
-                insert(table).values({column.name: some(column) for column in table.c if has_value(column)})
-            )
 
-    await database.write(work)
+async def insert_rows(connection: AsyncConnection) -> None:
+    for table in metadata.sorted_tables:
+        values = {column.name: make_value(column) for column in table.c if has_value(column)}
+        await connection.execute(insert(table).values(values))
 
 
 def has_value(column: Any) -> Any:
     return column.computed is None and column.identity is None
 
 
-def some(column: Any) -> Any:
-    """A value that the column takes; 1 stands for every key."""
+def make_value(column: Any) -> Any:
+    """Return a value that the column accepts. Every integer key is 1."""
     values = {Id: new_id(NOON), Instant: NOON, Integer: 1, JSON: {"a": 1}, Boolean: True, LargeBinary: b"x"}
     values[Date] = NOON.date()
     return next((value for kind, value in values.items() if isinstance(column.type, kind)), "some text")
 
 
-async def counts(database: Database) -> dict[str, Any]:
+async def count_rows(database: Database) -> dict[str, Any]:
     async with database.read() as connection:
         return {
             name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
@@ -119,7 +118,7 @@ async def counts(database: Database) -> dict[str, Any]:
         }
 
 
-async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables(database: Database) -> None:
+async def test_migrated_schema_has_no_difference_for_alembic(database: Database) -> None:
     await schema.upgrade(database)
 
     def compare(connection: Connection) -> Any:
@@ -131,10 +130,10 @@ async def test_migrated_from_nothing_alembic_finds_no_difference_from_the_tables
 
     async with database.read() as connection:
         assert await connection.run_sync(compare) == []
-    assert await made_by_hand(database) == BY_HAND[database.engine.dialect.name]
+    assert await list_made_by_hand(database) == BY_HAND[database.engine.dialect.name]
 
 
-async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of_it(
+async def test_migrated_schema_equals_the_tables_of_the_code(
     database: Database, request: pytest.FixtureRequest
 ) -> None:
     """Names, types, collations, keys, checks, computed columns and the conditions of partial indexes."""
@@ -149,7 +148,7 @@ async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of
         await model.write(lambda connection: connection.run_sync(metadata.create_all))
         expected = await reflected(model)
         if database.is_sqlite:
-            # Reflection does not tell these: AUTOINCREMENT, and tables without a rowid.
+            # Reflection does not show AUTOINCREMENT and tables without a rowid.
             peculiar = (
                 "SELECT name FROM sqlite_master WHERE sql LIKE '%{}%' "
                 "AND name NOT LIKE 'learner_search_trigrams%' ORDER BY name"
@@ -170,25 +169,25 @@ async def test_migrated_from_nothing_a_database_is_what_the_tables_would_make_of
     assert {"uq_learners_external_id", "ix_operations_unfinished"} <= partial
 
 
-async def test_the_way_down_and_up_again_is_open_with_data_in_every_table(database: Database) -> None:
+async def test_downgrade_and_upgrade_work_with_data_in_every_table(database: Database) -> None:
     await schema.upgrade(database)
     await fill(database)
-    assert set((await counts(database)).values()) == {1}
+    assert set((await count_rows(database)).values()) == {1}
     whole = await reflected(database)
 
     await migrate(database, "base")
     assert (await reflected(database)).keys() == {"alembic_version"}
     assert await ask(database, "SELECT version_num FROM alembic_version") == []
-    assert not any((await made_by_hand(database)).values())
+    assert not any((await list_made_by_hand(database)).values())
 
     await schema.upgrade(database)
     assert await reflected(database) == whole
-    assert await made_by_hand(database) == BY_HAND[database.engine.dialect.name]
-    assert set((await counts(database)).values()) == {0}
+    assert await list_made_by_hand(database) == BY_HAND[database.engine.dialect.name]
+    assert set((await count_rows(database)).values()) == {0}
     await fill(database)
 
 
-async def test_every_step_can_be_taken_back_and_again(database: Database) -> None:
+async def test_each_migration_can_be_undone_and_repeated(database: Database) -> None:
     for place, revision in enumerate(REVISIONS):
         await migrate(database, revision)
         whole = await reflected(database)
@@ -199,7 +198,7 @@ async def test_every_step_can_be_taken_back_and_again(database: Database) -> Non
     assert (await schema.read_state(database)).is_current
 
 
-async def test_two_who_migrate_at_once_both_succeed(database: Database) -> None:
+async def test_simultaneous_migrations_succeed(database: Database) -> None:
     async with opened(
         database.url.render_as_string(hide_password=False).replace("+aiosqlite", "").replace("+asyncpg", "")
     ) as other:
@@ -209,10 +208,8 @@ async def test_two_who_migrate_at_once_both_succeed(database: Database) -> None:
     await fill(database)
 
 
-async def test_a_migration_that_fails_leaves_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On PostgreSQL and on SQLite alike, all of it is one transaction."""
+async def test_failed_migration_leaves_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On both databases, all migrations run in one transaction."""
 
     def fail(*_args: object, **_options: object) -> None:
         raise RuntimeError("the power went")
@@ -227,7 +224,7 @@ async def test_a_migration_that_fails_leaves_nothing(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_developers_find_alembic_ready_at_the_command_line(kind: str, request: pytest.FixtureRequest) -> None:
+def test_alembic_works_at_the_command_line(kind: str, request: pytest.FixtureRequest) -> None:
     url = new_url(kind, request)
 
     def alembic(*arguments: Any) -> Any:
@@ -250,5 +247,5 @@ def test_developers_find_alembic_ready_at_the_command_line(kind: str, request: p
         assert said in done.stdout
 
 
-def test_the_service_brings_its_migrations_along() -> None:
+def test_migrations_are_installed_with_the_service() -> None:
     assert Path(migrations.__file__).parent == schema._MIGRATIONS

@@ -1,4 +1,4 @@
-"""What a start makes of the schema that it finds: migrate, go on, or stop and say what to do."""
+"""The schema at start: it is migrated, used, or refused with instructions."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.platform import schema
 from app.platform.database import Database
@@ -17,7 +18,7 @@ from tests.support.schemas import ask, new_url, opened, reflected
 pytestmark = pytest.mark.anyio
 
 LATER = '''
-"""A migration of the version to come."""
+"""A migration of a later version."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -42,24 +43,24 @@ async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def comes_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], str]:
-    """Turns the code into a later version, which has one migration more."""
+def add_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], str]:
+    """Return a function that adds a migration, as a later version has."""
 
-    def come() -> Any:
+    def add() -> Any:
         head = ScriptDirectory.from_config(schema.migration_config()).get_current_head()
         shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations")
         (tmp_path / "migrations/versions/later.py").write_text(LATER.format(head=head).lstrip())
         monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path / "migrations")
         return head
 
-    return come
+    return add
 
 
 async def has_motto(database: Database) -> bool:
     return "motto" in (await reflected(database))["organizations"]["columns"]
 
 
-async def test_an_empty_database_is_migrated(database: Database) -> None:
+async def test_empty_database_is_migrated(database: Database) -> None:
     before = await schema.read_state(database)
     assert (before.current, before.is_current) == (None, False)
     await schema.prepare(database)
@@ -67,17 +68,17 @@ async def test_an_empty_database_is_migrated(database: Database) -> None:
     assert (after.current, after.is_current) == (before.needed, True)
 
 
-async def test_a_current_schema_is_left_as_it_is(database: Database) -> None:
+async def test_current_schema_is_not_changed(database: Database) -> None:
     await schema.prepare(database)
-    await database.write(lambda connection: connection.execute(text("DROP TABLE import_keys")))
+    await database.write(AsyncConnection.execute, text("DROP TABLE import_keys"))
     await schema.prepare(database)
     assert "import_keys" not in await reflected(database)
 
 
-async def test_a_schema_that_this_version_does_not_know_stops_the_start(database: Database) -> None:
+async def test_unknown_schema_stops_the_start(database: Database) -> None:
     await schema.prepare(database)
     stamp = text("UPDATE alembic_version SET version_num = 'of_next_year'")
-    await database.write(lambda connection: connection.execute(stamp))
+    await database.write(AsyncConnection.execute, stamp)
     before = await reflected(database)
     with pytest.raises(SchemaMismatch, match=r"of_next_year.*Use the newer version\."):
         await schema.prepare(database)
@@ -85,14 +86,16 @@ async def test_a_schema_that_this_version_does_not_know_stops_the_start(database
     assert await ask(database, "SELECT version_num FROM alembic_version") == ["of_next_year"]
 
 
-async def test_an_older_schema_is_migrated_in_a_file_and_by_command_alone_on_a_server(
-    database: Database, comes_later: Callable[[], str]
+async def test_older_schema_is_migrated_at_start_only_on_sqlite(
+    database: Database, add_migration: Callable[[], str]
 ) -> None:
-    """Other processes may be using a server's schema; a file is used by one."""
+    """Other processes may be using a PostgreSQL schema. An SQLite file has one process."""
     await schema.prepare(database)
-    head = comes_later()
+    head = add_migration()
     if not database.is_sqlite:
-        with pytest.raises(SchemaMismatch, match=rf"revision {head}.*needs later.*Run: rollcall migrate$"):
+        with pytest.raises(
+            SchemaMismatch, match=rf"revision {head}.*this version needs later.*Run: rollcall migrate$"
+        ):
             await schema.prepare(database)
         assert await ask(database, "SELECT version_num FROM alembic_version") == [head]
         assert not await has_motto(database)
