@@ -5,14 +5,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 RUNS := .venv/runs.stamp
 DEVELOPS := .venv/develops.stamp
+CHECKS_JS := node_modules/.stamp
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .DELETE_ON_ERROR:
-.PHONY: help run test check bench format openapi lock clean
+.PHONY: help run test check check-js bench format openapi lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUNS) ## start the service, on a fresh machine too; ARGS="--port 8001" for another port
 	$(BIN)/rollcall serve $(ARGS)
@@ -27,7 +28,16 @@ check: $(DEVELOPS) ## what CI runs: formatting, lint, types, architecture, opena
 	$(BIN)/lint-imports
 	$(BIN)/rollcall openapi > .venv/openapi.yaml
 	diff -u openapi.yaml .venv/openapi.yaml || { echo "openapi.yaml is not what the code says: make openapi"; exit 1; }
+	@$(MAKE) --no-print-directory check-js
 	@$(MAKE) --no-print-directory test
+
+check-js: ## check the types in the console's JavaScript; needs Node.js, else it is skipped
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+		$(MAKE) --silent --no-print-directory $(CHECKS_JS) && echo node_modules/.bin/tsc && node_modules/.bin/tsc; \
+	else \
+		echo "SKIPPED: the types in the console's JavaScript were not checked. Install Node.js and npm to check them."; \
+		test "$(JS)" != required; \
+	fi
 
 bench: $(DEVELOPS) ## measure speed; ARGS=--help lists the benchmarks
 	$(BIN)/python -m bench $(ARGS)
@@ -46,7 +56,7 @@ lock: $(DEVELOPS) ## lock the dependencies that pyproject.toml names; ARGS=--upg
 	$(LOCK) $(ARGS) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove what was made, .venv included; var/ stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -62,4 +72,9 @@ $(RUNS): requirements-build.txt requirements.txt pyproject.toml | .venv/bin/pyth
 $(DEVELOPS): $(RUNS) requirements-dev.txt
 	@echo "Installing the locked tools for development into .venv"
 	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(CHECKS_JS): package.json package-lock.json .npmrc
+	@echo "Installing the locked TypeScript compiler into node_modules"
+	@npm ci --silent
 	@touch $@

@@ -49,7 +49,7 @@ def test_the_list_tells_keys_apart_and_what_each_may_do(portal: Portal, signed_i
         ]
     )
     expect(row(page, "مفتاح")).to_contain_text(str(NEXT_YEAR.year))
-    expect(row(page, "an old one")).to_contain_text("Revoked ")
+    expect(row(page, "an old one")).to_contain_text("Revoked on ")
     expect(row(page, "an old one").get_by_role("button")).to_have_count(0)
     assert page.title() == "API keys – Rollcall"
     console.photograph("api-keys")
@@ -68,10 +68,10 @@ def test_a_key_is_issued_and_its_secret_shown_once(portal: Portal, signed_in: Si
     dialog.get_by_label("Name").fill("portal")
     dialog.get_by_label("access:check").check()
     dialog.get_by_label("Expires").fill(NEXT_YEAR.isoformat())
-    dialog.get_by_role("button", name="Issue the key").click()
+    dialog.get_by_role("button", name="Create key").click()
 
-    issued = page.get_by_role("dialog", name="portal is issued")
-    expect(issued).to_contain_text("This is the only time that the secret is shown.")
+    issued = page.get_by_role("dialog", name="Key created: portal")
+    expect(issued).to_contain_text("You won’t see it again.")
     expect(issued.get_by_label("Secret")).to_be_focused()
     console.photograph("api-key-secret")
     console.check_manners()
@@ -82,10 +82,10 @@ def test_a_key_is_issued_and_its_secret_shown_once(portal: Portal, signed_in: Si
     assert keys(portal)[0]["expires_at"] == f"{NEXT_YEAR}T23:59:59Z"
 
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    issued.get_by_role("button", name="Copy the secret").click()
+    issued.get_by_role("button", name="Copy secret").click()
     expect(issued.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == secret
-    issued.get_by_role("button", name="I have stored it").click()
+    issued.get_by_role("button", name="Done").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
     expect(page.get_by_role("rowheader").first).to_have_text("portal")
@@ -99,12 +99,12 @@ def test_a_slip_of_the_hand_does_not_lose_the_secret(signed_in: SignIn) -> None:
     page.get_by_label("Name").fill("portal")
     page.get_by_label("admin").check()
     page.get_by_label("Name").press("Enter")
-    issued = page.get_by_role("dialog", name="portal is issued")
+    issued = page.get_by_role("dialog", name="Key created: portal")
     issued.get_by_label("Secret").press("Escape")
-    expect(issued.get_by_role("button", name="Copy the secret")).to_be_focused()
+    expect(issued.get_by_role("button", name="Copy secret")).to_be_focused()
     # Where the browser has no clipboard, as without TLS, the older way is taken.
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
-    issued.get_by_role("button", name="Copy the secret").press("Enter")
+    issued.get_by_role("button", name="Copy secret").press("Enter")
     expect(issued.get_by_text("Copied.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(issued).to_have_count(0)
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_a_new_key_is_said_at_its_fields(portal: Portal, sign
     page = (console := signed_in(place=PLACE)).page
     page.get_by_role("button", name="New API key").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Issue the key").click()
+    dialog.get_by_role("button", name="Create key").click()
     expect(dialog.get_by_label("Name")).to_have_attribute("aria-invalid", "true")
     expect(dialog.get_by_label("Name")).to_be_focused()
     expect(dialog.get_by_role("group", name="Scopes")).to_have_accessible_description(
@@ -127,8 +127,8 @@ def test_what_is_wrong_with_a_new_key_is_said_at_its_fields(portal: Portal, sign
     dialog.get_by_label("Name").fill("late")
     dialog.get_by_label("learners:read").check()
     dialog.get_by_label("Expires").fill("2025-01-31")
-    dialog.get_by_role("button", name="Issue the key").click()
-    expect(dialog.get_by_label("Expires")).to_have_accessible_description(re.compile("is in the past"))
+    dialog.get_by_role("button", name="Create key").click()
+    expect(dialog.get_by_label("Expires")).to_have_accessible_description(re.compile("in the past"))
     dialog.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
     assert len(keys(portal)) == len(before) + 1  # the one of the tab
@@ -152,7 +152,7 @@ def test_the_last_day_of_a_key_is_one_of_the_organization(
     page.get_by_label("Name").fill("portal")
     page.get_by_label("access:check").check()
     page.get_by_label("Expires").fill(day)
-    page.get_by_role("button", name="Issue the key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.get_by_label("Secret")).to_be_visible()
     assert keys(portal)[0]["expires_at"] == ends
 
@@ -171,9 +171,9 @@ def test_revoking_names_the_key_and_refuses_whoever_uses_it(portal: Portal, sign
     assert keys(portal)[1]["revoked_at"] is None
 
     page.get_by_role("button", name="Revoke hr-feed").press("Enter")
-    dialog.get_by_role("button", name="Revoke the key").click()
-    expect(page.get_by_text("The key hr-feed is revoked.")).to_be_visible()
-    expect(row(page, "hr-feed")).to_contain_text("Revoked ")
+    dialog.get_by_role("button", name="Revoke key").click()
+    expect(page.get_by_text("Key revoked: hr-feed.")).to_be_visible()
+    expect(row(page, "hr-feed")).to_contain_text("Revoked on ")
     expect(row(page, "hr-feed").locator("bdi")).to_be_focused()
     assert keys(portal)[1]["revoked_at"] is not None
     with portal.server.client(feed["secret"]) as client:
@@ -184,13 +184,13 @@ def test_revoking_ones_own_key_is_warned_of_and_signs_out(portal: Portal, signed
     page = (console := signed_in(place=PLACE)).page
     row(page, "Your key").get_by_role("button").click()
     dialog = page.get_by_role("dialog", name="Revoke the key console?")
-    expect(dialog).to_contain_text("This is the key with which you are signed in.")
+    expect(dialog).to_contain_text("You are signed in with this key.")
     expect(dialog).not_to_contain_text("No other valid key has the scope admin.")
     console.photograph("api-key-revoke-own")
     console.check_manners()
     dialog.get_by_role("button", name="Revoke my key and sign out").click()
     expect(page.get_by_label("API key")).to_be_focused()
-    expect(page.get_by_text("The key console is revoked.")).to_be_visible()
+    expect(page.get_by_text("Key revoked: console.")).to_be_visible()
     assert page.evaluate("sessionStorage.length") == 0
     assert keys(portal)[0]["revoked_at"] is not None
 
@@ -213,8 +213,8 @@ def test_a_key_that_cannot_be_revoked_is_told_of_in_the_dialog(portal: Portal, s
     page = signed_in(place=PLACE).page
     page.route("**/api-keys/*", lambda route: route.abort())
     page.get_by_role("button", name="Revoke hr-feed").click()
-    page.get_by_role("dialog").get_by_role("button", name="Revoke the key").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    page.get_by_role("dialog").get_by_role("button", name="Revoke key").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     assert keys(portal)[1]["revoked_at"] is None
 
 
@@ -223,10 +223,10 @@ def test_many_keys_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> Non
         portal.issue_key("learners:read", name=f"key {number}")
     page = signed_in(place=PLACE).page
     expect(page.get_by_role("rowheader")).to_have_count(50)
-    page.get_by_role("button", name="Show earlier ones").click()
+    page.get_by_role("button", name="Show older").click()
     expect(page.get_by_role("rowheader")).to_have_count(54)
     expect(page.get_by_role("rowheader").nth(50).locator("bdi")).to_be_focused()
-    expect(page.get_by_role("button", name="Show earlier ones")).to_have_count(0)
+    expect(page.get_by_role("button", name="Show older")).to_have_count(0)
 
 
 def test_an_unreachable_list_can_be_tried_again(signed_in: SignIn) -> None:
@@ -234,7 +234,7 @@ def test_an_unreachable_list_can_be_tried_again(signed_in: SignIn) -> None:
     expect(console.page.get_by_label("Time zone")).to_be_visible()
     console.page.route("**/api-keys", lambda route: route.abort())
     console.page.get_by_role("link", name="API keys").click()
-    expect(console.page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(console.page.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     console.check_manners()
     console.page.unroute("**/api-keys")
     console.page.get_by_role("button", name="Try again").click()
@@ -262,10 +262,10 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="night feed is issued")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Key created: night feed")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="I have stored it")).to_be_focused()
+    expect(page.get_by_role("button", name="Done")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="New API key")).to_be_focused()
     # Once the list has come again; before, there is nothing to go on to.
@@ -276,7 +276,7 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     expect(page.get_by_role("dialog").get_by_role("heading")).to_be_focused()
     for _ in range(3):
         page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Revoke the key")).to_be_focused()
+    expect(page.get_by_role("button", name="Revoke key")).to_be_focused()
     page.keyboard.press("Enter")
     expect(row(page, "night feed").locator("bdi")).to_be_focused()
     assert keys(portal)[0]["scopes"] == ["learners:read"]

@@ -11,6 +11,7 @@ from playwright.sync_api import Download, FilePayload, Page, expect
 
 from tests.support.console import Portal, SignIn
 
+APPLY = re.compile("^Apply [0-9,]+ changes?$")
 HEADER = "Username,First Name,Last Name,Active,Expiration Date\n"
 MIXED = (
     HEADER + "ada,Ada,King,,\n"
@@ -30,7 +31,7 @@ def file_of(text: str, name: str = "roster.csv", media_type: str = "text/csv") -
 def check(page: Page, text: str, **options: Any) -> None:
     """Choose a file of this text, and have it checked."""
     page.get_by_label("CSV file").set_input_files(file_of(text, **options))
-    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Preview").click()
 
 
 def rows_of(download: Download) -> list[list[str]]:
@@ -59,7 +60,7 @@ def test_a_file_is_checked_first_and_shows_what_it_would_do(portal: Portal, sign
     console.check_manners()
     check(page, MIXED)
 
-    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_focused()
+    expect(page.get_by_role("heading", name="Preview of roster.csv")).to_be_focused()
     expect(page.get_by_text("1 would be created, 1 would be changed")).to_be_visible()
     groups = page.locator("main details")
     expect(groups.locator("summary")).to_have_text(
@@ -86,12 +87,12 @@ def test_what_was_checked_is_applied_and_the_rejected_rows_are_saved(
     page.get_by_label("Reason").fill("spring intake")
     check(page, MIXED)
     with page.expect_request(lambda request: "dry_run=false" in request.url) as applied:
-        page.get_by_role("button", name="Apply").click()
+        page.get_by_role("button", name=APPLY).click()
     assert re.fullmatch("[0-9a-f]{32}", applied.value.headers["idempotency-key"])
 
-    expect(page.get_by_role("heading", name="What roster.csv did")).to_be_focused()
+    expect(page.get_by_role("heading", name="Import of roster.csv")).to_be_focused()
     expect(page.get_by_text("1 created, 1 changed, 1 unchanged, 1 refused, 2 invalid")).to_be_visible()
-    expect(page.get_by_role("button", name="Check the file")).to_have_count(0)
+    expect(page.get_by_role("button", name="Preview")).to_have_count(0)
     console.photograph("import-applied")
     console.check_manners()
     assert portal.learner(before["active"])["last_name"] == "King"
@@ -100,7 +101,7 @@ def test_what_was_checked_is_applied_and_the_rejected_rows_are_saved(
     assert (newest["dry_run"], newest["reason"], newest["state"]) == (False, "spring intake", "succeeded")
 
     with page.expect_download() as saved:
-        page.get_by_role("button", name="Download the 3 rejected rows").click()
+        page.get_by_role("button", name="Download 3 rejected rows").click()
     rows = rows_of(saved.value)
     assert [(row[0], row[-2]) for row in rows[1:]] == [
         ("dat", "refused"),
@@ -109,14 +110,14 @@ def test_what_was_checked_is_applied_and_the_rejected_rows_are_saved(
     ]
 
     operation = portal.client.get("/operations?dry_run=false").json()["items"][0]["id"]
-    expect(page.get_by_role("link", name="Show the operation")).to_have_attribute(
+    expect(page.get_by_role("link", name="View operation")).to_have_attribute(
         "href", f"#/operations?operation={operation}"
     )
     page.get_by_role("button", name="Import another file").click()
     expect(page.get_by_label("CSV file")).to_be_focused()
     expect(page.get_by_label("CSV file")).to_have_value("")
-    expect(page.get_by_role("heading", name="What roster.csv did")).to_have_count(0)
-    expect(page.get_by_label("Create learners who are not there yet")).to_be_checked()
+    expect(page.get_by_role("heading", name="Import of roster.csv")).to_have_count(0)
+    expect(page.get_by_label("Create learners who do not exist yet")).to_be_checked()
 
 
 def test_an_import_can_be_reverted_once_it_was_said_what_that_would_do(
@@ -125,9 +126,9 @@ def test_an_import_can_be_reverted_once_it_was_said_what_that_would_do(
     before = portal.create_of_each_status()
     page = signed_in(place="#/import").page
     check(page, MIXED)
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name=APPLY).click()
     page.get_by_role("button", name="Revert").click()
-    dialog = page.get_by_role("dialog", name="Revert this operation?")
+    dialog = page.get_by_role("dialog", name=re.compile("^Revert “Import” of "))
     expect(dialog.get_by_text("2 would be changed")).to_be_visible()
     assert statuses(portal)["emre"] == "activated"
     dialog.get_by_role("button", name="Revert").click()
@@ -155,9 +156,9 @@ def test_a_file_can_be_dropped_anywhere_and_counts_as_csv_whatever_its_type(
     console.photograph("import-dragging")
     page.dispatch_event("h1", "drop", {"dataTransfer": dragged})
     expect(page.locator(".drop.dragging")).to_have_count(0)
-    page.get_by_role("button", name="Check the file").click()
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("heading", name="What dropped.csv did")).to_be_visible()
+    page.get_by_role("button", name="Preview").click()
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_role("heading", name="Import of dropped.csv")).to_be_visible()
     expect(page.get_by_text("Done: 1 created")).to_be_visible()
     assert statuses(portal) == {"ada": "activated"}
 
@@ -165,13 +166,13 @@ def test_a_file_can_be_dropped_anywhere_and_counts_as_csv_whatever_its_type(
 def test_the_options_are_sent_as_chosen(portal: Portal, signed_in: SignIn) -> None:
     dat = portal.create_of_each_status()["deactivated"]
     page = signed_in(place="#/import").page
-    page.get_by_label("Dates are written like").select_option("dmy")
+    page.get_by_label("Date format").select_option("dmy")
     page.get_by_label("Create learners").uncheck()
-    page.get_by_label("Do not activate whom a person has deactivated").check()
+    page.get_by_label("Do not reactivate learners").check()
     check(page, HEADER + "chiara,,,Yes,\nada,,,,31.01.2035\nnobody,,,,\n")
     expect(page.get_by_text("1 would be changed, 1 would be refused, 1 not found")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Line 2 chiara")
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 1 changed, 1 refused, 1 not found")).to_be_visible()
     assert portal.learner(dat)["status"] == "deactivated"
     assert (
@@ -183,10 +184,10 @@ def test_another_choice_asks_for_another_check(portal: Portal, signed_in: SignIn
     portal.create_of_each_status()
     page = signed_in(place="#/import").page
     check(page, MIXED)
-    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    expect(page.get_by_role("button", name=APPLY)).to_be_visible()
     page.get_by_label("Create learners").uncheck()
-    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
-    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("button", name=APPLY)).to_have_count(0)
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("1 would be changed")).not_to_have_count(0)
     expect(page.get_by_text("would be created")).to_have_count(0)
 
@@ -195,8 +196,8 @@ def test_where_nothing_would_change_there_is_nothing_to_apply(portal: Portal, si
     portal.create_of_each_status()
     page = signed_in(place="#/import").page
     check(page, "Username,Active\nada,Yes\n")
-    expect(page.get_by_text("There is nothing to apply.")).to_be_visible()
-    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+    expect(page.get_by_text("Nothing to import.")).to_be_visible()
+    expect(page.get_by_role("button", name=APPLY)).to_have_count(0)
 
 
 def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
@@ -205,7 +206,7 @@ def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
     portal.create_of_each_status()
     console = signed_in(place="#/import")
     page = console.page
-    page.get_by_label("Deactivate everybody who is not in the file").check()
+    page.get_by_label("Deactivate learners who are not in the file").check()
     check(page, "Username,Last Name\nada,King\n")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text(
@@ -215,17 +216,17 @@ def test_too_many_deactivations_are_a_question_and_a_higher_limit_its_answer(
     expect(
         page.locator("main details").last.get_by_role("listitem").filter(has_text="Not in the file")
     ).to_have_count(2)
-    expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+    expect(page.get_by_role("button", name=APPLY)).to_have_count(0)
     console.photograph("import-question")
     console.check_manners()
 
-    page.get_by_role("button", name="Yes, allow 2 deactivations").click()
-    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_focused()
+    page.get_by_role("button", name="Deactivate 2 learners").click()
+    expect(page.get_by_role("heading", name="Preview of roster.csv")).to_be_focused()
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.get_by_label("Deactivate at most")).to_have_value("2")
+    expect(page.get_by_label("Deactivation limit")).to_have_value("2")
     expect(page.locator("main details").last).to_contain_text("bjoern")
     assert statuses(portal)["bjoern"] == "activated"
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 3 changed")).to_be_visible()
     assert statuses(portal) == {
         "ada": "active",
@@ -240,11 +241,11 @@ def test_too_many_deactivations_can_be_answered_with_keeping_who_is_missing(
 ) -> None:
     portal.create_of_each_status()
     page = signed_in(place="#/import").page
-    page.get_by_label("Deactivate everybody who is not in the file").check()
+    page.get_by_label("Deactivate learners who are not in the file").check()
     check(page, "Username,Last Name\nada,King\n")
-    page.get_by_role("button", name="No, leave who is missing as they are").click()
-    expect(page.get_by_label("Deactivate everybody who is not in the file")).not_to_be_checked()
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Keep missing learners").click()
+    expect(page.get_by_label("Deactivate learners who are not in the file")).not_to_be_checked()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 1 changed")).to_be_visible()
     assert statuses(portal)["bjoern"] == "activated"
 
@@ -252,11 +253,11 @@ def test_too_many_deactivations_can_be_answered_with_keeping_who_is_missing(
 def test_a_limit_for_the_rows_alone_asks_too(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in(place="#/import").page
-    page.get_by_label("Deactivate at most").fill("0")
+    page.get_by_label("Deactivation limit").fill("0")
     check(page, "Username,Active\nada,No\n")
-    expect(page.get_by_role("button", name="No, leave who is missing")).to_have_count(0)
-    page.get_by_role("button", name="Yes, allow 1 deactivation").click()
-    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("button", name="Keep missing learners")).to_have_count(0)
+    page.get_by_role("button", name="Deactivate 1 learner").click()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 1 changed")).to_be_visible()
     assert statuses(portal)["ada"] == "deactivated"
 
@@ -266,16 +267,16 @@ def test_who_changes_between_check_and_apply_brings_the_question_back(
 ) -> None:
     portal.create_of_each_status()
     page = signed_in(place="#/import").page
-    page.get_by_label("Deactivate at most").fill("2")
-    page.get_by_label("Deactivate everybody who is not in the file").check()
+    page.get_by_label("Deactivation limit").fill("2")
+    page.get_by_label("Deactivate learners who are not in the file").check()
     check(page, "Username,Last Name\nada,King\n")
-    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    expect(page.get_by_role("button", name=APPLY)).to_be_visible()
     portal.create(username="emre")
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("alert")).to_contain_text("3 learners would be deactivated")
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_role("alert")).to_contain_text("3 learners")
     assert statuses(portal)["bjoern"] == "activated"
-    page.get_by_role("button", name="Yes, allow 3 deactivations").click()
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Deactivate 3 learners").click()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 4 changed")).to_be_visible()
 
 
@@ -283,7 +284,7 @@ def test_who_changes_between_check_and_apply_brings_the_question_back(
     ("text", "said"),
     [
         ("Username,Last Name\nada,King", "The file does not end with a line break"),
-        ("Username,Last Name\nada,King\n,Who\n", "Line 3 does not tell whose row it is"),
+        ("Username,Last Name\nada,King\n,Who\n", "Line 3 does not say which learner it is about"),
     ],
 )
 def test_a_file_that_may_not_be_whole_is_a_question_too(
@@ -292,13 +293,13 @@ def test_a_file_that_may_not_be_whole_is_a_question_too(
     portal.create_of_each_status()
     console = signed_in(place="#/import")
     page = console.page
-    page.get_by_label("Deactivate everybody who is not in the file").check()
+    page.get_by_label("Deactivate learners who are not in the file").check()
     check(page, text)
     expect(page.get_by_role("alert")).to_contain_text(said)
     console.check_manners()
-    page.get_by_role("button", name="No, leave who is missing as they are").click()
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("heading", name="What roster.csv did")).to_be_visible()
+    page.get_by_role("button", name="Keep missing learners").click()
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_role("heading", name="Import of roster.csv")).to_be_visible()
     assert statuses(portal)["bjoern"] == "activated"
 
 
@@ -311,32 +312,32 @@ def test_what_cannot_be_read_is_told_in_the_words_of_the_api(signed_in: SignIn) 
     )
     console.photograph("import-unreadable")
     console.check_manners()
-    page.get_by_label("Deactivate at most").fill("many")
+    page.get_by_label("Deactivation limit").fill("many")
     check(page, MIXED)
-    expect(page.get_by_label("Deactivate at most")).to_be_focused()
-    expect(page.get_by_label("Deactivate at most")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Deactivation limit")).to_be_focused()
+    expect(page.get_by_label("Deactivation limit")).to_have_attribute("aria-invalid", "true")
     console.check_manners()
 
 
 def test_a_file_has_to_be_chosen_and_to_stay_as_it_was(signed_in: SignIn, tmp_path: Path) -> None:
     page = signed_in(place="#/import").page
-    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.get_by_text("Choose a file first.")).to_be_visible()
     expect(page.get_by_label("CSV file")).to_be_focused()
     chosen = tmp_path / "roster.csv"
     chosen.write_text("Username\nada\n", encoding="utf-8")
     page.get_by_label("CSV file").set_input_files(chosen)
-    page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_role("button", name="Apply")).to_be_visible()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("button", name=APPLY)).to_be_visible()
     chosen.write_text("Username\nada\nbjoern\n", encoding="utf-8")
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("alert")).to_contain_text("The file has changed since it was chosen.")
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_role("alert")).to_contain_text("The file has changed since you chose it.")
 
 
 def test_warnings_are_told(portal: Portal, signed_in: SignIn) -> None:
     page = signed_in(place="#/import").page
     check(page, "Username,Department\nada,Sales\n")
-    expect(page.get_by_text("Worth knowing")).to_be_visible()
+    expect(page.get_by_text("Please note")).to_be_visible()
     expect(page.locator("main")).to_contain_text("Department")
     assert statuses(portal) == {}
 
@@ -354,7 +355,7 @@ def test_a_large_file_is_sent_unread_and_followed(portal: Portal, signed_in: Sig
     """
     page.evaluate(f"() => {{{read}}}")
     check(page, "Username\n" + "".join(f"u{number:06}\n" for number in range(100_000)))
-    expect(page.get_by_role("heading", name="What roster.csv would do")).to_be_visible()
+    expect(page.get_by_role("heading", name="Preview of roster.csv")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_be_visible()
     console.photograph("import-progress")
     console.check_manners()
@@ -372,15 +373,15 @@ def test_a_check_that_nobody_waits_for_is_stopped(portal: Portal, signed_in: Sig
     text = "Username\n" + "".join(f"u{number:06}\n" for number in range(60_000))
     check(page, text)
     expect(page.get_by_role("progressbar")).to_be_visible()
-    expect(page.get_by_role("button", name="Stop it here")).to_be_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
     with page.expect_response("**/cancel"):
         page.get_by_label("Create learners").uncheck()
-    page.get_by_role("button", name="Check the file").click()
-    expect(page.get_by_role("button", name="Stop it here")).to_be_visible()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
     with page.expect_response("**/cancel"):
         page.get_by_role("link", name="Operations").click()
-    page.get_by_label("Show dry runs too").check()
-    expect(page.get_by_role("cell").filter(has_text="Cancelled")).to_have_count(2)
+    page.get_by_label("Show previews").check()
+    expect(page.get_by_role("cell").filter(has_text="Stopped")).to_have_count(2)
     assert [each["state"] for each in operations(portal)] == ["cancelled", "cancelled"]
 
 
@@ -397,9 +398,9 @@ def test_an_apply_whose_answer_was_lost_is_not_done_twice(portal: Portal, signed
             route.abort()
 
     page.route("**/imports/csv?*dry_run=false*", lose)
-    page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 1 created")).to_be_visible()
     assert lost == [200]
     assert [each["dry_run"] for each in operations(portal)] == [False, True]
@@ -416,7 +417,7 @@ def test_who_may_only_import_can_and_sees_what_became_of_it(portal: Portal, sign
     console = signed_in("learners:bulk")
     page = console.page
     check(page, "Username\nada\nADA\n")
-    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name=APPLY).click()
     expect(page.get_by_text("Done: 1 created, 1 invalid")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["Import", "Operations"])
     assert statuses(portal) == {"ada": "activated"}
@@ -445,5 +446,5 @@ def test_an_export_that_fails_says_why(portal: Portal, signed_in: SignIn) -> Non
     expect(page.get_by_role("rowheader")).to_have_count(4)
     page.context.set_offline(True)
     page.get_by_role("button", name="Export").click()
-    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
+    expect(page.get_by_text("Rollcall cannot be reached.")).to_be_visible()
     page.context.set_offline(False)

@@ -45,7 +45,7 @@ def test_the_chips_count_and_filter_and_the_back_button_undoes_them(
     portal.create_of_each_status()
     portal.create(first_name="Emre", last_name="Yılmaz")
     page = signed_in().page
-    expect(page.get_by_role("group", name="Statuses").get_by_role("button")).to_have_text(
+    expect(page.get_by_role("group", name="Filter by status").get_by_role("button")).to_have_text(
         ["All5", "Active1", "Activated2", "Deactivated1", "Expired1"]
     )
 
@@ -75,7 +75,9 @@ def test_searching_as_one_types_asks_once_and_is_one_step_back(portal: Portal, s
     expect(names(page)).to_have_text(["Ada Lovelace"])
     page.get_by_label("Search").press_sequentially("lace", delay=20)
     expect(page).to_have_url(re.compile(r"\?q=LOVElace$"))
-    expect(page.get_by_role("group", name="Statuses").get_by_role("button").first).to_have_text("All1")
+    expect(page.get_by_role("group", name="Filter by status").get_by_role("button").first).to_have_text(
+        "All1"
+    )
     assert len([each for each in asked if "limit" in each]) <= 3  # eight keys
     expect(page.get_by_label("Search")).to_be_focused()
 
@@ -128,7 +130,7 @@ def test_an_answer_that_comes_too_late_is_not_shown(portal: Portal, signed_in: S
 def test_a_search_without_a_match_says_so(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     console = signed_in(place="#/learners?q=nobody")
-    expect(console.page.get_by_text("No learners match.")).to_be_visible()
+    expect(console.page.get_by_text("No learners found.")).to_be_visible()
     expect(names(console.page)).to_have_count(0)
     console.check_manners()
 
@@ -152,7 +154,7 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(portal: Portal, s
 def test_pages_are_turned_and_bookmarked(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(60))
     page = signed_in().page
-    page.get_by_label("Rows a page").select_option("25")
+    page.get_by_label("Rows per page").select_option("25")
     expect(page.get_by_text("1–25 of 60 learners")).to_be_visible()
     previous, following = page.get_by_role("button", name="Previous"), page.get_by_role("button", name="Next")
     expect(previous).to_be_disabled()
@@ -220,7 +222,7 @@ def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
     page = signed_in().page
     expect(names(page)).to_have_count(4)
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Export")).to_be_focused()

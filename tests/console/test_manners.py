@@ -76,10 +76,10 @@ def test_dialogs_can_be_used_at_four_times_the_size(signed_in: SignIn) -> None:
     console.check_manners()
     page.get_by_label("Name").fill("portal")
     page.get_by_label("access:check").check()
-    page.get_by_role("button", name="Issue the key").click()
+    page.get_by_role("button", name="Create key").click()
     expect(page.get_by_label("Secret")).to_be_visible()
     console.check_manners()
-    page.get_by_role("button", name="I have stored it").click()
+    page.get_by_role("button", name="Done").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
@@ -127,7 +127,7 @@ def test_a_name_from_right_to_left_does_not_turn_round_its_sentence(
     portal.create(first_name=first_name)
     page = signed_in().page
     page.get_by_role("button", name=": deactivate ").click()
-    toast = page.get_by_label("Messages").get_by_role("paragraph")
+    toast = page.get_by_label("Notifications").get_by_role("paragraph")
     expect(toast).to_be_visible()
     assert toast.text_content() == f"{stands.format(first_name)} is deactivated and can no longer log in."
 

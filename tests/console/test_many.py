@@ -154,7 +154,7 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
     page.keyboard.press("Escape")
     dialog = choose(page, "Deactivate")
     expect(dialog.get_by_role("heading", name="Deactivate 3 learners")).to_be_visible()
-    expect(dialog.get_by_role("status")).to_have_text("2 would be changed, 1 deactivated already")
+    expect(dialog.get_by_role("status")).to_have_text("2 would be deactivated, 1 already deactivated")
     expect(dialog.get_by_label("Reason")).to_be_focused()
     assert statuses(portal)["deactivated"] == 1
     console.photograph("bulk-preview")
@@ -162,7 +162,7 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
 
     dialog.get_by_label("Reason").fill("contract ended")
     dialog.get_by_role("button", name="Deactivate 2").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed, 1 deactivated already")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 deactivated, 1 already deactivated")
     expect(dialog.get_by_role("status")).to_be_focused()
     expect(page.get_by_role("button", name="Deactivated 3", include_hidden=True)).to_be_attached()
     assert statuses(portal)["deactivated"] == 3
@@ -172,12 +172,17 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
     console.check_manners()
 
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text(
-        ["Done: 2 changed, 1 deactivated already", "Done: 2 changed"]
-    )
-    expect(dialog.get_by_role("status").last).to_be_focused()
+    expect(dialog).to_have_accessible_name(re.compile("^Revert “Deactivate 3 learners” of "))
+    expect(dialog.get_by_role("status")).to_have_text("2 would be changed")
+    dialog.get_by_label("Reason").fill("wrong list")
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed")
+    expect(dialog.get_by_role("status")).to_be_focused()
     assert portal.learner(made["active"])["status"] == "active"
-    assert [each["kind"] for each in operations(portal)] == ["revert", "bulk-action"]
+    assert [(each["kind"], each["reason"]) for each in operations(portal)] == [
+        ("revert", "wrong list"),
+        ("bulk-action", "contract ended"),
+    ]
     console.photograph("bulk-reverted")
     console.check_manners()
     dialog.get_by_role("button", name="Close").last.click()
@@ -192,12 +197,12 @@ def test_who_is_refused_is_listed_with_the_words_of_the_api(portal: Portal, sign
     page = (console := signed_in()).page
     pick(page, "Đạt Nguyễn", "Chiara Bianchi")
     dialog = choose(page, "Activate")
-    expect(dialog).to_contain_text("1 would be changed, 1 would be refused")
+    expect(dialog).to_contain_text("1 would be activated, 1 would be refused")
     expect(dialog.get_by_role("listitem")).to_contain_text("The account expired after 2024-12-31.")
     console.photograph("bulk-refused")
     console.check_manners()
     dialog.get_by_role("button", name="Activate 1").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed, 1 refused")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 activated, 1 refused")
     expect(dialog.get_by_role("listitem")).to_contain_text("dat")
     expect(dialog.get_by_role("listitem")).to_contain_text("The account expired after 2024-12-31.")
     with page.expect_download() as downloading:
@@ -212,7 +217,7 @@ def test_what_would_change_nobody_is_not_done(portal: Portal, signed_in: SignIn)
     page = (console := signed_in()).page
     pick(page, "Chiara Bianchi")
     dialog = choose(page, "Deactivate")
-    expect(dialog).to_contain_text("So there is nothing to do.")
+    expect(dialog).to_contain_text("Nothing to change.")
     expect(dialog.get_by_role("button", name="Close").last).to_be_focused()
     expect(dialog.get_by_role("textbox")).to_have_count(0)
     console.check_manners()
@@ -228,8 +233,8 @@ def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, s
     page = (console := signed_in(place="#/learners?q=family&limit=25")).page
     expect(boxes(page)).to_have_count(25)
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 60 learners that match").click()
-    expect(page.get_by_text("All 60 learners that match are selected")).to_be_visible()
+    page.get_by_role("button", name="Select All (60)").click()
+    expect(page.get_by_text("All 60 matching learners selected")).to_be_visible()
     expect(page.get_by_role("button", name="Choose action")).to_be_focused()
     console.photograph("all-selected")
     console.check_manners()
@@ -238,13 +243,13 @@ def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, s
     assert ticked(page) == 25
     boxes(page).nth(0).uncheck()
     boxes(page).nth(1).uncheck()
-    expect(page.get_by_text("58 selected: all that match but 2")).to_be_visible()
+    expect(page.get_by_text("58 selected: all matching learners except 2")).to_be_visible()
 
     sent: list[Any] = []
     page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
     dialog = choose(page, "Deactivate")
     dialog.get_by_role("button", name="Deactivate 58").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 58 changed")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 58 deactivated")
     assert statuses(portal) | {"total": 61} == statuses(portal) | {"deactivated": 58, "activated": 3}
     dry, real = (request.post_data_json for request in sent)
     left_out = [boxes(page).nth(index).get_attribute("value") for index in (0, 1)]
@@ -264,11 +269,11 @@ def test_a_selection_that_has_changed_is_explained_and_can_be_looked_at_again(
     portal.import_csv(roster(30))
     page = (console := signed_in(place="#/learners?limit=25")).page
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 30 learners that match").click()
+    page.get_by_role("button", name="Select All (30)").click()
     portal.create(first_name="Zoë", last_name="Zuse")
     dialog = choose(page, "Deactivate")
     expect(dialog.get_by_role("alert")).to_contain_text("You expected 30 learners, but 31 are selected now")
-    expect(dialog.get_by_role("button", name="Look again")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Refresh preview")).to_be_focused()
     console.photograph("selection-changed")
     console.check_manners()
     page.keyboard.press("Enter")
@@ -280,9 +285,9 @@ def test_a_selection_that_has_changed_is_explained_and_can_be_looked_at_again(
     dialog.get_by_role("button", name="Deactivate 31").click()
     expect(dialog.get_by_role("alert")).to_contain_text("You expected 31 learners, but 32 are selected now")
     assert statuses(portal)["deactivated"] == 0
-    dialog.get_by_role("button", name="Look again").click()
+    dialog.get_by_role("button", name="Refresh preview").click()
     dialog.get_by_role("button", name="Deactivate 32").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 32 changed")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 32 deactivated")
     assert statuses(portal)["deactivated"] == 32
 
 
@@ -303,10 +308,10 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_done_twice(
 
     page.route(BULK, lose, times=1)
     dialog.get_by_role("button", name="Deactivate 1").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(dialog.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     with page.expect_request(BULK) as again:
         dialog.get_by_role("button", name="Deactivate 1").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 deactivated")
     assert [again.value.headers["idempotency-key"]] == keys
     assert len(operations(portal)) == 1
 
@@ -323,7 +328,7 @@ def test_a_reason_that_is_too_long_is_told_of_at_its_field(portal: Portal, signe
     console.check_manners()
     dialog.get_by_label("Reason").fill("why")
     dialog.get_by_role("button", name="Deactivate 1").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 1 changed")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 deactivated")
 
 
 # Many more
@@ -345,24 +350,26 @@ def test_a_long_action_shows_its_progress_and_can_be_reverted(portal: Portal, si
     portal.import_csv(roster(20_000))
     page = (console := signed_in()).page
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 20,000 learners that match").click()
+    page.get_by_role("button", name="Select All (20,000)").click()
     page.route(BULK, at_once)
     page.route("**/revert", at_once)
     held = hold_progress(console)
     dialog = choose(page, "Deactivate")
     bar = dialog.get_by_role("progressbar", name="Progress")
     expect(bar).to_be_visible()
-    expect(dialog.get_by_role("button", name="Stop it here")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Stop")).to_be_visible()
     console.photograph("bulk-progress")
     console.check_manners()
     page.unroute("**/progress")
     held[0].continue_()
     dialog.get_by_role("button", name="Deactivate 20,000").click()
     expect(dialog.get_by_text(re.compile("of 20,000$"))).to_be_visible()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 changed", timeout=60_000)
+    expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 deactivated", timeout=60_000)
     assert statuses(portal)["deactivated"] == 20_000
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text(["Done: 20,000 changed"] * 2, timeout=60_000)
+    expect(dialog.get_by_role("status")).to_have_text("20,000 would be changed", timeout=60_000)
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 changed", timeout=60_000)
     assert statuses(portal)["deactivated"] == 0
 
 
@@ -370,7 +377,7 @@ def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed
     portal.import_csv(roster(8_000))
     page = (console := signed_in()).page
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 8,000 learners that match").click()
+    page.get_by_role("button", name="Select All (8,000)").click()
     dialog = choose(page, "Deactivate")
     expect(dialog.get_by_role("button", name="Deactivate 8,000")).to_be_visible()
     page.route(BULK, at_once)
@@ -380,12 +387,12 @@ def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed
     page.unroute("**/progress")
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.get_by_text("Done: 8,000 changed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Done: 8,000 deactivated")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("button", name="Deactivated 8,000")).to_be_visible()
     assert len(held) == 1
     assert statuses(portal)["deactivated"] == 8_000
-    page.get_by_label("Messages").get_by_role("button", name="Revert").click()
-    question = page.get_by_role("dialog", name="Revert this operation?")
+    page.get_by_label("Notifications").get_by_role("button", name="Revert").click()
+    question = page.get_by_role("dialog", name=re.compile("^Revert “Deactivate 8,000 learners” of "))
     expect(question).to_contain_text("8,000 would be changed", timeout=60_000)
     question.get_by_role("button", name="Revert").click()
     expect(question.get_by_role("status").last).to_have_text("Done: 8,000 changed", timeout=60_000)
@@ -396,7 +403,7 @@ def test_a_broken_connection_is_made_again_until_the_end(portal: Portal, signed_
     portal.import_csv(roster(6_000))
     page = signed_in().page
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 6,000 learners that match").click()
+    page.get_by_role("button", name="Select All (6,000)").click()
     page.route(BULK, at_once)
     page.route("**/progress", lambda route: route.abort(), times=1)
     dialog = choose(page, "Deactivate")
@@ -407,13 +414,13 @@ def test_an_action_is_stopped_and_says_how_far_it_came(portal: Portal, signed_in
     portal.import_csv(roster(20_000))
     page = signed_in().page
     page.get_by_role("checkbox", name="Select all on this page").check()
-    page.get_by_role("button", name="Select all 20,000 learners that match").click()
+    page.get_by_role("button", name="Select All (20,000)").click()
     dialog = choose(page, "Deactivate")
     submit = dialog.get_by_role("button", name="Deactivate 20,000")
     expect(submit).to_be_visible(timeout=60_000)
     page.route(BULK, at_once)
     submit.click()
-    dialog.get_by_role("button", name="Stop it here").click()
-    expect(dialog.get_by_role("status")).to_have_text(re.compile("^Cancelled"), timeout=60_000)
+    dialog.get_by_role("button", name="Stop").click()
+    expect(dialog.get_by_role("status")).to_have_text(re.compile("^Stopped"), timeout=60_000)
     assert operations(portal)[0]["state"] == "cancelled"
     assert statuses(portal)["deactivated"] == operations(portal)[0]["counts"]["changed"]

@@ -21,8 +21,8 @@ def test_it_is_shown_and_changed(portal: Portal, signed_in: SignIn) -> None:
     expect(page.get_by_role("heading", name="Organization")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("Example Academy")
     expect(page.get_by_label("Time zone")).to_have_value("UTC")
-    expect(page.get_by_label("Most deactivations")).to_have_value("20%")
-    expect(page.get_by_label("Days of notice")).to_have_value("14")
+    expect(page.get_by_label("Deactivation limit")).to_have_value("20%")
+    expect(page.get_by_label("Expiration notice")).to_have_value("14")
     assert page.title() == "Organization – Rollcall"
     console.photograph("organization")
     for width in (320, 768, 1440):
@@ -30,10 +30,10 @@ def test_it_is_shown_and_changed(portal: Portal, signed_in: SignIn) -> None:
         console.check_manners()
 
     page.get_by_label("Name").fill("  אקדמיה לדוגמה  ")
-    page.get_by_label("Most deactivations").fill("250")
-    page.get_by_label("Days of notice").fill("30")
+    page.get_by_label("Deactivation limit").fill("250")
+    page.get_by_label("Expiration notice").fill("30")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The organization is saved.")).to_be_visible()
+    expect(page.get_by_text("Organization saved.")).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_be_focused()
     expect(page.get_by_label("Name")).to_have_value("אקדמיה לדוגמה")
     expect(page.get_by_role("banner")).to_contain_text("אקדמיה לדוגמה")
@@ -53,11 +53,11 @@ def test_a_new_time_zone_moves_the_dates_that_are_shown(portal: Portal, signed_i
     zone.focus()
     page.keyboard.type("Pacific/Kiritim")
     expect(zone).to_have_value("Pacific/Kiritim")
-    expect(page.get_by_text("It is now there")).to_have_count(0)
+    expect(page.get_by_text("Current time there")).to_have_count(0)
     page.keyboard.type("ati")
-    expect(page.get_by_text(re.compile(r"^It is now there: .*\d{4} at \d\d:\d\d$"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Current time there: .*\d{4} at \d\d:\d\d$"))).to_be_visible()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The organization is saved.")).to_be_visible()
+    expect(page.get_by_text("Organization saved.")).to_be_visible()
     expect(zone).to_be_focused()
     assert stored(portal)["time_zone"] == "Pacific/Kiritimati"
     shown = page.evaluate(
@@ -82,10 +82,10 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(portal: Portal
     for label, wrong, said in (
         ("Name", " ", "must not be empty"),
         ("Time zone", "Mars/Olympus", "is not an IANA time zone"),
-        ("Most deactivations", "some", "use a number of learners"),
-        ("Days of notice", "", "whole number"),
-        ("Days of notice", "1.5", "whole number"),
-        ("Days of notice", "367", "366"),
+        ("Deactivation limit", "some", "use a number of learners"),
+        ("Expiration notice", "", "whole number"),
+        ("Expiration notice", "1.5", "whole number"),
+        ("Expiration notice", "367", "366"),
     ):
         field = page.get_by_label(label)
         was = field.input_value()
@@ -107,7 +107,7 @@ def test_only_what_was_changed_is_sent(portal: Portal, signed_in: SignIn) -> Non
     portal.client.patch("/organization", json={"max_deactivations": "5%"}).raise_for_status()
     page.get_by_label("Name").fill("Example School")
     page.get_by_label("Name").press("Enter")
-    expect(page.get_by_label("Most deactivations")).to_have_value("5%")
+    expect(page.get_by_label("Deactivation limit")).to_have_value("5%")
     expect(page.get_by_label("Name")).to_be_focused()
     assert (stored(portal)["name"], stored(portal)["max_deactivations"]) == ("Example School", "5%")
 
@@ -117,7 +117,7 @@ def test_an_organization_that_does_not_come_can_be_asked_for_again(signed_in: Si
     expect(page.get_by_role("table")).to_be_visible()
     page.route("**/me", lambda route: route.abort())
     page.get_by_role("link", name="Organization").click()
-    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(page.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     page.unroute("**/me")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_label("Time zone")).to_have_value("UTC")

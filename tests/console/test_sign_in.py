@@ -74,11 +74,11 @@ def test_a_key_that_is_revoked_leads_back_to_signing_in(console: Console, portal
     key = portal.issue_key()
     console.open()
     sign_in(console, key["secret"])
-    console.page.get_by_role("button", name="Expired: why").click()
+    console.page.get_by_role("button", name="Expired: set a new").click()
     portal.revoke(key)
 
     console.page.get_by_label("Never expires").check()
-    console.page.get_by_role("button", name="Set the date").click()
+    console.page.get_by_role("button", name="Set date").click()
     expect(console.page.get_by_role("alert")).to_contain_text(REFUSED)
     expect(console.page.get_by_role("dialog")).to_have_count(0)
     expect(console.page.get_by_label("API key")).to_be_focused()
@@ -90,7 +90,7 @@ def test_a_key_that_is_revoked_leads_back_to_signing_in(console: Console, portal
 
 def test_a_key_for_the_portal_has_nothing_to_see(signed_in: SignIn) -> None:
     console = signed_in("access:check")
-    expect(console.page.get_by_role("heading", name="Nothing to see")).to_be_visible()
+    expect(console.page.get_by_role("heading", name="This key can’t use the console")).to_be_visible()
     expect(console.page.get_by_role("navigation").get_by_role("link")).to_have_count(0)
     console.check_manners()
 
@@ -100,7 +100,7 @@ def test_a_service_that_does_not_answer_is_told_of_and_the_key_kept(signed_in: S
     expect(console.page.get_by_role("table")).to_be_visible()
     console.page.route("**/me", lambda route: route.abort())
     console.page.reload()
-    expect(console.page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(console.page.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     console.page.unroute("**/me")
     console.page.reload()
     expect(console.page.get_by_role("table")).to_be_visible()

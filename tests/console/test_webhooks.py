@@ -32,7 +32,7 @@ def panel(page: Page) -> Locator:
 def opened(sign_in: SignIn, webhook: dict[str, Any]) -> Console:
     """The page with this webhook's panel."""
     console = sign_in(place=f"{PLACE}?webhook={webhook['id']}")
-    expect(panel(console.page).get_by_role("button", name="Send a test")).to_be_visible()
+    expect(panel(console.page).get_by_role("button", name="Send test")).to_be_visible()
     return console
 
 
@@ -40,7 +40,7 @@ def test_a_webhook_is_set_up_and_told_of_what_happens(
     portal: Portal, signed_in: SignIn, endpoint: Endpoint
 ) -> None:
     page = (console := signed_in(place=PLACE)).page
-    expect(page.get_by_text("There are no webhooks yet.")).to_be_visible()
+    expect(page.get_by_text("No webhooks yet.")).to_be_visible()
     console.photograph("webhooks-none")
     console.check_manners()
     page.get_by_role("button", name="New webhook").click()
@@ -52,13 +52,13 @@ def test_a_webhook_is_set_up_and_told_of_what_happens(
     dialog.get_by_label("Description").fill("Tells HR")
     dialog.get_by_label("Deactivated").check()
     dialog.get_by_label("First access to training").check()
-    dialog.get_by_role("button", name="Create the webhook").click()
-    shown = page.get_by_role("dialog", name="The webhook is created")
+    dialog.get_by_role("button", name="Create webhook").click()
+    shown = page.get_by_role("dialog", name="Webhook created")
     secret = shown.get_by_label("Secret").input_value()
     console.check_manners()
-    shown.get_by_role("button", name="Copy the secret").click()
+    shown.get_by_role("button", name="Copy secret").click()
     expect(shown.get_by_role("status")).not_to_be_empty()
-    shown.get_by_role("button", name="I have stored it").click()
+    shown.get_by_role("button", name="Done").click()
 
     expect(panel(page).get_by_role("heading", name=endpoint.url)).to_be_visible()
     (webhook,) = stored(portal)
@@ -70,7 +70,7 @@ def test_a_webhook_is_set_up_and_told_of_what_happens(
     portal.client.post(f"/learners/{learner['id']}/deactivate").raise_for_status()
     delivery = panel(page).get_by_role("listitem").filter(has_text="Deactivated").filter(has_text="Received")
     for _ in range(40):
-        panel(page).get_by_role("button", name="Reload").click()
+        panel(page).get_by_role("button", name="Refresh").click()
         if endpoint.received and delivery.count():
             break
         page.wait_for_timeout(250)
@@ -87,14 +87,16 @@ def test_a_webhook_is_set_up_and_told_of_what_happens(
 
 def test_a_test_says_whether_it_was_received(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
     page = opened(signed_in, portal.create_webhook(endpoint.url)).page
-    panel(page).get_by_role("button", name="Send a test").click()
-    expect(page.get_by_text("The test was received.")).to_be_visible()
+    panel(page).get_by_role("button", name="Send test").click()
+    expect(page.get_by_text("The endpoint received the test.")).to_be_visible()
     expect(page.get_by_role("row").nth(1)).not_to_contain_text("Never")
     expect(panel(page).get_by_role("listitem").filter(has_text="Test")).to_contain_text("Received")
     endpoint.status = 500
-    panel(page).get_by_role("button", name="Send a test").click()
-    expect(page.get_by_text("The test was not received. The endpoint returned 500")).to_be_visible()
-    expect(panel(page).get_by_role("listitem").filter(has_text="Test").first).to_contain_text("Given up")
+    panel(page).get_by_role("button", name="Send test").click()
+    expect(
+        page.get_by_text("The endpoint did not receive the test. The endpoint returned 500")
+    ).to_be_visible()
+    expect(panel(page).get_by_role("listitem").filter(has_text="Test").first).to_contain_text("Failed")
     assert endpoint.types == ["webhook.test", "webhook.test"]
 
 
@@ -106,17 +108,17 @@ def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, 
     page = console.page
     item = panel(page).get_by_role("listitem").filter(has_text="Created")
     for _ in range(40):
-        panel(page).get_by_role("button", name="Reload").click()
+        panel(page).get_by_role("button", name="Refresh").click()
         page.wait_for_timeout(250)
         if item.filter(has_text="Next attempt").count():
             break
-    expect(item).to_contain_text("Not received; it will be sent again")
+    expect(item).to_contain_text("Not received. It will be sent again.")
     expect(item).to_contain_text("The endpoint returned 503")
     console.photograph("webhook-failing")
     console.check_manners()
     endpoint.status = 204
     item.get_by_role("button", name="Send again").click()
-    expect(page.get_by_text("It is being sent again.")).to_be_visible()
+    expect(page.get_by_text("Sending it again.")).to_be_visible()
     expect(item).to_be_focused()
     for _ in range(40):
         if (
@@ -125,7 +127,7 @@ def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, 
         ):
             break
         page.wait_for_timeout(250)
-    panel(page).get_by_role("button", name="Reload").click()
+    panel(page).get_by_role("button", name="Refresh").click()
     expect(item).to_contain_text("Received")
 
 
@@ -133,17 +135,17 @@ def test_a_webhook_is_changed(portal: Portal, signed_in: SignIn, endpoint: Endpo
     webhook = portal.create_webhook(endpoint.url, description="old", event_types=["learner.created"])
     page = opened(signed_in, webhook).page
     panel(page).get_by_role("button", name="Edit").click()
-    dialog = page.get_by_role("dialog", name="Edit the webhook")
+    dialog = page.get_by_role("dialog", name="Edit webhook")
     expect(dialog.get_by_label("URL")).to_have_value(endpoint.url)
     expect(dialog.get_by_label("Created")).to_be_checked()
     dialog.get_by_label("URL").fill("nonsense")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator("[data-error-of=url]")).to_contain_text("A webhook needs an https URL")
+    expect(dialog.locator("[data-error-of=url]")).to_contain_text("https URL")
     dialog.get_by_label("URL").fill(f"{endpoint.url}/two")
     dialog.get_by_label("Description").fill("")
     dialog.get_by_label("Created").uncheck()
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("The webhook is saved.")).to_be_visible()
+    expect(page.get_by_text("Webhook saved.")).to_be_visible()
     expect(page.get_by_role("rowheader")).to_have_text(f"{endpoint.url}/two")
     expect(page.get_by_role("row").nth(1)).to_contain_text("All")
     (changed,) = stored(portal)
@@ -177,24 +179,24 @@ def test_why_the_service_has_disabled_one_is_told(
             break
         page.wait_for_timeout(250)
     page.reload()
-    expect(page.get_by_role("row").nth(1)).to_contain_text("the endpoint wants no more (410)")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("the endpoint wants no more messages (410)")
 
 
 def test_the_secret_is_replaced(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
     webhook = portal.create_webhook(endpoint.url)
     console = opened(signed_in, webhook)
     page = console.page
-    panel(page).get_by_role("button", name="New secret").click()
+    panel(page).get_by_role("button", name="Replace secret").click()
     question = page.get_by_role("dialog", name="Replace the secret?")
     console.check_manners()
-    question.get_by_role("button", name="New secret").click()
-    shown = page.get_by_role("dialog", name="The secret is replaced")
+    question.get_by_role("button", name="Replace secret").click()
+    shown = page.get_by_role("dialog", name="Secret replaced")
     secret = shown.get_by_label("Secret").input_value()
     assert secret != webhook["secret"]
-    shown.get_by_role("button", name="Copy the secret").click()
-    shown.get_by_role("button", name="I have stored it").click()
-    panel(page).get_by_role("button", name="Send a test").click()
-    expect(page.get_by_text("The test was received.")).to_be_visible()
+    shown.get_by_role("button", name="Copy secret").click()
+    shown.get_by_role("button", name="Done").click()
+    panel(page).get_by_role("button", name="Send test").click()
+    expect(page.get_by_text("The endpoint received the test.")).to_be_visible()
     headers, content = endpoint.received[0]
     Verifier(secret).verify(content, headers)
 
@@ -203,9 +205,9 @@ def test_a_webhook_is_removed(portal: Portal, signed_in: SignIn, endpoint: Endpo
     page = opened(signed_in, portal.create_webhook(endpoint.url)).page
     panel(page).get_by_role("button", name="Remove").click()
     page.get_by_role("dialog", name="Remove this webhook?").get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("The webhook is removed.")).to_be_visible()
+    expect(page.get_by_text("Webhook removed.")).to_be_visible()
     expect(panel(page)).to_have_count(0)
-    expect(page.get_by_text("There are no webhooks yet.")).to_be_visible()
+    expect(page.get_by_text("No webhooks yet.")).to_be_visible()
     assert stored(portal) == []
 
 
@@ -220,7 +222,7 @@ def test_an_unreachable_list_can_be_tried_again(portal: Portal, signed_in: SignI
     expect(page.get_by_label("Time zone")).to_be_visible()
     page.route("**/webhooks?*", lambda route: route.abort())
     page.get_by_role("link", name="Webhooks").click()
-    expect(page.get_by_role("alert")).to_contain_text("The service cannot be reached.")
+    expect(page.get_by_role("alert")).to_contain_text("Rollcall cannot be reached.")
     page.unroute("**/webhooks?*")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("rowheader")).to_have_count(1)

@@ -1,0 +1,100 @@
+// @ts-check
+/** The texts about operations, wherever one is shown. */
+import { translator } from "../language/translate.js";
+
+export const { t, has } = translator({
+  "kind.csv-import": { en: "Import", de: "Import" },
+  "kind.bulk-action": { en: "Bulk action", de: "Sammelaktion" },
+  "kind.revert": { en: "Revert", de: "Rücknahme" },
+  "kind.activate": {
+    en: { one: "Activate {count} learner", other: "Activate {count} learners" },
+    de: { one: "{count} Person aktivieren", other: "{count} Personen aktivieren" },
+  },
+  "kind.deactivate": {
+    en: { one: "Deactivate {count} learner", other: "Deactivate {count} learners" },
+    de: { one: "{count} Person deaktivieren", other: "{count} Personen deaktivieren" },
+  },
+
+  "state.pending": { en: "Waiting", de: "Wartet" },
+  "state.running": { en: "In progress", de: "Läuft" },
+  "state.succeeded": { en: "Done", de: "Fertig" },
+  "state.refused": { en: "Refused: nothing was changed", de: "Abgelehnt: nichts wurde geändert" },
+  "state.failed": { en: "Failed", de: "Fehlgeschlagen" },
+  "state.cancelled": { en: "Stopped", de: "Angehalten" },
+
+  "outcome.created": { en: "{count} created", de: "{count} angelegt" },
+  "outcome.changed": { en: "{count} changed", de: "{count} geändert" },
+  "outcome.changed.activate": { en: "{count} activated", de: "{count} aktiviert" },
+  "outcome.changed.deactivate": { en: "{count} deactivated", de: "{count} deaktiviert" },
+  "outcome.deactivated": { en: "{count} of them deactivated", de: "{count} davon deaktiviert" },
+  "outcome.unchanged": { en: "{count} unchanged", de: "{count} unverändert" },
+  "outcome.unchanged.activate": { en: "{count} already have access", de: "{count} bereits mit Zugang" },
+  "outcome.unchanged.deactivate": { en: "{count} already deactivated", de: "{count} bereits deaktiviert" },
+  "outcome.kept": { en: "{count} skipped", de: "{count} übersprungen" },
+  "outcome.refused": { en: "{count} refused", de: "{count} abgelehnt" },
+  "outcome.invalid": { en: "{count} invalid", de: "{count} ungültig" },
+  "outcome.not_found": { en: "{count} not found", de: "{count} nicht gefunden" },
+  "outcome.would.created": {
+    en: "{count} would be created",
+    de: { one: "{count} würde angelegt", other: "{count} würden angelegt" },
+  },
+  "outcome.would.changed": {
+    en: "{count} would be changed",
+    de: { one: "{count} würde geändert", other: "{count} würden geändert" },
+  },
+  "outcome.would.changed.activate": {
+    en: "{count} would be activated",
+    de: { one: "{count} würde aktiviert", other: "{count} würden aktiviert" },
+  },
+  "outcome.would.changed.deactivate": {
+    en: "{count} would be deactivated",
+    de: { one: "{count} würde deaktiviert", other: "{count} würden deaktiviert" },
+  },
+  "outcome.would.deactivated": {
+    en: "{count} of them would be deactivated",
+    de: { one: "{count} davon würde deaktiviert", other: "{count} davon würden deaktiviert" },
+  },
+  "outcome.would.kept": {
+    en: "{count} would be skipped",
+    de: { one: "{count} würde übersprungen", other: "{count} würden übersprungen" },
+  },
+  "outcome.would.refused": {
+    en: "{count} would be refused",
+    de: { one: "{count} würde abgelehnt", other: "{count} würden abgelehnt" },
+  },
+  "outcome.not_started": { en: "{count} not started", de: "{count} nicht begonnen" },
+  "outcome.not_in_file": { en: "Not in the file", de: "Nicht in der Datei" },
+  "outcome.line": { en: "Line {line}", de: "Zeile {line}" },
+  "outcome.more": { en: "Show more", de: "Mehr anzeigen" },
+  "outcome.download": { en: "Download as CSV", de: "Als CSV herunterladen" },
+  "outcome.download.all": { en: "Download all as CSV", de: "Alle als CSV herunterladen" },
+  "outcome.download.rejected": {
+    en: { one: "Download the rejected row", other: "Download {count} rejected rows" },
+    de: { one: "Die abgelehnte Zeile herunterladen", other: "{count} abgelehnte Zeilen herunterladen" },
+  },
+
+  "operation.progress": { en: "Progress", de: "Fortschritt" },
+  "operation.done": { en: "{done} of {count}", de: "{done} von {count}" },
+  "operation.stop": { en: "Stop", de: "Anhalten" },
+  "operation.none": { en: "No operations found.", de: "Keine Vorgänge gefunden." },
+  "operation.kind": { en: "Operation", de: "Vorgang" },
+  "operation.state": { en: "State", de: "Zustand" },
+  "operation.result": { en: "Result", de: "Ergebnis" },
+  "operation.created_by": { en: "By", de: "Von" },
+  "operation.created_at": { en: "Started", de: "Gestartet" },
+  "operation.finished_at": { en: "Finished", de: "Beendet" },
+  "operation.reason": { en: "Reason", de: "Grund" },
+  "operation.dry_run": { en: "Preview", de: "Vorschau" },
+  "operation.dry_runs": { en: "Show previews", de: "Vorschauen anzeigen" },
+  "operation.reverts": { en: "Reverts", de: "Nimmt zurück" },
+  "operation.reverted_by": { en: "Reverted by", de: "Zurückgenommen durch" },
+  "operation.view": { en: "View operation", de: "Vorgang anzeigen" },
+  "operation.warnings": { en: "Please note", de: "Bitte beachten" },
+
+  revert: { en: "Revert", de: "Zurücknehmen" },
+  "revert.title": { en: "Revert “{operation}” of {date}?", de: "„{operation}“ vom {date} zurücknehmen?" },
+  "revert.explain": {
+    en: "Learners get their previous details and status back. Anyone changed since then is skipped. Learners that it created are deactivated.",
+    de: "Die vorherigen Angaben und der vorherige Status werden wiederhergestellt. Seitdem geänderte Personen werden übersprungen. Neu angelegte Personen werden deaktiviert.",
+  },
+});
