@@ -363,7 +363,7 @@ class TestCursors:
         return problem(await roster.api.client.get(path, params=params), 400, "invalid-cursor")
 
     @pytest.fixture
-    async def get_cursor(self, roster: Roster) -> str:
+    async def cursor(self, roster: Roster) -> str:
         params: dict[str, Any] = {"status": ["active", "activated"], "sort": "last_name", "limit": 2}
         following: str = (await roster.api.client.get("/learners", params=params)).json()["next_cursor"]
         return following
