@@ -2,9 +2,9 @@
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.wording import reword_options
+from app.cli.wording import describe_unreadable_file
 from app.domain.errors import InvalidValue
-from app.imports.errors import IncompleteFeed, UnreadableCsv
+from app.imports.errors import UnreadableCsv
 from app.organizations.errors import SlugTaken
 from app.platform.schema import SchemaMismatch
 
@@ -17,10 +17,8 @@ def explain(error: Exception) -> str | None:
     """Return what went wrong, in one line, or None if it is a bug."""
     if isinstance(error, (Failure, InvalidValue, SlugTaken, SchemaMismatch)):
         return str(error)
-    if isinstance(error, IncompleteFeed):
-        return f"{error} Use the whole file, or --missing keep."
     if isinstance(error, UnreadableCsv):
-        return reword_options(str(error))
+        return describe_unreadable_file(error)
     if isinstance(error, SQLAlchemyError):
         return f"cannot use the database: {getattr(error, 'orig', None) or error}"
     if isinstance(error, OSError):

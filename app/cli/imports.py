@@ -19,7 +19,7 @@ from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import OrganizationOption, check_as, show_examples
 from app.cli.terminal import is_stdout, open_output
-from app.cli.wording import describe_refusal, reword_options
+from app.cli.wording import describe_refusal
 from app.imports.guards import Missing
 from app.imports.handler import CsvImportHandler
 from app.imports.reader import clean_delimiter, clean_encoding
@@ -241,7 +241,7 @@ async def _show_problems(runner: Runner, operation: Operation, not_applied: int)
             connection, operation, wanted=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
         )
     for each in found:
-        detail = "" if each.problem is None else reword_options(each.problem["detail"])
+        detail = "" if each.problem is None else each.problem["detail"]
         typer.echo(f"  line {each.line}: {each.outcome.value}: {detail}", err=True)
     if not_applied > _SHOWN_PROBLEMS:
         typer.echo(

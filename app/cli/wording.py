@@ -1,17 +1,13 @@
 """Sentences in the words of the command line: its options instead of the API's parameters."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import typer
 from pydantic import ValidationError
 
+from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
 from app.platform.wording import sentence_for
-
-# Parameters of the API that an import also has as options.
-_PARAMETER = re.compile(r"\b(missing|max_deactivations|date_format|delimiter|encoding)=([^\s.,;]+)")
-_FLAG = re.compile(r"\b(dry_run|protect_manual)=true\b")
 
 
 def reword_invalid_value(error: typer.BadParameter) -> None:
@@ -25,32 +21,36 @@ def describe_invalid_value(error: ValidationError) -> str:
     return sentence_for(error.errors()[0])
 
 
+def describe_unreadable_file(error: UnreadableCsv) -> str:
+    """Return why a file cannot be imported, and what to do."""
+    if isinstance(error, NoRows):
+        return (
+            f"{error.detail} With --missing deactivate, every learner would be missing. Use the whole file."
+        )
+    if isinstance(error, IncompleteFeed):
+        return f"{error.detail} Use the whole file, or --missing keep."
+    return error.detail
+
+
 def describe_refusal(problem: Mapping[str, Any]) -> str:
-    """Return why an import was refused, and which options allow it, from its problem document."""
+    """Return why an import was refused, and which option allows it, from its problem document."""
     if problem["code"] == "too-many-deactivations":
+        limit = str(problem["max_deactivations"])
+        share = f" ({limit})" if limit.endswith("%") else ""
         return (
             f"The import would deactivate {problem['deactivation_count']:,} learners. "
-            f"Its limit of {problem['max_deactivations']} allows {problem['allowed_count']:,}. Nothing was changed. "
-            f"If this is intended, use --max-deactivations {problem['deactivation_count']}."
+            f"The limit is {problem['allowed_count']:,}{share}. Nothing was changed. "
+            f"To apply it anyway, use --max-deactivations {problem['deactivation_count']}."
         )
-    if problem["code"] == "incomplete-feed" and problem.get("row_count") is not None:
+    if problem["code"] == "incomplete-feed":
         return (
-            f"Learners missing from the file cannot be found, because {_count_rows(problem['row_count'])} without "
-            f"a valid Username or External ID (first: line {problem['line']}). Nothing was changed. "
-            "Correct the file, or use --missing keep."
+            f"{_describe_unidentified_rows(problem['row_count'], problem['line'])} So the missing learners are not "
+            "known, and nothing was changed. Correct the file, or use --missing keep."
         )
-    return reword_options(str(problem["detail"]))
+    return str(problem["detail"])
 
 
-def _count_rows(rows: int) -> str:
-    return "1 row is" if rows == 1 else f"{rows:,} rows are"
-
-
-def reword_options(text: str) -> str:
-    """Return the text with the API's parameters replaced by the options of the command line."""
-    text = _PARAMETER.sub(lambda found: f"--{_name_option(found[1])} {found[2]}", text)
-    return _FLAG.sub(lambda found: f"--{_name_option(found[1])}", text)
-
-
-def _name_option(parameter: str) -> str:
-    return parameter.replace("_", "-")
+def _describe_unidentified_rows(rows: int, first_line: int) -> str:
+    if rows == 1:
+        return f"Line {first_line} does not say which learner it is about."
+    return f"{rows:,} rows do not say which learner they are about. The first is on line {first_line}."
