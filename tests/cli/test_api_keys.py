@@ -14,7 +14,7 @@ from tests.support.service import Api
 pytestmark = pytest.mark.anyio
 
 
-def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(empty_database: str) -> None:
+def test_first_key_creates_schema_and_organization(empty_database: str) -> None:
     finished = rollcall("keys", "create", "hr feed", "--scope", "learners:bulk", database_url=empty_database)
 
     assert finished.status == 0
@@ -31,7 +31,7 @@ def test_on_an_empty_database_a_first_key_comes_with_schema_and_organization(emp
     assert key.split("\t")[1:] == ["hr feed", secret[:15], "learners:bulk", "yes", "never"]
 
 
-def test_a_name_is_shown_as_it_was_written(empty_database: str, tmp_path: Path) -> None:
+def test_key_name_is_printed_literally(empty_database: str, tmp_path: Path) -> None:
     name = "hr [bold]feed[/bold] :+1: [/]"
     created = rollcall("keys", "create", name, "--scope", "admin", database_url=empty_database)
     assert f"Created the key {name!r} for default." in created.stderr
@@ -44,7 +44,7 @@ def test_a_name_is_shown_as_it_was_written(empty_database: str, tmp_path: Path) 
     assert f" {name} " in shown.decode()
 
 
-def test_on_a_narrow_terminal_no_part_of_an_id_is_left_out(empty_database: str, tmp_path: Path) -> None:
+def test_narrow_terminal_shows_complete_ids(empty_database: str, tmp_path: Path) -> None:
     assert rollcall("keys", "create", "hr", "--scope", "admin", database_url=empty_database).status == 0
     key_id = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()[1].split("\t")[0]
 
@@ -56,7 +56,7 @@ def test_on_a_narrow_terminal_no_part_of_an_id_is_left_out(empty_database: str, 
     assert first_column == key_id
 
 
-async def test_a_key_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> None:
+async def test_key_works_with_its_scopes_until_it_is_revoked(api: Api) -> None:
     until_2099 = ("--expires-at", "2099-01-01")
     portal = await run(api, "keys", "create", "portal", "--scope", "access:check", *until_2099)
     feed = await run(api, "keys", "create", "feed", "--scope", "learners:read", "--scope", "learners:bulk")
@@ -87,7 +87,7 @@ async def test_a_key_does_what_its_scopes_say_until_it_is_revoked(api: Api) -> N
     assert {key["name"]: key["expires_at"] for key in keys}["portal"] == "2099-01-01T00:00:00Z"
 
 
-async def test_a_key_that_could_never_be_used_is_not_issued(api: Api) -> None:
+async def test_key_that_expires_in_the_past_is_not_created(api: Api) -> None:
     finished = await run(api, "keys", "create", "late", "--scope", "admin", "--expires-at", "2020-01-01")
 
     assert finished.status == 2
@@ -95,7 +95,7 @@ async def test_a_key_that_could_never_be_used_is_not_issued(api: Api) -> None:
     assert [key["name"] for key in (await api.client.get("/api-keys")).json()["items"]] == ["test"]
 
 
-async def test_a_key_of_another_organization_cannot_be_revoked(api: Api) -> None:
+async def test_key_of_another_organization_cannot_be_revoked(api: Api) -> None:
     other = await api.service.found_organization()
     key_id = (await api.client.get("/me")).json()["actor"]["id"]
     revoke = partial(rollcall, "keys", "revoke", database_url=api.service.url)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("command", ["organizations list", "serve --port {port}", "migrate"])
-def test_a_database_that_does_not_answer_is_told_in_one_line(command: str) -> None:
+def test_unreachable_database_is_one_line(command: str) -> None:
     port = find_free_port()
     call = command.format(port=port).split()
 
@@ -26,11 +26,11 @@ def test_a_database_that_does_not_answer_is_told_in_one_line(command: str) -> No
     assert str(port) in complaint
 
 
-def test_a_postgresql_database_that_is_not_there_is_named(postgres: PostgresServer) -> None:
+def test_missing_postgresql_database_is_named(postgres: PostgresServer) -> None:
     assert "nowhere" in rollcall("keys", "list", database_url=postgres.url("nowhere")).complaint
 
 
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(ROSTER)
 
@@ -54,7 +54,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
         ("shutdown_seconds", "-1", "Must be 0 or more."),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_variable(name: str, value: str, said: str) -> None:
+def test_invalid_setting_names_its_variable(name: str, value: str, said: str) -> None:
     settings: dict[str, Any] = {name: value}
     complaint = rollcall("organizations", "list", **settings).complaint
 
@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_named_with_its_variable(name: str, value: str, said:
     assert said in complaint
 
 
-def test_all_wrong_settings_are_named_at_once() -> None:
+def test_all_invalid_settings_are_named_at_once() -> None:
     complaint = rollcall("serve", log_level="loud", max_import_bytes="lots").complaint
 
     assert "ROLLCALL_LOG_LEVEL: " in complaint
@@ -80,7 +80,7 @@ def test_all_wrong_settings_are_named_at_once() -> None:
     ],
     ids=" ".join,
 )
-async def test_an_unknown_organization_is_told_with_where_to_look(api: Api, command: list[str]) -> None:
+async def test_unknown_organization_says_how_to_list_them(api: Api, command: list[str]) -> None:
     wrong = partial(rollcall, *command, "--organization", "nobody", database_url=api.service.url)
 
     complaint = (await to_thread.run_sync(wrong)).complaint

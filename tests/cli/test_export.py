@@ -15,9 +15,7 @@ from tests.support.service import Api
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_export_is_the_api_s_byte_for_byte_and_imports_back_unchanged(
-    api: Api, tmp_path: Path
-) -> None:
+async def test_export_equals_the_api_and_can_be_imported(api: Api, tmp_path: Path) -> None:
     await api.import_csv(ROSTER + '=1+1,HR-4,,"Smith, J.",,Yes,\n')
     over_http = await api.client.get("/learners", headers={"Accept": "text/csv"})
     file = tmp_path / "learners.csv"
@@ -41,7 +39,7 @@ async def test_an_export_is_the_api_s_byte_for_byte_and_imports_back_unchanged(
         (("--query", "nobody"), []),
     ],
 )
-async def test_an_export_is_filtered_as_a_list_is(
+async def test_export_is_filtered_like_a_list(
     api: Api, options: tuple[str, ...], usernames: list[str]
 ) -> None:
     await api.import_csv(ROSTER)
@@ -51,11 +49,11 @@ async def test_an_export_is_filtered_as_a_list_is(
     assert [row["Username"] for row in rows] == usernames
 
 
-async def test_an_export_to_where_nothing_can_be_written_says_so(api: Api, tmp_path: Path) -> None:
+async def test_export_to_an_unwritable_path_says_so(api: Api, tmp_path: Path) -> None:
     assert "nowhere" in (await run(api, "export", "-o", tmp_path / "nowhere" / "learners.csv")).complaint
 
 
-async def test_who_has_seen_enough_of_an_export_may_close_the_pipe(api: Api, tmp_path: Path) -> None:
+async def test_export_into_a_closed_pipe_ends_quietly(api: Api, tmp_path: Path) -> None:
     await api.import_csv(large_roster(5_000))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -23,7 +23,7 @@ def own_database(tmp_path: Path) -> str:
     return url
 
 
-async def test_an_import_that_applies_every_row_ends_with_0_and_is_recorded(api: Api, tmp_path: Path) -> None:
+async def test_complete_import_exits_0_and_is_recorded(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(ROSTER)
 
@@ -50,7 +50,7 @@ async def test_an_import_that_applies_every_row_ends_with_0_and_is_recorded(api:
     assert (again.status, counts(again)) == (0, {"unchanged": 3})
 
 
-async def test_rows_that_were_not_applied_end_it_with_1_and_can_be_mended(api: Api, tmp_path: Path) -> None:
+async def test_partial_import_exits_1_and_writes_rejects(api: Api, tmp_path: Path) -> None:
     file, mend = tmp_path / "roster.csv", tmp_path / "mend.csv"
     file.write_text(ROSTER.replace(",Yes,2099", ",Maybe,2099").replace(",,2020", ",Yes,2020"))
 
@@ -74,9 +74,7 @@ async def test_rows_that_were_not_applied_end_it_with_1_and_can_be_mended(api: A
     assert (mended.status, counts(mended)) == (0, {"created": 2})
 
 
-async def test_a_minus_writes_the_rejects_to_standard_output_and_nothing_else(
-    api: Api, tmp_path: Path
-) -> None:
+async def test_rejects_minus_writes_only_rejects_to_stdout(api: Api, tmp_path: Path) -> None:
     file, mend = tmp_path / "roster.csv", tmp_path / "mend.csv"
     file.write_text(ROSTER.replace(",Yes,2099", ",Maybe,2099"))
 
@@ -90,7 +88,7 @@ async def test_a_minus_writes_the_rejects_to_standard_output_and_nothing_else(
     assert "Wrote" not in piped.stderr
 
 
-async def test_without_rejects_a_minus_writes_nothing_at_all(api: Api, tmp_path: Path) -> None:
+async def test_rejects_minus_without_rejects_writes_nothing(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(ROSTER)
 
@@ -100,7 +98,7 @@ async def test_without_rejects_a_minus_writes_nothing_at_all(api: Api, tmp_path:
     assert finished.stderr.startswith("Operation ")
 
 
-async def test_of_many_problems_the_first_are_shown_and_the_others_counted(api: Api, tmp_path: Path) -> None:
+async def test_first_twenty_problems_are_shown(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(50).replace("Yes", "Perhaps"))
 
@@ -112,7 +110,7 @@ async def test_of_many_problems_the_first_are_shown_and_the_others_counted(api: 
     assert last == "  … and 30 more. Use --rejects FILE to write all of them."
 
 
-async def test_a_dry_run_tells_the_same_and_changes_nothing(api: Api, tmp_path: Path) -> None:
+async def test_dry_run_reports_and_changes_nothing(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(ROSTER)
 
@@ -125,7 +123,7 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(api: Api, tmp_path: 
     assert (await run(api, "import", file, "--dry-run")).status == 1
 
 
-async def test_the_options_of_an_import_are_those_of_the_api(api: Api, tmp_path: Path) -> None:
+async def test_import_options_work_as_in_the_api(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     known = await api.create(username="a.okafor")
     await api.client.post(f"/learners/{known['id']}/deactivate")
@@ -148,9 +146,7 @@ async def test_the_options_of_an_import_are_those_of_the_api(api: Api, tmp_path:
     )
 
 
-async def test_an_import_that_would_deactivate_too_many_is_refused_in_a_sentence(
-    api: Api, tmp_path: Path
-) -> None:
+async def test_import_with_too_many_deactivations_is_refused(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(10))
     await run(api, "import", file)
@@ -172,7 +168,7 @@ async def test_an_import_that_would_deactivate_too_many_is_refused_in_a_sentence
     assert allowed.stderr == "4 of the changed learners lost access.\n"
 
 
-async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_path: Path) -> None:
+async def test_incomplete_file_with_missing_deactivate_is_refused(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(10))
     await run(api, "import", file)
@@ -191,7 +187,7 @@ async def test_a_feed_that_is_not_whole_is_refused_in_a_sentence(api: Api, tmp_p
     assert (await api.client.get("/learners/status-counts")).json()["activated"] == 10
 
 
-async def test_a_large_guarded_import_tells_how_far_it_is(api: Api, tmp_path: Path) -> None:
+async def test_large_guarded_import_reports_progress(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(6_000))
     await run(api, "import", file)
@@ -206,7 +202,7 @@ async def test_a_large_guarded_import_tells_how_far_it_is(api: Api, tmp_path: Pa
     ]
 
 
-async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_path: Path) -> None:
+async def test_import_prints_warnings(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_bytes("Username,Last Name,Department\na.okafor,Müller,R&D\n".encode("cp1252"))
 
@@ -220,14 +216,14 @@ async def test_what_a_person_must_know_of_the_file_is_a_warning(api: Api, tmp_pa
     assert "indows-1252" in finished.stderr
 
 
-async def test_a_minus_reads_the_file_from_standard_input(api: Api, tmp_path: Path) -> None:
+async def test_import_minus_reads_stdin(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(ROSTER)
 
     assert counts(await run(api, "import", "-", stdin=file)) == {"created": 3}
 
 
-def test_the_installed_command_reads_a_pipe(own_database: str) -> None:
+def test_installed_command_reads_a_pipe(own_database: str) -> None:
     answer = subprocess.run(
         [Path(sys.executable).with_name("rollcall"), "import", "-"],
         input=ROSTER,
@@ -252,7 +248,7 @@ def test_the_installed_command_reads_a_pipe(own_database: str) -> None:
         (ROSTER, ("--rejects", "nowhere/mend.csv"), "nowhere/mend.csv"),
     ],
 )
-async def test_what_is_no_roster_is_told_in_one_line_and_nothing_is_done(
+async def test_file_that_is_not_a_roster_exits_1_with_one_line(
     api: Api, tmp_path: Path, content: str, options: tuple[str, ...], said: str
 ) -> None:
     file = tmp_path / "roster.csv"
@@ -264,7 +260,7 @@ async def test_what_is_no_roster_is_told_in_one_line_and_nothing_is_done(
     assert (await api.client.get("/operations")).json()["items"] == []
 
 
-async def test_a_file_that_cannot_be_read_is_named(api: Api, tmp_path: Path) -> None:
+async def test_unreadable_path_is_named(api: Api, tmp_path: Path) -> None:
     missing = tmp_path / "missing.csv"
 
     assert (
@@ -273,7 +269,7 @@ async def test_a_file_that_cannot_be_read_is_named(api: Api, tmp_path: Path) -> 
     assert (await run(api, "import", tmp_path)).complaint == f"cannot read {tmp_path}: Is a directory"
 
 
-async def test_a_large_import_tells_how_far_it_is_in_plain_lines(api: Api, tmp_path: Path) -> None:
+async def test_large_import_reports_progress_in_lines(api: Api, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(6_000))
 
@@ -286,7 +282,7 @@ async def test_a_large_import_tells_how_far_it_is_in_plain_lines(api: Api, tmp_p
     assert "\x1b" not in finished.stdout + finished.stderr
 
 
-def test_on_a_terminal_a_large_import_shows_a_bar(own_database: str, tmp_path: Path) -> None:
+def test_large_import_on_a_terminal_shows_a_bar(own_database: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
     file.write_text(large_roster(6_000))
     output = tmp_path / "output"

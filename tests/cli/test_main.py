@@ -26,7 +26,7 @@ def commands() -> dict[tuple[str, ...], Any]:
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
-def test_every_help_tells_what_the_command_and_each_of_its_options_do(path: tuple[str, ...]) -> None:
+def test_help_describes_command_and_options(path: tuple[str, ...]) -> None:
     finished = rollcall(*path, "--help")
 
     assert finished.status == 0
@@ -39,7 +39,7 @@ def test_every_help_tells_what_the_command_and_each_of_its_options_do(path: tupl
 
 
 @pytest.mark.parametrize("name", main.COMMANDS)
-def test_the_list_of_commands_says_of_each_what_its_own_help_begins_with(name: str) -> None:
+def test_command_list_has_the_summary_of_each_command(name: str) -> None:
     _, summary = main.COMMANDS[name]
 
     assert commands()[name,].help.startswith(summary)
@@ -47,7 +47,7 @@ def test_the_list_of_commands_says_of_each_what_its_own_help_begins_with(name: s
 
 
 @pytest.mark.parametrize("call", [["--help"], ["--version"], ["improt"], ["keys", "--help"]])
-def test_a_command_imports_the_web_framework_only_where_it_needs_it(call: list[str]) -> None:
+def test_command_imports_only_what_it_needs(call: list[str]) -> None:
     said = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "app.cli", *call],
         cwd=ROOT,
@@ -62,7 +62,7 @@ def test_a_command_imports_the_web_framework_only_where_it_needs_it(call: list[s
     assert ("sqlalchemy" in imported) == ("keys" in call)
 
 
-def test_for_a_mistyped_command_the_right_one_is_suggested() -> None:
+def test_mistyped_command_gets_a_suggestion() -> None:
     assert "Did you mean 'import'?" in rollcall("improt").stderr
 
 
@@ -78,11 +78,11 @@ def test_for_a_mistyped_command_the_right_one_is_suggested() -> None:
         ("openapi", "rollcall openapi --format json"),
     ],
 )
-def test_help_shows_how_to_call_what_takes_options(path: str, example: str) -> None:
+def test_help_shows_examples(path: str, example: str) -> None:
     assert example in rollcall(*path.split(), "--help").stdout
 
 
-def test_the_version_is_the_package_s() -> None:
+def test_version_is_that_of_the_package() -> None:
     assert rollcall("--version") == Finished(0, f"rollcall {__version__}\n", "")
 
 
@@ -115,9 +115,7 @@ def test_the_version_is_the_package_s() -> None:
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_a_wrong_call_ends_with_2_names_what_is_wrong_and_touches_no_database(
-    call: list[str], named: str, tmp_path: Path
-) -> None:
+def test_usage_error_exits_2_without_a_database(call: list[str], named: str, tmp_path: Path) -> None:
     finished = rollcall(*call, database_url=f"sqlite:///{tmp_path}/never.db")
 
     assert finished.status == 2

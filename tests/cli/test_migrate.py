@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.support.processes import ended, environment, fork, rollcall
 
 
-def test_migrate_brings_an_empty_database_to_the_schema_and_is_safe_to_repeat(empty_database: str) -> None:
+def test_migrate_updates_an_empty_database_and_can_be_repeated(empty_database: str) -> None:
     first = rollcall("migrate", database_url=empty_database)
     second = rollcall("migrate", database_url=empty_database)
 
@@ -16,7 +16,7 @@ def test_migrate_brings_an_empty_database_to_the_schema_and_is_safe_to_repeat(em
     assert rollcall("organizations", "list", database_url=empty_database).stdout.count("\n") == 1
 
 
-def test_several_may_migrate_the_same_database_at_once(empty_database: str, tmp_path: Path) -> None:
+def test_several_processes_can_migrate_at_once(empty_database: str, tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(3)]
     processes = [fork(["migrate"], environment(empty_database), file, file) for file in files]
 

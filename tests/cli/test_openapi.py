@@ -7,7 +7,7 @@ import yaml
 from tests.support.processes import find_free_port, rollcall
 
 
-def test_the_document_is_the_same_in_both_forms_and_needs_no_database() -> None:
+def test_openapi_is_equal_in_both_formats_without_a_database() -> None:
     away = f"postgresql://rollcall@127.0.0.1:{find_free_port()}/rollcall"
 
     as_yaml = rollcall("openapi", database_url=away)

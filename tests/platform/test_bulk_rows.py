@@ -97,14 +97,14 @@ async def put(database: Database, rows: Sequence[Sequence[Any]]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, FEW, 19, 20, 21, MANY])
-async def test_what_is_inserted_comes_back_whatever_its_type(table: Database, size: int) -> None:
+async def test_inserted_values_of_every_type_are_read_back(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
     await put(table, rows)
     assert await stored(table) == rows
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_what_is_missing_is_null_in_the_database_itself(table: Database, size: int) -> None:
+async def test_none_is_stored_as_null(table: Database, size: int) -> None:
     await put(table, [(new_id(NOON), number, *[None] * 8) for number in range(size)])
     async with table.read() as connection:
         for name in COLUMNS[2:]:
@@ -112,7 +112,7 @@ async def test_what_is_missing_is_null_in_the_database_itself(table: Database, s
             assert found.scalar_one() == size, name
 
 
-async def test_few_and_many_are_stored_alike(table: Database) -> None:
+async def test_few_and_many_rows_are_stored_alike(table: Database) -> None:
     """Written as many, then as few, the stored bytes are the same."""
 
     async def raw() -> list[tuple[Any, ...]]:
@@ -131,7 +131,7 @@ async def test_few_and_many_are_stored_alike(table: Database) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, FEW, 19, 20, MANY])
-async def test_columns_that_are_not_named_keep_their_values(table: Database, size: int) -> None:
+async def test_update_keeps_other_columns(table: Database, size: int) -> None:
     rows = [row(number) for number in range(MANY + 10)]
     await put(table, rows)
     changed = [
@@ -150,7 +150,7 @@ async def test_columns_that_are_not_named_keep_their_values(table: Database, siz
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_every_type_can_be_updated(table: Database, size: int) -> None:
+async def test_update_sets_values_of_every_type(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
     await put(table, rows)
     changed = [(each[0], *row(number + 1000)[1:]) for number, each in enumerate(rows)]
@@ -162,7 +162,7 @@ async def test_every_type_can_be_updated(table: Database, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_rows_are_found_by_all_of_their_keys(table: Database, size: int) -> None:
+async def test_update_finds_rows_by_all_keys(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
     await put(table, rows)
     wrong_number = [(each[0], each[1] + 1, "changed") for each in rows[::2]]
@@ -176,7 +176,7 @@ async def test_rows_are_found_by_all_of_their_keys(table: Database, size: int) -
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_many_rows_belong_to_their_transaction(table: Database, size: int) -> None:
+async def test_many_rows_are_rolled_back_with_their_transaction(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
 
     async def fail(connection: Any) -> None:
@@ -191,7 +191,7 @@ async def test_many_rows_belong_to_their_transaction(table: Database, size: int)
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_a_duplicate_is_an_error_of_the_database_like_any_other(table: Database, size: int) -> None:
+async def test_duplicate_raises_integrity_error(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
     await put(table, rows)
 
@@ -207,7 +207,7 @@ async def test_a_duplicate_is_an_error_of_the_database_like_any_other(table: Dat
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_of_two_who_insert_the_same_the_later_one_decides_anew(table: Database, size: int) -> None:
+async def test_second_insert_of_the_same_key_is_tried_again(table: Database, size: int) -> None:
     async def insert_missing(connection: Any) -> int:
         known = set((await connection.execute(select(things.c.number))).scalars())
         missing = [row(number) for number in range(size) if row(number)[1] not in known]
@@ -219,7 +219,7 @@ async def test_of_two_who_insert_the_same_the_later_one_decides_anew(table: Data
     assert len(await stored(table)) == size
 
 
-async def test_values_outside_a_column_are_refused_and_nothing_is_stored(table: Database) -> None:
+async def test_value_that_a_column_cannot_hold_stores_nothing(table: Database) -> None:
     good = [row(number) for number in range(MANY)]
     naive = [*good[0][:2], datetime(2026, 1, 1), *good[0][3:]]  # noqa: DTZ001
     for rows in ([naive], [*good[1:], naive]):
@@ -244,7 +244,7 @@ async def test_is_one_of_takes_any_number_of_values(table: Database, size: int) 
         assert len(list(found.scalars())) == len([each for each in rows if each[7] is not None])
 
 
-async def test_what_an_ordinary_insert_stores_is_read_alike(table: Database) -> None:
+async def test_ordinary_insert_is_read_back_alike(table: Database) -> None:
     rows = [row(number) for number in range(50)]
     await table.write(
         lambda connection: connection.execute(
@@ -254,7 +254,7 @@ async def test_what_an_ordinary_insert_stores_is_read_alike(table: Database) -> 
     assert await stored(table) == rows
 
 
-def test_no_json_column_has_two_kinds_of_nothing() -> None:
+def test_json_column_has_one_kind_of_null() -> None:
     columns = [column for each in metadata.tables.values() for column in each.columns]
     nullable = [column for column in columns if isinstance(column.type, JSON) and column.nullable]
     assert nullable

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from app.platform.clock import SystemClock
 
 
-def test_the_time_is_an_aware_instant_in_utc() -> None:
+def test_system_clock_returns_aware_utc() -> None:
     before = datetime.now(UTC)
     now = SystemClock().now()
     assert before <= now <= datetime.now(UTC)

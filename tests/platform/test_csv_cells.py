@@ -10,28 +10,28 @@ TEXTS = st.text() | st.text(alphabet="'=+-@\t\r a1")
 @pytest.mark.parametrize(
     "text", ["=1+2", "+49 30 1", "-cmd|' /C calc'!A0", "@SUM(A1)", "\tx", "\rx", "'=1", "''@a"]
 )
-def test_what_looks_like_a_formula_gets_an_apostrophe_in_front(text: str) -> None:
+def test_formula_gets_an_apostrophe(text: str) -> None:
     assert guard_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(
     "text", ["", "'", "''", "a.okafor", "O'Neill", "'t Hooft", "a=b", " =1", "1-2", "İpek"]
 )
-def test_what_no_spreadsheet_would_run_stays_as_it_is(text: str) -> None:
+def test_harmless_text_is_unchanged(text: str) -> None:
     assert guard_formula(text) == text
     assert unguard_formula(text) == text
 
 
 @pytest.mark.parametrize(("cell", "text"), [("'=1", "=1"), ("''=1", "'=1"), ("'''@a", "''@a"), ("=1", "=1")])
-def test_a_guarded_cell_loses_exactly_one_apostrophe(cell: str, text: str) -> None:
+def test_guarded_cell_loses_one_apostrophe(cell: str, text: str) -> None:
     assert unguard_formula(cell) == text
 
 
 @given(TEXTS)
-def test_every_text_comes_back_as_it_was(text: str) -> None:
+def test_any_text_survives_guard_and_unguard(text: str) -> None:
     assert unguard_formula(guard_formula(text)) == text
 
 
 @given(TEXTS)
-def test_a_guarded_cell_never_begins_like_a_formula(text: str) -> None:
+def test_guarded_cell_is_never_a_formula(text: str) -> None:
     assert not guard_formula(text).startswith(("=", "+", "-", "@", "\t", "\r"))

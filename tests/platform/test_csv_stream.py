@@ -41,7 +41,7 @@ def numbers(up_to: int) -> Any:
     return select(cast(each.c.number, Text), literal("x" * 40, Text)).order_by(each.c.number)
 
 
-async def test_cells_are_what_a_reader_of_csv_gives_back(connection: AsyncConnection) -> None:
+async def test_cells_survive_a_csv_reader(connection: AsyncConnection) -> None:
     rows = [
         ["plain", "two words"],
         ["a, b", 'she said "no"'],
@@ -61,17 +61,17 @@ async def test_cells_are_what_a_reader_of_csv_gives_back(connection: AsyncConnec
     assert text.count(b"\r\n") == text.count(b"\n") == len(rows)
 
 
-async def test_what_is_missing_is_an_empty_cell(connection: AsyncConnection) -> None:
+async def test_none_is_an_empty_cell(connection: AsyncConnection) -> None:
     query = select(literal(None, Text), literal("x", Text), literal(None, Text))
     assert await read(connection, query) == [b",x,\r\n"]
 
 
-async def test_nothing_found_is_no_line(connection: AsyncConnection) -> None:
+async def test_empty_result_has_only_a_header(connection: AsyncConnection) -> None:
     query = select(literal("x", Text)).where(literal("a", String) == "b")
     assert await read(connection, query) == []
 
 
-async def test_many_rows_come_in_whole_lines_and_in_order(connection: AsyncConnection) -> None:
+async def test_many_rows_are_whole_lines_in_order(connection: AsyncConnection) -> None:
     parts = await read(connection, numbers(MANY))
     assert len(parts) > 1
     assert all(part.endswith(b"\r\n") for part in parts)
@@ -79,7 +79,7 @@ async def test_many_rows_come_in_whole_lines_and_in_order(connection: AsyncConne
     assert found == list(range(MANY))
 
 
-async def test_a_reader_who_stops_takes_no_connection_with_them(service: Service) -> None:
+async def test_reader_that_stops_early_leaves_the_pool_usable(service: Service) -> None:
     async def export() -> AsyncGenerator[Any]:
         async with (
             service.database.snapshot() as connection,
@@ -97,7 +97,7 @@ async def test_a_reader_who_stops_takes_no_connection_with_them(service: Service
         assert (await connection.execute(counting)).scalar_one() == 7
 
 
-async def test_an_error_in_the_middle_is_one_of_the_database(service: Service) -> None:
+async def test_error_in_the_middle_is_a_database_error(service: Service) -> None:
     zero = literal(MANY - 5, Integer)
     query = numbers(MANY)
     number = cast(query.selected_columns[0], Integer)

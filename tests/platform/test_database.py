@@ -92,7 +92,7 @@ async def numbers(database: Database) -> list[int]:
 # Writing
 
 
-async def test_a_write_is_committed_when_it_returns_and_gives_back_what_the_work_gave(
+async def test_write_commits_and_returns_the_result(
     database: Database,
 ) -> None:
     async def work(connection: AsyncConnection) -> str:
@@ -103,7 +103,7 @@ async def test_a_write_is_committed_when_it_returns_and_gives_back_what_the_work
     assert await numbers(database) == [1]
 
 
-async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
+async def test_failed_write_leaves_nothing(database: Database) -> None:
     async def fail(connection: AsyncConnection) -> None:
         await add(1)(connection)
         raise ZeroDivisionError
@@ -115,7 +115,7 @@ async def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
     assert await numbers(database) == [2]
 
 
-async def test_a_write_that_is_cancelled_leaves_nothing_and_lets_others_in(database: Database) -> None:
+async def test_cancelled_write_leaves_nothing_and_frees_the_lock(database: Database) -> None:
     has_begun = asyncio.Event()
 
     async def hang(connection: AsyncConnection) -> None:
@@ -134,7 +134,7 @@ async def test_a_write_that_is_cancelled_leaves_nothing_and_lets_others_in(datab
 
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505"])
-async def test_a_write_that_lost_a_race_is_tried_again_as_a_whole(postgresql: Database, state: str) -> None:
+async def test_write_that_lost_a_race_is_tried_again(postgresql: Database, state: str) -> None:
     attempts = 0
 
     async def work(connection: AsyncConnection) -> int:
@@ -150,7 +150,7 @@ async def test_a_write_that_lost_a_race_is_tried_again_as_a_whole(postgresql: Da
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_a_write_that_always_loses_gives_up(postgresql: Database) -> None:
+async def test_write_that_always_loses_gives_up(postgresql: Database) -> None:
     attempts = 0
 
     async def work(connection: AsyncConnection) -> None:
@@ -164,7 +164,7 @@ async def test_a_write_that_always_loses_gives_up(postgresql: Database) -> None:
 
 
 @pytest.mark.usefixtures("no_pauses")
-async def test_a_write_that_is_wrong_is_not_tried_again(database: Database) -> None:
+async def test_invalid_write_is_not_tried_again(database: Database) -> None:
     attempts = 0
 
     async def work(connection: AsyncConnection) -> None:
@@ -177,7 +177,7 @@ async def test_a_write_that_is_wrong_is_not_tried_again(database: Database) -> N
     assert attempts == 1
 
 
-async def test_of_two_that_insert_one_key_the_second_decides_on_what_it_finds(database: Database) -> None:
+async def test_second_insert_of_one_key_runs_again(database: Database) -> None:
     async def work(connection: AsyncConnection) -> str:
         if (await connection.execute(select(things).where(things.c.number == 1))).one_or_none():
             return "found"
@@ -188,7 +188,7 @@ async def test_of_two_that_insert_one_key_the_second_decides_on_what_it_finds(da
     assert sorted(results) == ["found"] * 7 + ["inserted"]
 
 
-async def test_a_deadlock_costs_time_but_nothing_else(postgresql: Database) -> None:
+async def test_deadlock_is_tried_again(postgresql: Database) -> None:
     for number in (1, 2):
         await postgresql.write(add(number))
     both_hold_one = asyncio.Barrier(2)
@@ -224,7 +224,7 @@ async def test_many_writers_lose_no_update(database: Database) -> None:
         assert (await connection.execute(select(things.c.value))).scalar_one() == 30
 
 
-async def test_on_sqlite_writers_come_in_turn_and_readers_at_once(sqlite: Database) -> None:
+async def test_sqlite_queues_writers_but_not_readers(sqlite: Database) -> None:
     is_writing, may_end = asyncio.Event(), asyncio.Event()
 
     async def hold(connection: AsyncConnection) -> None:
@@ -254,7 +254,7 @@ async def test_on_sqlite_writers_come_in_turn_and_readers_at_once(sqlite: Databa
     assert order == list(range(1, 9))
 
 
-async def test_two_processes_may_write_to_one_database(database: Database, service: Service) -> None:
+async def test_two_processes_can_write_to_one_database(database: Database, service: Service) -> None:
     other = Database(service.url)
     try:
         await asyncio.gather(
@@ -268,7 +268,7 @@ async def test_two_processes_may_write_to_one_database(database: Database, servi
 # Reading
 
 
-async def test_a_read_sees_what_was_committed_between_its_statements(database: Database) -> None:
+async def test_read_sees_commits_between_statements(database: Database) -> None:
     async with database.read() as connection:
         statement = select(things.c.number)
         assert (await connection.execute(statement)).scalars().all() == []
@@ -276,7 +276,7 @@ async def test_a_read_sees_what_was_committed_between_its_statements(database: D
         assert (await connection.execute(statement)).scalars().all() == [1]
 
 
-async def test_a_snapshot_sees_one_state_throughout(database: Database) -> None:
+async def test_snapshot_sees_one_state(database: Database) -> None:
     await database.write(add(1))
     async with database.snapshot() as connection:
         statement = select(things.c.number)
@@ -287,7 +287,7 @@ async def test_a_snapshot_sees_one_state_throughout(database: Database) -> None:
         assert (await connection.execute(statement.order_by(things.c.number))).scalars().all() == [1, 2]
 
 
-async def test_nothing_is_written_in_a_snapshot_of_postgresql(postgresql: Database) -> None:
+async def test_postgresql_snapshot_is_read_only(postgresql: Database) -> None:
     with pytest.raises(DBAPIError, match="read-only"):
         async with postgresql.snapshot() as connection:
             await add(1)(connection)
@@ -295,7 +295,7 @@ async def test_nothing_is_written_in_a_snapshot_of_postgresql(postgresql: Databa
     assert await numbers(postgresql) == [2]
 
 
-async def test_errors_do_not_repeat_what_was_bound(database: Database) -> None:
+async def test_database_error_hides_its_parameters(database: Database) -> None:
     await database.write(add(7_654_321))
     with pytest.raises(DBAPIError) as raised:
         async with database.engine.begin() as connection:
@@ -307,14 +307,14 @@ async def test_errors_do_not_repeat_what_was_bound(database: Database) -> None:
 
 
 @given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_an_instant_as_text_is_rfc_3339_in_utc_with_six_digits(instant: datetime) -> None:
+def test_instant_text_is_rfc_3339_in_utc_with_six_digits(instant: datetime) -> None:
     written = instant_text(instant.astimezone(timezone(timedelta(hours=-7, minutes=-30))))
     assert len(written) == 27
     assert written.endswith("Z")
     assert datetime.fromisoformat(written) == instant
 
 
-async def test_instants_come_back_and_sort_by_time_whatever_zone_they_were_told_in(
+async def test_stored_instants_sort_by_time(
     database: Database,
 ) -> None:
     zone = timezone(timedelta(hours=14))
@@ -342,20 +342,20 @@ async def test_instants_come_back_and_sort_by_time_whatever_zone_they_were_told_
     assert [each[1] for each in found] == [instant_text(each) for each in sorted(instants)]
 
 
-async def test_the_last_instant_of_all_keeps_its_zone(database: Database) -> None:
+async def test_last_possible_instant_keeps_its_zone(database: Database) -> None:
     last = datetime.max.replace(tzinfo=UTC)  # which the driver takes for infinity
     await database.write(add(1, instant=last))
     async with database.read() as connection:
         assert (await connection.execute(select(things.c.instant))).scalar_one() == last
 
 
-async def test_an_instant_without_a_zone_is_refused(database: Database) -> None:
+async def test_instant_without_zone_is_an_error(database: Database) -> None:
     with pytest.raises((StatementError, ValueError), match="time zone"):
         await database.write(add(1, instant=datetime(2026, 1, 1)))  # noqa: DTZ001
     assert await numbers(database) == []
 
 
-async def test_an_id_comes_back_in_canonical_form(database: Database) -> None:
+async def test_stored_id_is_read_in_canonical_form(database: Database) -> None:
     identifier = new_id(NOON)
     await database.write(add(1, id=identifier))
     async with database.read() as connection:
@@ -378,19 +378,19 @@ async def test_an_id_comes_back_in_canonical_form(database: Database) -> None:
         ("postgresql://host/name?ssl=verify-full", "postgresql+asyncpg://host/name?ssl=verify-full"),
     ],
 )
-def test_the_service_picks_the_driver(given: str, expected: str) -> None:
+def test_url_gets_its_driver(given: str, expected: str) -> None:
     assert driver_url(given).render_as_string(hide_password=False) == expected
 
 
 @pytest.mark.parametrize(
     "url", ["", "nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:", "://x"]
 )
-def test_other_databases_are_refused_in_a_sentence(url: str) -> None:
+def test_url_of_another_database_is_an_error(url: str) -> None:
     with pytest.raises(ValueError, match="database"):
         driver_url(url)
 
 
-async def test_sqlite_keeps_what_it_has_acknowledged(sqlite: Database) -> None:
+async def test_sqlite_syncs_every_commit(sqlite: Database) -> None:
     async with sqlite.read() as connection:
         found = {
             name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
@@ -399,7 +399,7 @@ async def test_sqlite_keeps_what_it_has_acknowledged(sqlite: Database) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000}
 
 
-async def test_a_missing_folder_is_made_for_an_sqlite_file(tmp_path: Path) -> None:
+async def test_missing_folder_of_an_sqlite_file_is_created(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a/b/rollcall.db")
     await database.write(lambda connection: connection.execute(text("CREATE TABLE t (n INTEGER)")))
     await database.close()
@@ -407,9 +407,7 @@ async def test_a_missing_folder_is_made_for_an_sqlite_file(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sslmode", ["disable", "prefer"])
-async def test_the_name_that_libpq_gives_to_encryption_is_understood(
-    postgres: PostgresServer, sslmode: str
-) -> None:
+async def test_sslmode_is_understood(postgres: PostgresServer, sslmode: str) -> None:
     database = Database(f"{postgres.url()}?sslmode={sslmode}")
     try:
         async with database.read() as connection:
@@ -418,7 +416,7 @@ async def test_the_name_that_libpq_gives_to_encryption_is_understood(
         await database.close()
 
 
-async def test_encryption_that_is_required_and_not_there_is_refused(postgres: PostgresServer) -> None:
+async def test_required_encryption_that_is_missing_is_an_error(postgres: PostgresServer) -> None:
     database = Database(f"{postgres.url()}?sslmode=require")
     try:
         with pytest.raises(OperationalError):
@@ -428,7 +426,7 @@ async def test_encryption_that_is_required_and_not_there_is_refused(postgres: Po
         await database.close()
 
 
-async def test_connections_that_cannot_be_made_are_errors_of_the_database(postgres: PostgresServer) -> None:
+async def test_failed_connection_is_a_database_error(postgres: PostgresServer) -> None:
     elsewhere = postgres.url().replace("127.0.0.1", "nowhere.invalid")
     for url in (postgres.url("no_such_database"), elsewhere):
         database = Database(url)
@@ -461,7 +459,7 @@ async def read_many(database: Database) -> None:
 
 @pytest.mark.parametrize("work", [write_many, read_one, read_many])
 @pytest.mark.parametrize("connected", ["before", "for this"])
-async def test_whichever_message_is_not_answered_it_is_the_database_that_is_away(
+async def test_any_unanswered_message_means_database_unavailable(
     postgresql: Database, work: Callable[[Database], Awaitable[None]], connected: str
 ) -> None:
     with closing(Relay(postgresql.libpq_url)) as relay:
@@ -487,14 +485,14 @@ async def test_whichever_message_is_not_answered_it_is_the_database_that_is_away
     assert passing > 3
 
 
-async def test_a_connection_compiles_no_queries_and_says_whose_it_is(postgresql: Database) -> None:
+async def test_connection_has_jit_off_and_its_name(postgresql: Database) -> None:
     async with postgresql.read() as connection:
         assert (await connection.execute(text("SHOW jit"))).scalar_one() == "off"
         assert (await connection.execute(text("SHOW application_name"))).scalar_one() == "rollcall"
 
 
 @pytest.mark.parametrize("query", ["", "?sslmode=require", "?ssl=require"])
-async def test_connections_apart_from_the_pool_are_encrypted_as_those_of_the_pool_are(query: str) -> None:
+async def test_libpq_url_keeps_the_encryption(query: str) -> None:
     database = Database(f"postgresql://rollcall:p%40ss@db.example.org:5433/name{query}")
     wanted = f"postgresql://rollcall:p%40ss@db.example.org:5433/name{query and '?sslmode=require'}"
     assert database.libpq_url == wanted

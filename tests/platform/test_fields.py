@@ -17,12 +17,12 @@ instant = TypeAdapter(Instant)
 
 
 @pytest.mark.parametrize("text", ["", "a", "Žofie", "🎓", "two\nlines", "a\ttab", "\r\n", "\u2028", "\ufeff"])
-def test_text_may_hold_letters_of_any_kind_and_line_breaks(text: str) -> None:
+def test_text_with_any_letters_and_line_breaks_is_valid(text: str) -> None:
     assert plain_text.validate_python(text) == text
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x07", "\x1b", "\x7f", "\x80", "\x9f", "\ud800"])
-def test_text_may_not_hold_control_characters_nor_halves_of_pairs(character: str) -> None:
+def test_text_with_control_characters_or_surrogates_is_invalid(character: str) -> None:
     with pytest.raises(
         ValidationError, match="surrogate pair" if character == "\ud800" else "Control characters"
     ):
@@ -30,7 +30,7 @@ def test_text_may_not_hold_control_characters_nor_halves_of_pairs(character: str
 
 
 @given(st.dates())
-def test_a_day_is_written_year_month_day(value: date) -> None:
+def test_date_in_iso_form_is_valid(value: date) -> None:
     assert day.validate_python(value.isoformat()) == value
 
 
@@ -58,13 +58,13 @@ def test_a_day_is_written_year_month_day(value: date) -> None:
     ],
     ids=repr,
 )
-def test_nothing_else_is_a_day(value: object) -> None:
+def test_other_dates_are_invalid(value: object) -> None:
     with pytest.raises(ValidationError):
         day.validate_python(value)
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_an_instant_is_written_as_rfc_3339_has_it(value: datetime) -> None:
+def test_instant_in_rfc_3339_form_is_valid(value: datetime) -> None:
     for offset in (timedelta(0), timedelta(hours=5, minutes=30), timedelta(hours=-12)):
         written = value.astimezone(timezone(offset)).isoformat()
         assert instant.validate_python(written) == value
@@ -93,12 +93,12 @@ def test_an_instant_is_written_as_rfc_3339_has_it(value: datetime) -> None:
     ],
     ids=repr,
 )
-def test_nothing_else_is_an_instant(value: object) -> None:
+def test_other_instants_are_invalid(value: object) -> None:
     with pytest.raises(ValidationError):
         instant.validate_python(value)
 
 
-def test_what_a_rule_of_the_domain_refuses_is_refused_in_its_words() -> None:
+def test_field_reports_the_message_of_the_rule() -> None:
     def clean(value: str) -> str:
         if value == "bad":
             raise InvalidValue("It must not be bad.")

@@ -53,7 +53,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
 # The first answer again
 
 
-async def test_the_same_request_with_the_same_key_is_answered_again_and_carried_out_once(api: Api) -> None:
+async def test_repeated_request_is_carried_out_once(api: Api) -> None:
     first = await create(api, "key")
     again = await create(api, "key")
     assert first.status_code == again.status_code == 201
@@ -67,24 +67,24 @@ async def test_the_same_request_with_the_same_key_is_answered_again_and_carried_
     assert len(await api.events(first.json())) == 1
 
 
-async def test_the_first_answer_stays_though_the_learner_has_changed(api: Api) -> None:
+async def test_repeated_request_gets_the_first_answer_after_changes(api: Api) -> None:
     first = await create(api, "key")
     await api.client.post(f"/learners/{first.json()['id']}/deactivate")
     assert (await create(api, "key")).json() == first.json()
 
 
-async def test_without_a_key_every_request_stands_for_itself(api: Api) -> None:
+async def test_requests_without_key_are_independent(api: Api) -> None:
     assert (await create(api, None)).status_code == 201
     assert_problem(await create(api, None), 409, "username-taken")
     assert await stored(api) == []
 
 
-async def test_another_key_is_another_request(api: Api) -> None:
+async def test_request_with_another_key_is_carried_out(api: Api) -> None:
     assert (await create(api, "one")).status_code == 201
     assert_problem(await create(api, "two"), 409, "username-taken")
 
 
-async def test_a_bulk_action_and_an_import_are_carried_out_once_too(api: Api) -> None:
+async def test_repeated_bulk_action_and_import_are_carried_out_once(api: Api) -> None:
     csv = "Username,Active\na,Yes\nb,Yes\n"
     headers = {"Content-Type": "text/csv", "Idempotency-Key": "import"}
     first, again = [await api.client.post("/imports/csv", content=csv, headers=headers) for _ in range(2)]
@@ -103,7 +103,7 @@ async def test_a_bulk_action_and_an_import_are_carried_out_once_too(api: Api) ->
     assert len((await api.client.get("/operations")).json()["items"]) == 2
 
 
-async def test_a_multipart_import_is_the_same_though_its_boundary_differs(api: Api) -> None:
+async def test_multipart_import_with_another_boundary_is_the_same(api: Api) -> None:
     async def send() -> httpx.Response:
         files = {"file": ("roster.csv", b"Username\na\n", "text/csv")}
         return await api.client.post("/imports/csv", files=files, headers={"Idempotency-Key": "form"})
@@ -113,7 +113,7 @@ async def test_a_multipart_import_is_the_same_though_its_boundary_differs(api: A
     assert again.json() == first.json()
 
 
-async def test_where_a_route_takes_no_key_the_header_does_nothing(api: Api) -> None:
+async def test_route_without_idempotency_ignores_the_key(api: Api) -> None:
     learner = await api.create()
     for _ in range(2):
         answer = await api.client.post(
@@ -127,7 +127,7 @@ async def test_where_a_route_takes_no_key_the_header_does_nothing(api: Api) -> N
 # The same key for another request
 
 
-async def test_a_key_that_stood_for_another_body_path_or_query_is_refused(api: Api) -> None:
+async def test_key_with_another_body_path_or_query_is_422(api: Api) -> None:
     csv = {"Content-Type": "text/csv", "Idempotency-Key": "key"}
     await api.client.post("/imports/csv?dry_run=true&reason=x", content="Username\na\n", headers=csv)
     for answer in (
@@ -144,14 +144,14 @@ async def test_a_key_that_stood_for_another_body_path_or_query_is_refused(api: A
     assert again.headers[REPLAYED] == "true"
 
 
-async def test_a_body_is_compared_byte_by_byte(api: Api) -> None:
+async def test_body_is_compared_byte_by_byte(api: Api) -> None:
     headers = {"Idempotency-Key": "key", "Content-Type": "application/json"}
     await api.client.post("/learners", content=b'{"username":"a"}', headers=headers)
     answer = await api.client.post("/learners", content=b'{"username": "a"}', headers=headers)
     assert_problem(answer, 422, "idempotency-key-reused")
 
 
-async def test_a_key_is_used_in_each_organization_by_itself(api: Api) -> None:
+async def test_key_is_separate_in_each_organization(api: Api) -> None:
     first = await create(api, "key")
     other = await api.service.found_organization()
     async with api.service.client(await api.service.issue_key(other)) as client:
@@ -161,7 +161,7 @@ async def test_a_key_is_used_in_each_organization_by_itself(api: Api) -> None:
         assert answer.json()["id"] != first.json()["id"]
 
 
-async def test_a_key_is_shared_by_the_credentials_of_an_organization(api: Api) -> None:
+async def test_key_is_shared_by_credentials_of_an_organization(api: Api) -> None:
     first = await create(api, "key")
     async with await api.client_with(Scope.LEARNERS_WRITE) as client:
         again = await client.post(
@@ -170,7 +170,7 @@ async def test_a_key_is_shared_by_the_credentials_of_an_organization(api: Api) -
     assert again.json() == first.json()
 
 
-async def test_an_answer_is_given_again_to_those_only_who_may_ask(api: Api) -> None:
+async def test_repeated_request_needs_its_scope(api: Api) -> None:
     await create(api, "key")
     async with await api.client_with(Scope.LEARNERS_READ) as client:
         answer = await client.post(
@@ -183,7 +183,7 @@ async def test_an_answer_is_given_again_to_those_only_who_may_ask(api: Api) -> N
 
 
 @pytest.mark.parametrize("key", ["a", "0" * 255, "!~#%&'()*+,-./:;<=>?@[]^_`{|}", "Key"])
-async def test_a_key_is_any_printable_ascii_without_spaces(api: Api, key: str) -> None:
+async def test_key_of_printable_ascii_is_accepted(api: Api, key: str) -> None:
     assert (await create(api, key)).status_code == 201
     assert (await create(api, key)).headers[REPLAYED] == "true"
 
@@ -191,7 +191,7 @@ async def test_a_key_is_any_printable_ascii_without_spaces(api: Api, key: str) -
 @pytest.mark.parametrize(
     "key", [b"", b"a b", b"a\tb", b"0" * 256, b"\xe4", "ключ".encode(), b"a\x00b", b"\x7f"]
 )
-async def test_other_keys_are_refused(api: Api, key: bytes) -> None:
+async def test_key_with_other_characters_is_422(api: Api, key: bytes) -> None:
     answer = await api.client.post("/learners", json={"username": "x"}, headers={b"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid-request")
     assert answer.json()["errors"][0]["pointer"] == "header:Idempotency-Key"
@@ -199,7 +199,7 @@ async def test_other_keys_are_refused(api: Api, key: bytes) -> None:
     assert await stored(api) == []
 
 
-async def test_keys_are_told_apart_by_case(api: Api) -> None:
+async def test_keys_are_case_sensitive(api: Api) -> None:
     await create(api, "key")
     assert (await create(api, "KEY", "b")).status_code == 201
 
@@ -207,7 +207,7 @@ async def test_keys_are_told_apart_by_case(api: Api) -> None:
 # What is kept
 
 
-async def test_what_the_rules_refuse_is_an_answer_and_is_kept(api: Api) -> None:
+async def test_refusal_by_the_rules_is_kept(api: Api) -> None:
     await api.create(username="taken")
     first = await create(api, "key", "taken")
     assert_problem(first, 409, "username-taken")
@@ -221,7 +221,7 @@ async def test_what_the_rules_refuse_is_an_answer_and_is_kept(api: Api) -> None:
     assert again.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_selection_that_has_changed_is_an_answer_and_is_kept(api: Api) -> None:
+async def test_selection_changed_is_kept(api: Api) -> None:
     body = {"action": "deactivate", "selection": {"filter": {}}, "expected_count": 1}
     headers = {"Idempotency-Key": "key"}
     assert_problem(
@@ -233,15 +233,13 @@ async def test_a_selection_that_has_changed_is_an_answer_and_is_kept(api: Api) -
     assert again.headers[REPLAYED] == "true"
 
 
-async def test_an_invalid_request_uses_up_no_key(api: Api) -> None:
+async def test_invalid_request_does_not_use_the_key(api: Api) -> None:
     assert_problem(await create(api, "key", ""), 422, "invalid-request")
     assert_problem(await create(api, "key", nonsense=1), 422, "invalid-request")
     assert (await create(api, "key")).status_code == 201
 
 
-async def test_a_fault_is_no_answer_and_the_request_can_be_sent_again(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_request_can_be_sent_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_arguments: object, **_options: object) -> None:
         raise ConnectionError
 
@@ -255,7 +253,7 @@ async def test_a_fault_is_no_answer_and_the_request_can_be_sent_again(
     assert await total(api) == 1
 
 
-async def test_an_answer_is_kept_for_24_hours(api: Api) -> None:
+async def test_answer_is_kept_for_24_hours(api: Api) -> None:
     first = await create(api, "key")
     api.service.clock.advance(hours=24)
     assert (await create(api, "key")).json() == first.json()
@@ -263,7 +261,7 @@ async def test_an_answer_is_kept_for_24_hours(api: Api) -> None:
     assert_problem(await create(api, "key"), 409, "username-taken")
 
 
-async def test_a_key_is_free_for_another_request_after_24_hours(api: Api) -> None:
+async def test_key_can_be_used_again_after_24_hours(api: Api) -> None:
     await create(api, "key")
     api.service.clock.advance(hours=24, seconds=1)
     answer = await create(api, "key", "another")
@@ -272,7 +270,7 @@ async def test_a_key_is_free_for_another_request_after_24_hours(api: Api) -> Non
     assert await total(api) == 2
 
 
-async def test_what_is_older_than_24_hours_is_cleared_away_by_later_requests(api: Api) -> None:
+async def test_later_requests_delete_old_keys(api: Api) -> None:
     for number in range(3):
         await create(api, f"key {number}".replace(" ", "-"), f"learner{number}")
     api.service.clock.advance(hours=24, seconds=1)
@@ -280,7 +278,7 @@ async def test_what_is_older_than_24_hours_is_cleared_away_by_later_requests(api
     assert [row["key"] for row in await stored(api)] == ["later"]
 
 
-async def test_no_more_than_the_answer_is_stored(api: Api) -> None:
+async def test_only_the_answer_is_stored(api: Api) -> None:
     await create(api, "key")
     (row,) = await stored(api)
     assert row["status"] == 201
@@ -301,7 +299,7 @@ async def test_no_more_than_the_answer_is_stored(api: Api) -> None:
 # While the first one runs
 
 
-async def test_while_the_first_request_runs_a_second_is_told_to_wait(api: Api) -> None:
+async def test_repeated_request_while_the_first_runs_is_409(api: Api) -> None:
     await create(api, "key")
     await change(api, "status = NULL, headers = NULL, body = NULL")
     answer = await create(api, "key")
@@ -312,7 +310,7 @@ async def test_while_the_first_request_runs_a_second_is_told_to_wait(api: Api) -
     assert_problem(await create(api, "key", "another"), 422, "idempotency-key-reused")
 
 
-async def test_a_claim_of_a_process_that_died_is_taken_over_after_two_minutes(api: Api) -> None:
+async def test_claim_of_a_dead_process_is_taken_over_after_two_minutes(api: Api) -> None:
     # What a process that dies between its claim and its change leaves behind.
     await api.create(username="taken")
     await create(api, "key", "taken")
@@ -326,7 +324,7 @@ async def test_a_claim_of_a_process_that_died_is_taken_over_after_two_minutes(ap
     assert (await create(api, "key", "taken")).headers[REPLAYED] == "true"
 
 
-async def test_who_lost_a_claim_commits_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_request_that_lost_its_claim_commits_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     complete = Claim.complete
 
     async def be_overtaken(claim: Claim, connection: Any, response: Any) -> None:
@@ -340,7 +338,9 @@ async def test_who_lost_a_claim_commits_nothing(api: Api, monkeypatch: pytest.Mo
     assert await total(api) == 0
 
 
-async def test_who_lost_a_claim_and_is_refused_is_told_why(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_refused_request_that_lost_its_claim_gets_the_refusal(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await api.create(username="taken")
 
     async def be_overtaken(_claim: Claim, _connection: Any, _response: Any) -> None:
@@ -350,7 +350,7 @@ async def test_who_lost_a_claim_and_is_refused_is_told_why(api: Api, monkeypatch
     assert_problem(await create(api, "key", "taken"), 409, "username-taken")
 
 
-async def test_of_twenty_requests_at_once_one_is_carried_out(api: Api) -> None:
+async def test_one_of_twenty_requests_at_once_is_carried_out(api: Api) -> None:
     secret = await api.service.issue_key(api.organization)
     async with run_service(api.service.url) as process, process.client(secret) as other:
         # With SQLite one process does everything.
@@ -369,7 +369,7 @@ async def test_of_twenty_requests_at_once_one_is_carried_out(api: Api) -> None:
     assert (await create(api, "key")).content == carried_out[0].content
 
 
-async def test_of_twenty_imports_at_once_one_is_carried_out(api: Api) -> None:
+async def test_one_of_twenty_imports_at_once_is_carried_out(api: Api) -> None:
     headers = {"Content-Type": "text/csv", "Idempotency-Key": "key"}
     answers = await asyncio.gather(
         *(api.client.post("/imports/csv", content="Username\na\nb\n", headers=headers) for _ in range(20))

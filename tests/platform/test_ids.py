@@ -20,19 +20,19 @@ def is_version_7(identifier: str) -> bool:
 
 
 @given(instants)
-def test_an_id_carries_its_instant_to_the_millisecond(instant: datetime) -> None:
+def test_id_contains_its_instant_to_the_millisecond(instant: datetime) -> None:
     identifier = new_id(instant)
     assert is_version_7(identifier)
     assert instant_of(identifier) == instant - timedelta(microseconds=instant.microsecond % 1000)
 
 
 @given(instants, instants)
-def test_ids_sort_as_their_instants_do(one: datetime, other: datetime) -> None:
+def test_ids_sort_by_instant(one: datetime, other: datetime) -> None:
     if abs(one - other) >= timedelta(milliseconds=1):
         assert (new_id(one) < new_id(other)) is (one < other)
 
 
-def test_the_zone_in_which_an_instant_is_told_does_not_matter() -> None:
+def test_id_does_not_depend_on_time_zone() -> None:
     zone = datetime.now(UTC).astimezone().tzinfo
     assert new_id(NOON.astimezone(zone))[:13] == new_id(NOON)[:13]
 
@@ -42,12 +42,12 @@ def test_ids_of_one_instant_differ() -> None:
 
 
 @given(st.uuids())
-def test_an_id_is_read_in_any_case(identifier: UUID) -> None:
+def test_id_is_parsed_in_any_case(identifier: UUID) -> None:
     assert parse_id(str(identifier)) == parse_id(str(identifier).upper()) == str(identifier)
 
 
 @given(st.text(max_size=40))
-def test_what_is_no_uuid_is_no_id(text: str) -> None:
+def test_text_that_is_not_a_uuid_is_not_an_id(text: str) -> None:
     assert parse_id(text) is None
 
 
@@ -65,12 +65,12 @@ def test_what_is_no_uuid_is_no_id(text: str) -> None:
         "\uff1019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a1",
     ],
 )
-def test_other_forms_of_a_uuid_are_no_ids(text: str) -> None:
+def test_other_forms_of_a_uuid_are_not_ids(text: str) -> None:
     assert parse_id(text) is None
 
 
 @pytest.mark.anyio
-async def test_the_database_makes_a_new_id_for_each_row(service: Service) -> None:
+async def test_database_makes_a_new_id_for_each_row(service: Service) -> None:
     instant = NOON + timedelta(microseconds=123_456)
     numbers = union_all(*(select(literal(number).label("number")) for number in range(500))).subquery()
     async with service.database.read() as connection:

@@ -21,7 +21,7 @@ def requests(logged: Lines) -> list[dict[str, Any]]:
     return [line for line in logged() if line["event"] == "request"]
 
 
-async def test_each_request_is_one_line_with_its_id_route_and_who_asked(api: Api, logged: Lines) -> None:
+async def test_request_is_logged_with_id_route_and_key(api: Api, logged: Lines) -> None:
     answer = await api.client.get("/learners?limit=7", headers={"X-Request-ID": "my-request"})
     (line,) = requests(logged)
     assert line["duration_ms"] > 0
@@ -40,7 +40,7 @@ async def test_each_request_is_one_line_with_its_id_route_and_who_asked(api: Api
     }
 
 
-async def test_a_request_of_nobody_is_logged_without_an_organization(api: Api, logged: Lines) -> None:
+async def test_anonymous_request_is_logged_without_organization(api: Api, logged: Lines) -> None:
     await api.client.get("/me")
     async with api.service.client() as client:
         await client.get("/learners/019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11")
@@ -53,13 +53,13 @@ async def test_a_request_of_nobody_is_logged_without_an_organization(api: Api, l
     assert not {"organization", "api_key"} & (refused.keys() | unknown.keys() | method.keys())
 
 
-async def test_probes_are_logged_for_debugging_only(api: Api, logged: Lines) -> None:
+async def test_probes_are_logged_at_debug_level(api: Api, logged: Lines) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         await api.client.get(path)
     assert {line["level"] for line in requests(logged)} == {"debug"}
 
 
-async def test_nothing_personal_is_logged_even_when_debugging(api: Api, logged: Lines) -> None:
+async def test_debug_log_has_no_personal_data(api: Api, logged: Lines) -> None:
     client = api.client
     learner = await api.create(
         username="a.okafor",
@@ -100,7 +100,7 @@ async def test_nothing_personal_is_logged_even_when_debugging(api: Api, logged: 
         assert not any(each in str(line) for each in PERSONAL), line
 
 
-async def test_no_credential_is_logged(api: Api, logged: Lines) -> None:
+async def test_log_has_no_credentials(api: Api, logged: Lines) -> None:
     issued = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
     async with api.service.client(issued["secret"]) as client:
         await client.get("/me")
@@ -109,7 +109,7 @@ async def test_no_credential_is_logged(api: Api, logged: Lines) -> None:
     assert issued["secret"][20:] not in str(logged())
 
 
-async def test_a_fault_is_logged_with_its_place_and_kind_but_without_what_was_sent(
+async def test_exception_is_logged_without_its_message(
     api: Api, logged: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(connection: Any, *_arguments: object, **_options: object) -> None:
@@ -132,9 +132,7 @@ async def test_a_fault_is_logged_with_its_place_and_kind_but_without_what_was_se
     assert not any(each in str(fault) for each in PERSONAL)
 
 
-def test_a_person_at_a_terminal_sees_no_local_variables(
-    logged: Lines, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_console_log_has_no_local_variables(logged: Lines, capsys: pytest.CaptureFixture[str]) -> None:
     del logged  # sets the logging up again afterwards
     configure_logging("console", "info")
     password = "hunter2"
@@ -152,7 +150,7 @@ def test_a_person_at_a_terminal_sees_no_local_variables(
     assert "hunter2" not in written
 
 
-def test_the_whole_chain_of_an_exception_is_logged(logged: Lines) -> None:
+def test_causes_of_an_exception_are_logged(logged: Lines) -> None:
     name = "Okafor"
 
     def fail() -> None:
@@ -171,7 +169,7 @@ def test_the_whole_chain_of_an_exception_is_logged(logged: Lines) -> None:
     assert "Okafor" not in str(line)
 
 
-def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tmp_path: Path) -> None:
+def test_system_error_is_logged_with_its_code(logged: Lines, tmp_path: Path) -> None:
     file = tmp_path / "Okafor"
     try:
         file.read_text()
@@ -182,7 +180,7 @@ def test_what_the_system_says_of_a_fault_is_logged_by_its_name(logged: Lines, tm
     assert "Okafor" not in str(line)
 
 
-def test_libraries_are_not_heard_at_debug_since_they_say_what_they_bind(logged: Lines) -> None:
+def test_libraries_do_not_log_at_debug_level(logged: Lines) -> None:
     logging.getLogger("aiosqlite").debug("executing %s", ("Okafor",))
     logging.getLogger("rollcall.some").debug("ours")
     logging.getLogger("some.library").info("theirs")
@@ -198,7 +196,7 @@ def test_libraries_are_not_heard_at_debug_since_they_say_what_they_bind(logged: 
         ("error", ["error"]),
     ],
 )
-def test_the_least_level_is_as_the_settings_say(
+def test_log_level_is_that_of_the_settings(
     logged: Lines, capsys: pytest.CaptureFixture[str], level: str, heard: list[str]
 ) -> None:
     del logged

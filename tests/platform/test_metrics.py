@@ -36,7 +36,7 @@ async def test_requests_are_counted_by_method_route_and_status(api: Api) -> None
     assert await value(api.service, "rollcall_http_request_duration_seconds_count", **durations) == timed + 3
 
 
-async def test_only_the_request_that_asks_is_in_flight(service: Service) -> None:
+async def test_metrics_request_counts_itself_in_flight(service: Service) -> None:
     assert await value(service, "rollcall_http_requests_in_flight") == 1.0
 
 
@@ -63,7 +63,7 @@ async def test_access_checks_are_counted_by_their_answer(api: Api) -> None:
     assert after == [before[0] + 1, before[1] + 2]
 
 
-async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_one_bucket(api: Api) -> None:
+async def test_metrics_contain_no_names(api: Api) -> None:
     learner = await api.create(username="metrics.okafor", first_name="Metrika")
     await api.client.get(f"/learners/{learner['id']}")
     await api.client.get("/people/metrics.okafor")
@@ -84,7 +84,7 @@ async def test_no_learner_organization_or_key_is_named_and_what_is_unknown_is_on
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", shown)
 
 
-def test_with_several_processes_the_numbers_of_all_are_shown(tmp_path: Path) -> None:
+def test_metrics_add_up_all_processes(tmp_path: Path) -> None:
     count = "from app.operations.metrics import ROWS; ROWS.labels('csv-import', 'created').inc(5)"
     show = (
         "import asyncio; from app.platform.metrics import read_metrics; "

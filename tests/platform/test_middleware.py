@@ -31,7 +31,7 @@ ANSWERED = ["/me", "/learners?nonsense=1", "/nowhere", "/healthz", "/docs", "/do
 @pytest.mark.parametrize(
     "sent", ["a", "req-1", "A.b_c~d:e+f/g=h", "0" * 128, "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11"]
 )
-async def test_a_request_id_that_was_sent_comes_back(api: Api, sent: str) -> None:
+async def test_sent_request_id_is_returned(api: Api, sent: str) -> None:
     for path in ANSWERED:
         answer = await api.client.get(path, headers={"X-Request-ID": sent})
         assert answer.headers["X-Request-ID"] == sent
@@ -42,20 +42,20 @@ async def test_a_request_id_that_was_sent_comes_back(api: Api, sent: str) -> Non
 @pytest.mark.parametrize(
     "sent", [b"", b"a b", b"0" * 129, b"<script>", b"a\x00b", b"\xff", "ключ".encode(), b"a\tb", b'"', b"x;y"]
 )
-async def test_a_request_id_that_could_do_harm_is_replaced(api: Api, sent: bytes) -> None:
+async def test_unsafe_request_id_is_replaced(api: Api, sent: bytes) -> None:
     answer = await api.client.get("/nowhere", headers={b"X-Request-ID": sent})
     given = answer.headers["X-Request-ID"]
     assert NEW_ID.fullmatch(given)
     assert answer.json()["instance"] == given
 
 
-async def test_a_request_without_an_id_gets_one_that_tells_when_it_came(api: Api) -> None:
+async def test_missing_request_id_is_made_from_the_clock(api: Api) -> None:
     given = {(await api.client.get(path)).headers["X-Request-ID"] for path in ANSWERED}
     assert len(given) == len(ANSWERED)
     assert {instant_of(each) for each in given} == {NOON}
 
 
-async def test_no_answer_is_taken_for_another_media_type_than_it_says(api: Api) -> None:
+async def test_answers_forbid_content_sniffing(api: Api) -> None:
     for path in ANSWERED:
         assert (await api.client.get(path)).headers["X-Content-Type-Options"] == "nosniff"
 
@@ -65,7 +65,7 @@ async def test_no_answer_is_taken_for_another_media_type_than_it_says(api: Api) 
 VARYING = ("x-request-id", "date")
 
 
-async def test_head_answers_the_header_fields_of_get_and_no_body(api: Api) -> None:
+async def test_head_returns_headers_of_get_without_body(api: Api) -> None:
     learner = await api.create()
     await api.create()
     for path in (
@@ -84,19 +84,19 @@ async def test_head_answers_the_header_fields_of_get_and_no_body(api: Api) -> No
         assert "X-Request-ID" in head.headers
 
 
-async def test_head_of_an_address_that_only_takes_post_changes_nothing(api: Api) -> None:
+async def test_head_of_a_post_route_is_405(api: Api) -> None:
     learner = await api.create()
     assert (await api.client.head(f"/learners/{learner['id']}/deactivate")).status_code == 405
     assert await api.get(learner) == learner
 
 
-async def test_head_is_logged_as_head_with_its_route(api: Api, logged: Lines) -> None:
+async def test_head_is_logged_with_its_route(api: Api, logged: Lines) -> None:
     await api.client.head("/organization")
     (line,) = (each for each in logged() if each["event"] == "request")
     assert (line["method"], line["route"], line["status"]) == ("HEAD", "/organization", 200)
 
 
-async def test_head_does_not_wait_for_an_answer_that_streams() -> None:
+async def test_head_of_a_stream_ends_at_once() -> None:
     given = 0
 
     async def forever() -> AsyncIterator[bytes]:
@@ -146,21 +146,21 @@ def assert_too_large(answer: httpx.Response, limit: str) -> None:
     assert answer.json()["instance"] == answer.headers["X-Request-ID"]
 
 
-async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(small: Api) -> None:
+async def test_body_over_the_limit_is_413(small: Api) -> None:
     answer = await small.client.post("/learners", content=body_of(2001), headers=JSON)
     assert_too_large(answer, "2,000")
     answer = await small.client.post("/learners", content=body_of(2000), headers=JSON)
     assert answer.status_code == 201
 
 
-async def test_a_body_is_measured_while_it_streams_in(small: Api) -> None:
+async def test_streamed_body_over_the_limit_is_413(small: Api) -> None:
     answer = await small.client.post("/learners", content=pieces(body_of(2001)), headers=JSON)
     assert_too_large(answer, "2,000")
     answer = await small.client.post("/learners", content=pieces(body_of(2000)), headers=JSON)
     assert answer.status_code == 201
 
 
-async def test_a_body_is_measured_whatever_its_length_was_said_to_be(small: Api) -> None:
+async def test_body_longer_than_announced_is_413(small: Api) -> None:
     for announced in ("10", "²", "-1", "x", ""):
         answer = await small.client.post(
             "/learners",
@@ -170,7 +170,7 @@ async def test_a_body_is_measured_whatever_its_length_was_said_to_be(small: Api)
         assert_too_large(answer, "2,000")
 
 
-async def test_an_endless_body_is_cut_off(small: Api) -> None:
+async def test_endless_body_is_cut_off(small: Api) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -183,7 +183,7 @@ async def test_an_endless_body_is_cut_off(small: Api) -> None:
     assert sent <= 4000
 
 
-async def test_an_import_may_be_larger_than_another_body(small: Api) -> None:
+async def test_import_has_its_own_body_limit(small: Api) -> None:
     csv = b"Username\n" + b"\n".join(b"learner%04d" % number for number in range(300))
     headers = {"Content-Type": "text/csv"}
     assert 2000 < len(csv) < 5000
@@ -200,7 +200,7 @@ async def test_an_import_may_be_larger_than_another_body(small: Api) -> None:
 # Numbers
 
 
-async def test_beyond_what_it_can_hold_the_service_says_so_and_goes_on(tmp_path: Path) -> None:
+async def test_too_many_requests_at_once_are_503(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/rollcall.db"
     async with run_service(url, max_requests_in_flight=1) as service:
         organization = await service.found_organization()
@@ -227,7 +227,7 @@ async def test_beyond_what_it_can_hold_the_service_says_so_and_goes_on(tmp_path:
             assert [each["username"] for each in (await client.get("/learners")).json()["items"]] == ["slow"]
 
 
-async def test_requests_that_fail_or_are_broken_off_give_their_places_back(tmp_path: Path) -> None:
+async def test_failed_requests_free_their_places(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/rollcall.db"
     async with run_service(url, max_requests_in_flight=1) as service:
         await _break_off_a_request(service)
@@ -263,7 +263,7 @@ async def _break_off_a_request(service: Service) -> None:
         ),
     ],
 )
-async def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_service(
+async def test_client_that_disconnects_is_logged_as_499(
     api: Api, logged: Lines, content_type: str, begun: bytes
 ) -> None:
     messages: Iterator[dict[str, Any]] = iter(

@@ -47,16 +47,16 @@ def request_with(*accept: str) -> Request:
         (",,text/csv,,", CSV),
     ],
 )
-def test_the_type_that_is_preferred_is_chosen(accept: str, chosen: str) -> None:
+def test_preferred_media_type_is_chosen(accept: str, chosen: str) -> None:
     assert choose_media_type(request_with(accept), (JSON, CSV)) == chosen
 
 
-def test_without_the_header_the_first_one_is_chosen() -> None:
+def test_first_media_type_is_chosen_without_header() -> None:
     assert choose_media_type(request_with(), (JSON, CSV)) == JSON
     assert choose_media_type(request_with(), (CSV, JSON)) == CSV
 
 
-def test_a_header_in_several_lines_is_one_list() -> None:
+def test_repeated_accept_header_is_one_list() -> None:
     assert choose_media_type(request_with("application/json;q=0.1", "text/csv"), (JSON, CSV)) == CSV
 
 
@@ -71,7 +71,7 @@ def test_a_header_in_several_lines_is_one_list() -> None:
         "nonsense",
     ],
 )
-def test_what_is_not_at_hand_is_not_acceptable(accept: str) -> None:
+def test_media_type_that_is_not_offered_is_406(accept: str) -> None:
     with pytest.raises(Problem) as raised:
         choose_media_type(request_with(accept), (JSON, CSV))
     assert raised.value.type.code == "not-acceptable"
@@ -79,7 +79,7 @@ def test_what_is_not_at_hand_is_not_acceptable(accept: str) -> None:
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=60))
-def test_any_header_is_answered_or_refused(accept: str) -> None:
+def test_any_accept_header_is_answered_or_406(accept: str) -> None:
     try:
         assert choose_media_type(request_with(accept), (JSON, CSV)) in (JSON, CSV)
     except Problem as problem:
@@ -87,7 +87,7 @@ def test_any_header_is_answered_or_refused(accept: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_list_is_answered_in_the_form_that_was_asked_for(api: Api) -> None:
+async def test_list_has_the_requested_media_type(api: Api) -> None:
     await api.create()
     for accept, content_type in (("text/csv", "text/csv; charset=utf-8"), (BROWSER, "application/json")):
         answer = await api.client.get("/learners", headers={"Accept": accept})

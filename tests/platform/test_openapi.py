@@ -58,7 +58,7 @@ async def provoke(api: Api) -> AsyncIterator[tuple[str, str, httpx.Response]]:
         yield "post", "/learners", await reader.post("/learners", json={"username": "x"})
 
 
-async def test_the_examples_are_what_the_service_says(api: Api, document: dict[str, Any]) -> None:
+async def test_documented_example_equals_the_answer(api: Api, document: dict[str, Any]) -> None:
     examples = document["components"]["examples"]
     async for method, path, answer in provoke(api):
         said = answer.json()
@@ -68,9 +68,7 @@ async def test_the_examples_are_what_the_service_says(api: Api, document: dict[s
         assert said | {"instance": value["instance"]} == value, (method, path)
 
 
-async def test_members_of_one_kind_of_problem_alone_are_in_its_schema(
-    api: Api, document: dict[str, Any]
-) -> None:
+async def test_additional_members_are_in_the_problem_schema(api: Api, document: dict[str, Any]) -> None:
     properties = document["components"]["schemas"]["Problem"]["properties"]
     async for method, path, answer in provoke(api):
         assert set(answer.json()) <= set(properties), (method, path)
@@ -81,7 +79,7 @@ async def test_members_of_one_kind_of_problem_alone_are_in_its_schema(
     assert {"learner_id", "learner_status", "reason", "checked_at"} < set(example) <= set(properties)
 
 
-async def test_header_fields_are_documented_where_they_occur(tmp_path: Path, anyio_backend: str) -> None:  # noqa: ARG001
+async def test_headers_of_answers_are_documented(tmp_path: Path, anyio_backend: str) -> None:  # noqa: ARG001
     async with run_service(f"sqlite:///{tmp_path}/rollcall.db", rate_limit_per_minute=100) as service:
         organization = await service.found_organization()
         paths = service.app.openapi()["paths"]
@@ -119,21 +117,21 @@ async def test_header_fields_are_documented_where_they_occur(tmp_path: Path, any
         assert {name.lower() for name in expected} <= set(answer.headers), (method, path, answer.status_code)
 
 
-def test_what_is_answered_later_says_where_and_when(document: dict[str, Any]) -> None:
+def test_operation_route_documents_location_and_retry_after(document: dict[str, Any]) -> None:
     for path in ("/learners/bulk-actions", "/imports/csv"):
         responses = document["paths"][path]["post"]["responses"]
         assert {"Location", "Retry-After"} <= set(responses["202"]["headers"])
         assert {"Retry-After", "Idempotent-Replayed"} <= set(responses["409"]["headers"])
 
 
-def test_a_patch_is_json_and_a_merge_patch(document: dict[str, Any]) -> None:
+def test_patch_documents_json_and_merge_patch(document: dict[str, Any]) -> None:
     for path, methods in document["paths"].items():
         if "patch" in methods:
             content = methods["patch"]["requestBody"]["content"]
             assert set(content) == {"application/json", "application/merge-patch+json"}, path
 
 
-async def test_a_wrong_method_is_documented_once(api: Api, document: dict[str, Any]) -> None:
+async def test_wrong_method_is_documented_once(api: Api, document: dict[str, Any]) -> None:
     answer = await api.client.delete("/learners")
     documented = document["components"]["responses"]["method-not-allowed"]
     assert "method-not-allowed" in documented["content"]["application/problem+json"]["examples"]

@@ -38,7 +38,7 @@ def assert_refused(query: object, cursor: str, kinds: tuple[type, ...]) -> None:
 
 
 @given(query=queries, position=positions)
-def test_a_position_comes_back_from_its_cursor(query: object, position: list[Any]) -> None:
+def test_cursor_returns_its_position(query: object, position: list[Any]) -> None:
     cursor = encode_cursor(query, position)
     assert decode_cursor(query, cursor, kinds_of(position)) == position
     assert cursor.isascii()
@@ -46,18 +46,18 @@ def test_a_position_comes_back_from_its_cursor(query: object, position: list[Any
 
 
 @given(query=queries, other=queries, position=positions)
-def test_a_cursor_is_good_for_its_own_query_only(query: object, other: object, position: list[Any]) -> None:
+def test_cursor_of_another_query_is_invalid(query: object, other: object, position: list[Any]) -> None:
     if orjson.dumps(query, option=orjson.OPT_SORT_KEYS) != orjson.dumps(other, option=orjson.OPT_SORT_KEYS):
         assert_refused(other, encode_cursor(query, position), kinds_of(position))
 
 
-def test_the_order_of_the_members_of_a_query_does_not_matter() -> None:
+def test_order_of_query_members_does_not_matter() -> None:
     cursor = encode_cursor({"a": 1, "b": [2]}, ["x"])
     assert decode_cursor({"b": [2], "a": 1}, cursor, (str,)) == ["x"]
 
 
 @given(position=positions, other=positions)
-def test_a_cursor_that_was_altered_is_refused(position: list[Any], other: list[Any]) -> None:
+def test_altered_cursor_is_invalid(position: list[Any], other: list[Any]) -> None:
     packed = encode_cursor("query", position)
     fingerprint, _ = orjson.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
     forged = base64.urlsafe_b64encode(orjson.dumps([fingerprint, other])).rstrip(b"=").decode()
@@ -68,23 +68,23 @@ def test_a_cursor_that_was_altered_is_refused(position: list[Any], other: list[A
 
 
 @given(position=positions, kinds=st.lists(st.sampled_from([str, int, bool, float]), max_size=4))
-def test_a_cursor_of_other_types_is_refused(position: list[Any], kinds: list[type]) -> None:
+def test_cursor_with_other_types_is_invalid(position: list[Any], kinds: list[type]) -> None:
     if kinds_of(position) != tuple(kinds):
         assert_refused("query", encode_cursor("query", position), tuple(kinds))
 
 
 @given(st.text(max_size=60))
-def test_any_other_text_is_no_cursor(cursor: str) -> None:
+def test_other_text_is_invalid_cursor(cursor: str) -> None:
     assert_refused("query", cursor, (str,))
 
 
 @given(st.binary(max_size=60))
-def test_any_other_bytes_are_no_cursor(packed: bytes) -> None:
+def test_other_bytes_are_invalid_cursor(packed: bytes) -> None:
     assert_refused("query", base64.urlsafe_b64encode(packed).rstrip(b"=").decode(), (str,))
 
 
 @given(st.recursive(st.none() | st.integers() | st.text("ab"), st.lists, max_leaves=6))
-def test_any_other_json_is_no_cursor(content: Any) -> None:
+def test_other_json_is_invalid_cursor(content: Any) -> None:
     try:
         packed = orjson.dumps(content)
     except TypeError:
@@ -92,7 +92,7 @@ def test_any_other_json_is_no_cursor(content: Any) -> None:
     assert_refused("query", base64.urlsafe_b64encode(packed).rstrip(b"=").decode(), (str,))
 
 
-def test_without_a_cursor_there_is_no_position() -> None:
+def test_missing_cursor_gives_no_position() -> None:
     assert decode_cursor("query", None, (str,)) is None
 
 
@@ -117,7 +117,7 @@ def next_link(request: Request, cursor: str | None) -> str | None:
     return response.headers.get("Link")
 
 
-def test_the_link_to_the_next_page_is_the_same_request_with_the_next_cursor() -> None:
+def test_next_link_repeats_the_request_with_the_next_cursor() -> None:
     link = next_link(
         request_for("/learners", "status=active&q=a%26b&status=expired&cursor=old&limit=2"), "new"
     )
@@ -134,11 +134,11 @@ def test_the_link_to_the_next_page_is_the_same_request_with_the_next_cursor() ->
     ]
 
 
-def test_the_last_page_has_no_link() -> None:
+def test_last_page_has_no_link() -> None:
     assert next_link(request_for("/learners", "limit=2"), None) is None
 
 
-def test_the_link_of_a_service_below_a_path_leads_there() -> None:
+def test_next_link_keeps_the_root_path() -> None:
     # A server puts the root path in front of the path (ASGI); a proxy may have cut it off.
     for path in ("/rollcall/learners", "/learners"):
         assert (
@@ -146,7 +146,7 @@ def test_the_link_of_a_service_below_a_path_leads_there() -> None:
         )
 
 
-def test_a_link_can_be_a_header_whatever_was_asked_for() -> None:
+def test_next_link_is_a_valid_header_for_any_query() -> None:
     link = next_link(request_for("/learners", "q=%C3%BC%0D%0AX-Evil%3A%201"), "c")
     assert link is not None
     assert link.isascii()

@@ -13,7 +13,7 @@ from tests.support.postgres import PostgresServer
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_process_that_did_not_get_its_lock_tries_again(postgres: PostgresServer) -> None:
+async def test_process_without_its_lock_tries_again(postgres: PostgresServer) -> None:
     database = Database(postgres.create_database("presence"))
     entering, observing = AdvisoryLocks(database), AdvisoryLocks(database)
     in_its_way = await asyncpg.connect(database.libpq_url)

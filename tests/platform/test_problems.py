@@ -56,7 +56,7 @@ async def count_learners(api: Api) -> int:
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/learners/", "/Learners", "/learners//x", "/%00", "/é", "/favicon.ico"]
 )
-async def test_an_unknown_address_is_not_found_whoever_asks(service: Service, path: str) -> None:
+async def test_unknown_address_is_404_with_and_without_key(service: Service, path: str) -> None:
     async with service.client() as client:
         problem_of(await client.get(path), 404, "not-found")
         problem_of(await client.post(path + "?x=1", content=b"{"), 404, "not-found")
@@ -79,9 +79,7 @@ async def test_an_unknown_address_is_not_found_whoever_asks(service: Service, pa
         ("DELETE", "/docs/assets/swagger-ui.css", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_is_told_all_that_the_address_answers_to(
-    api: Api, method: str, path: str, allowed: str
-) -> None:
+async def test_wrong_method_is_405_with_all_methods(api: Api, method: str, path: str, allowed: str) -> None:
     answer = await api.client.request(method, path)
     assert answer.headers["Allow"] == allowed
     if method == "HEAD":
@@ -109,17 +107,17 @@ async def test_a_wrong_method_is_told_all_that_the_address_answers_to(
     ],
     ids=["cut off", "quotes", "comma", "form", "binary", "latin-1", "NUL", "deep", "huge number", "nested"],
 )
-async def test_broken_json_is_an_invalid_request(api: Api, body: bytes) -> None:
+async def test_broken_json_is_422(api: Api, body: bytes) -> None:
     problem_of(await api.client.post("/learners", content=body, headers=JSON), 422, "invalid-request")
     assert await count_learners(api) == 0
 
 
-async def test_json_that_is_no_object_is_an_invalid_request(api: Api) -> None:
+async def test_json_that_is_not_an_object_is_422(api: Api) -> None:
     for body in (b"null", b"[]", b"7", b'"x"', b"true", b"[{}]", b"NaN"):
         problem_of(await api.client.post("/learners", content=body, headers=JSON), 422, "invalid-request")
 
 
-async def test_a_missing_body_is_said_to_be_missing(api: Api) -> None:
+async def test_missing_body_is_422(api: Api) -> None:
     for path in ("/learners", "/api-keys", "/learners/bulk-actions"):
         for headers in ({}, JSON):
             problem = problem_of(await api.client.post(path, headers=headers), 422, "invalid-request")
@@ -128,7 +126,7 @@ async def test_a_missing_body_is_said_to_be_missing(api: Api) -> None:
             ]
 
 
-async def test_a_body_that_may_be_missing_may_be_missing(api: Api) -> None:
+async def test_optional_body_can_be_left_out(api: Api) -> None:
     learner = await api.create()
     for headers in ({}, JSON):
         answer = await api.client.post(f"/learners/{learner['id']}/deactivate", headers=headers)
@@ -137,7 +135,7 @@ async def test_a_body_that_may_be_missing_may_be_missing(api: Api) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_body_where_none_is_taken_is_refused_rather_than_passed_over(api: Api) -> None:
+async def test_unexpected_body_is_422(api: Api) -> None:
     learner = await api.create()
     key = (await api.client.post("/api-keys", json={"name": "feed", "scopes": ["admin"]})).json()
 
@@ -176,7 +174,7 @@ async def test_a_body_where_none_is_taken_is_refused_rather_than_passed_over(api
         "",
     ],
 )
-async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, content_type: str) -> None:
+async def test_body_without_json_content_type_is_415(api: Api, content_type: str) -> None:
     answer = await api.client.post(
         "/learners", content=b'{"username": "x"}', headers={"Content-Type": content_type}
     )
@@ -191,7 +189,7 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_not_read(api: Api, co
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"]
 )
-async def test_a_body_that_says_that_it_is_json_is_read(api: Api, content_type: str) -> None:
+async def test_body_with_json_content_type_is_read(api: Api, content_type: str) -> None:
     learner = await api.create()
     answer = await api.client.patch(
         f"/learners/{learner['id']}", content=b'{"first_name": "Ada"}', headers={"Content-Type": content_type}
@@ -199,12 +197,12 @@ async def test_a_body_that_says_that_it_is_json_is_read(api: Api, content_type: 
     assert answer.json()["first_name"] == "Ada"
 
 
-async def test_an_import_of_json_is_told_what_to_send(api: Api) -> None:
+async def test_import_of_json_is_415_with_accepted_types(api: Api) -> None:
     answer = await api.client.post("/imports/csv", json=[])
     assert "text/csv" in problem_of(answer, 415, "unsupported-media-type")["detail"]
 
 
-async def test_unknown_members_are_pointed_to_wherever_they_stand(api: Api) -> None:
+async def test_unknown_member_is_422_with_pointer(api: Api) -> None:
     answer = await api.client.post("/learners", json={"username": "x", "user name": 1, "a/b~c": 2})
     assert pointers(answer) == {"/user name", "/a~1b~0c"}
     body = {"action": "activate", "selection": {"filter": {"statuses": ["active"]}, "excluding": []}}
@@ -213,7 +211,7 @@ async def test_unknown_members_are_pointed_to_wherever_they_stand(api: Api) -> N
     assert await count_learners(api) == 0
 
 
-async def test_every_wrong_member_is_named_and_the_detail_holds_the_first_ones(api: Api) -> None:
+async def test_all_faults_are_listed_and_detail_has_the_first(api: Api) -> None:
     body = {"username": "", "email": "x", "first_name": 7, "expires_on": "tomorrow", "status": "active"}
     answer = await api.client.post("/learners", json=body)
     assert pointers(answer) == {f"/{member}" for member in body}
@@ -223,7 +221,7 @@ async def test_every_wrong_member_is_named_and_the_detail_holds_the_first_ones(a
 # Query parameters
 
 
-async def test_an_unknown_query_parameter_never_selects_everyone(api: Api) -> None:
+async def test_unknown_query_parameter_is_422(api: Api) -> None:
     await api.create()
     for path in (
         "/learners",
@@ -243,12 +241,12 @@ async def test_an_unknown_query_parameter_never_selects_everyone(api: Api) -> No
     assert await count_learners(api) == 1
 
 
-async def test_what_an_address_takes_is_said_where_a_parameter_is_mistyped(api: Api) -> None:
+async def test_unknown_parameter_lists_the_supported_ones(api: Api) -> None:
     detail = (await api.client.get("/operations", params={"stat": "failed"})).json()["detail"]
     assert "cursor, dry_run, kind, limit, state" in detail
 
 
-async def test_a_parameter_that_takes_one_value_is_refused_where_it_comes_twice(api: Api) -> None:
+async def test_repeated_single_parameter_is_422(api: Api) -> None:
     await api.create(username="a.okafor")
     for path, name in (
         ("/learners?limit=1&limit=2", "limit"),
@@ -269,7 +267,7 @@ async def test_a_parameter_that_takes_one_value_is_refused_where_it_comes_twice(
     assert await count_learners(api) == 1
 
 
-async def test_a_parameter_that_takes_many_values_is_repeated(api: Api) -> None:
+async def test_list_parameter_can_be_repeated(api: Api) -> None:
     learner = await api.create()
     answer = await api.client.get(
         "/learners", params={"status": ["active", "activated"], "ids": [learner["id"], NOBODY]}
@@ -280,7 +278,7 @@ async def test_a_parameter_that_takes_many_values_is_repeated(api: Api) -> None:
 # Who is asking comes first
 
 
-async def test_a_bad_key_with_a_broken_request_is_a_bad_key(service: Service) -> None:
+async def test_bad_key_with_broken_request_is_401(service: Service) -> None:
     async with service.client(new_secret()) as client:
         answer = await client.post(
             "/learners?nonsense=1", content=b"{", headers={"Content-Type": "text/plain"}
@@ -297,9 +295,7 @@ HARD_TEXTS = [b"a\\u0000b", b"\\ud800", b"a\\udfffb", b"\\u0007", b"\\u009f"]
 
 
 @pytest.mark.parametrize("hard", HARD_TEXTS)
-async def test_control_characters_and_halves_of_pairs_are_refused_in_every_member(
-    api: Api, hard: bytes
-) -> None:
+async def test_control_characters_and_surrogates_are_422(api: Api, hard: bytes) -> None:
     learner = await api.create()
     bodies: list[tuple[str, str, bytes, str]] = [
         ("POST", "/learners", b'{"username": "%s"}', "/username"),
@@ -348,7 +344,7 @@ async def test_control_characters_and_halves_of_pairs_are_refused_in_every_membe
 
 
 @pytest.mark.parametrize("hard", HARD_TEXTS)
-async def test_a_name_of_a_member_that_no_database_stores_is_refused(api: Api, hard: bytes) -> None:
+async def test_member_name_with_nul_or_surrogate_is_422(api: Api, hard: bytes) -> None:
     answer = await api.client.post("/learners", content=b'{"username": "x", "%s": 1}' % hard, headers=JSON)
     problem_of(answer, 422, "invalid-request")
 
@@ -374,19 +370,19 @@ QUERIES = [
 ]
 
 
-async def test_nul_in_a_query_is_an_invalid_request(api: Api) -> None:
+async def test_nul_in_query_is_422(api: Api) -> None:
     for query in QUERIES:
         problem_of(await api.client.get(query.format("a%00b")), 422, "invalid-request")
 
 
 @pytest.mark.parametrize("hard", ["%ED%A0%80", "%FF", "%F0%9F%8E%93", "%25%5F%27%22%5C--", "x" * 20_000])
-async def test_no_query_is_a_fault(api: Api, hard: str) -> None:
+async def test_no_query_is_500(api: Api, hard: str) -> None:
     for query in QUERIES:
         answer = await api.client.get(query.format(hard))
         assert answer.status_code in (200, 404, 422), (query, answer.text)
 
 
-async def test_nul_in_the_options_of_an_import_is_an_invalid_request(api: Api) -> None:
+async def test_nul_in_import_options_is_422(api: Api) -> None:
     for name in ("reason", "encoding", "delimiter", "date_format", "create"):
         answer = await api.client.post(
             f"/imports/csv?{name}=a%00b", content=b"Username\nx\n", headers={"Content-Type": "text/csv"}
@@ -405,7 +401,7 @@ PATHS = [
 ]
 
 
-async def test_what_is_no_id_is_not_found(api: Api) -> None:
+async def test_malformed_id_is_404(api: Api) -> None:
     for path in PATHS:
         for hard in ("%00", "%ED%A0%80", "%FF", "é", "x" * 20_000, "1", "-1", "null", "%20", NOBODY + "0"):
             problem_of(await api.client.get(path.format(hard)), 404, "not-found")
@@ -414,20 +410,20 @@ async def test_what_is_no_id_is_not_found(api: Api) -> None:
 # Numbers and lengths
 
 
-async def test_numbers_out_of_bounds_are_refused_in_a_body(api: Api) -> None:
+async def test_number_out_of_bounds_in_body_is_422(api: Api) -> None:
     for number in ("1" * 19, "1" * 40, "-1", "1e400", "1.5", "true", '"5"', "[]", "NaN", "Infinity"):
         body = f'{{"action": "activate", "selection": {{"filter": {{}}}}, "expected_count": {number}}}'
         answer = await api.client.post("/learners/bulk-actions", content=body.encode(), headers=JSON)
         assert pointers(answer) == {"/expected_count"}, number
 
 
-async def test_numbers_out_of_bounds_are_refused_in_a_query(api: Api) -> None:
+async def test_number_out_of_bounds_in_query_is_422(api: Api) -> None:
     for number in ("0", "-1", "1001", "9" * 25, "1e2", "0x10", "1.0.0", "", "NaN"):
         for path in ("/learners", "/operations", "/api-keys", f"/learners/{NOBODY}/events"):
             assert pointers(await api.client.get(path, params={"limit": number})) == {"?limit"}
 
 
-async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Api) -> None:
+async def test_too_long_text_is_422_with_limit(api: Api) -> None:
     answer = await api.client.post("/learners", json={"username": "x" * 256})
     assert "255" in answer.json()["detail"]
     answer = await api.client.post("/learners", json={"username": "x" * 2_000_000})
@@ -439,7 +435,7 @@ async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Api) -> No
     assert (await api.get(learner))["status"] == "activated"
 
 
-async def test_the_lengths_in_the_document_are_those_that_are_refused(api: Api) -> None:
+async def test_documented_lengths_are_enforced(api: Api) -> None:
     schemas = api.service.app.openapi()["components"]["schemas"]
     for path, model, name in (
         ("/learners", "NewLearner", "username"),
@@ -461,7 +457,7 @@ async def test_the_lengths_in_the_document_are_those_that_are_refused(api: Api) 
         assert (answer.status_code, answer.json()[name]) == (201, fits)
 
 
-async def test_a_problem_never_repeats_much_of_what_was_sent(api: Api) -> None:
+async def test_problem_repeats_little_of_the_request(api: Api) -> None:
     answer = await api.client.get("/learners", params={"x" * 20_000: "1"})
     assert answer.status_code == 422
     body = {f"unknown {number}": number for number in range(5000)}
@@ -472,12 +468,12 @@ async def test_a_problem_never_repeats_much_of_what_was_sent(api: Api) -> None:
 # Faults and outages
 
 
-def test_a_code_is_defined_once() -> None:
+def test_second_definition_of_a_code_is_an_error() -> None:
     with pytest.raises(ValueError, match="twice"):
         define_problem("not-found", 404, "x", "y")
 
 
-def test_codes_are_words_with_hyphens_and_statuses_are_errors() -> None:
+def test_codes_have_hyphens_and_statuses_are_errors() -> None:
     for code, kind in CATALOGUE.items():
         assert code == kind.code == code.lower()
         assert code.replace("-", "").isalpha()
@@ -486,9 +482,7 @@ def test_codes_are_words_with_hyphens_and_statuses_are_errors() -> None:
         assert not kind.title.endswith(".")
 
 
-async def test_a_fault_of_ours_is_an_internal_error_and_repeats_nothing(
-    api: Api, monkeypatch: pytest.MonkeyPatch, logged: Lines
-) -> None:
+async def test_bug_is_500_without_details(api: Api, monkeypatch: pytest.MonkeyPatch, logged: Lines) -> None:
     async def fail(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("Okafor, secret")
 
@@ -517,7 +511,7 @@ def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
         yield server
 
 
-async def test_while_the_database_is_away_requests_are_told_to_come_back(
+async def test_unavailable_database_is_503_with_retry_after(
     own_postgres: PostgresServer,
 ) -> None:
     url = own_postgres.create_database("outage")
@@ -548,7 +542,7 @@ async def test_while_the_database_is_away_requests_are_told_to_come_back(
         assert [learner["username"] for learner in listed] == ["before", "during"]
 
 
-async def test_requests_that_the_database_leaves_in_the_middle_are_told_to_come_back(
+async def test_lost_database_connection_is_503_with_retry_after(
     own_postgres: PostgresServer,
 ) -> None:
     url = own_postgres.create_database("crash")
@@ -575,7 +569,7 @@ async def test_requests_that_the_database_leaves_in_the_middle_are_told_to_come_
         assert (await client.get(f"/learners/{learner['id']}")).json()["status"] == "activated"
 
 
-async def test_a_database_without_a_free_connection_is_told_from_a_fault(
+async def test_database_without_free_connection_is_503(
     own_postgres: PostgresServer,
 ) -> None:
     url = own_postgres.create_database("crowd")
@@ -591,7 +585,7 @@ async def test_a_database_without_a_free_connection_is_told_from_a_fault(
         assert (await client.get("/learners")).status_code == 200
 
 
-async def test_a_locked_sqlite_file_is_told_from_a_fault(tmp_path: Path) -> None:
+async def test_locked_sqlite_file_is_503(tmp_path: Path) -> None:
     path = tmp_path / "rollcall.db"
     async with run_service(f"sqlite:///{path}") as service, administrator(service) as client:
         async with service.database.read() as connection:

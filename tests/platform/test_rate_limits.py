@@ -22,7 +22,7 @@ async def limited(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Service]:
         yield service
 
 
-async def test_beyond_the_limit_a_credential_is_told_when_to_go_on(limited: Service) -> None:
+async def test_request_over_the_limit_is_429_with_retry_after(limited: Service) -> None:
     organization = await limited.found_organization()
     async with limited.client(await limited.issue_key(organization)) as client:
         remaining = []
@@ -47,7 +47,7 @@ async def test_beyond_the_limit_a_credential_is_told_when_to_go_on(limited: Serv
         assert remaining[0] == LIMIT - 1
 
 
-async def test_a_request_beyond_the_limit_does_nothing(limited: Service) -> None:
+async def test_request_over_the_limit_changes_nothing(limited: Service) -> None:
     organization = await limited.found_organization()
     async with (
         limited.client(await limited.issue_key(organization)) as client,
@@ -62,7 +62,7 @@ async def test_a_request_beyond_the_limit_does_nothing(limited: Service) -> None
         assert total == statuses.count(201)
 
 
-async def test_each_credential_has_a_limit_of_its_own(limited: Service) -> None:
+async def test_each_credential_has_its_own_limit(limited: Service) -> None:
     organization = await limited.found_organization()
     async with (
         limited.client(await limited.issue_key(organization)) as one,
@@ -73,7 +73,7 @@ async def test_each_credential_has_a_limit_of_its_own(limited: Service) -> None:
         assert (await other.get("/me")).status_code == 200
 
 
-async def test_refused_requests_carry_the_header_fields_too(limited: Service) -> None:
+async def test_refused_request_has_rate_limit_headers(limited: Service) -> None:
     organization = await limited.found_organization()
     async with limited.client(await limited.issue_key(organization, Scope.ACCESS_CHECK)) as client:
         for path, status in (("/learners", 403), ("/access?nonsense=1", 422)):
@@ -81,7 +81,7 @@ async def test_refused_requests_carry_the_header_fields_too(limited: Service) ->
             assert (answer.status_code, "RateLimit" in answer.headers) == (status, True)
 
 
-async def test_a_bulk_action_counts_as_one_request(limited: Service) -> None:
+async def test_bulk_action_counts_as_one_request(limited: Service) -> None:
     organization = await limited.found_organization()
     async with limited.client(await limited.issue_key(organization)) as client:
         csv = "Username\n" + "\n".join(f"learner{number}" for number in range(100))
@@ -96,7 +96,7 @@ async def test_a_bulk_action_counts_as_one_request(limited: Service) -> None:
         assert int(remaining[1]) >= LIMIT - 2
 
 
-async def test_what_carries_no_credential_of_ours_has_no_limit_and_no_header_fields(limited: Service) -> None:
+async def test_request_without_valid_credential_is_not_counted(limited: Service) -> None:
     async with limited.client() as client, limited.client(new_secret()) as stranger:
         for _ in range(LIMIT + 2):
             answer = await client.get("/healthz")
@@ -105,7 +105,7 @@ async def test_what_carries_no_credential_of_ours_has_no_limit_and_no_header_fie
             assert (answer.status_code, "RateLimit" in answer.headers) == (401, False)
 
 
-async def test_a_limit_of_zero_is_none(api: Api) -> None:
+async def test_limit_of_zero_means_no_limit(api: Api) -> None:
     answer = await api.client.get("/me")
     assert "RateLimit" not in answer.headers
     assert "RateLimit-Policy" not in answer.headers

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 EXTERNAL = re.compile(r"(?:src|href|url|import)\s*[=(:]?\s*['\"]?\s*(?:https?:)?//[^'\"\s>)]+", re.IGNORECASE)
 
 
-async def test_no_credential_is_needed_and_a_wrong_one_does_no_harm(service: Service) -> None:
+async def test_public_route_ignores_credentials(service: Service) -> None:
     async with service.client() as nobody, service.client("rollcall_nonsense") as stranger:
         for path in (
             "/healthz",
@@ -32,14 +32,14 @@ async def test_no_credential_is_needed_and_a_wrong_one_does_no_harm(service: Ser
             assert (await stranger.get(path)).status_code == 200, path
 
 
-async def test_what_a_probe_or_a_browser_adds_to_the_address_does_no_harm(service: Service) -> None:
+async def test_public_route_ignores_unknown_parameters(service: Service) -> None:
     async with service.client() as client:
         for path in sorted(OPEN - {"/docs/assets", "/problems/{code}"} | {"/problems/not-found"}):
             plain, busted = await client.get(path), await client.get(path, params={"_": "1700000000"})
             assert (busted.status_code, path) == (plain.status_code, path)
 
 
-async def test_health_and_readiness(service: Service) -> None:
+async def test_healthy_service_is_alive_and_ready(service: Service) -> None:
     async with service.client() as client:
         for path in ("/healthz", "/readyz"):
             answer = await client.get(path)
@@ -47,7 +47,7 @@ async def test_health_and_readiness(service: Service) -> None:
 
 
 @pytest.mark.parametrize("revision", ["0000", "9999_from_the_future", None])
-async def test_a_service_whose_schema_is_another_versions_is_alive_but_not_ready(
+async def test_service_with_another_schema_is_alive_but_not_ready(
     tmp_path: Path, revision: str | None
 ) -> None:
     async with run_service(f"sqlite:///{tmp_path}/rollcall.db") as service, service.client() as client:
@@ -66,7 +66,7 @@ async def test_a_service_whose_schema_is_another_versions_is_alive_but_not_ready
         assert (await client.get("/healthz")).status_code == 200
 
 
-async def test_the_description_is_the_same_as_yaml_and_as_json(service: Service) -> None:
+async def test_openapi_is_equal_as_yaml_and_json(service: Service) -> None:
     async with service.client() as client:
         as_yaml = await client.get("/openapi.yaml")
         assert as_yaml.headers["Content-Type"].startswith("application/yaml")
@@ -76,7 +76,7 @@ async def test_the_description_is_the_same_as_yaml_and_as_json(service: Service)
         assert (await client.get("/openapi.json")).json() == document
 
 
-async def test_the_documentation_works_without_the_internet(service: Service) -> None:
+async def test_documentation_page_uses_only_local_files(service: Service) -> None:
     async with service.client() as client:
         page = await client.get("/docs")
         assert page.headers["Content-Type"].startswith("text/html")
@@ -92,13 +92,13 @@ async def test_the_documentation_works_without_the_internet(service: Service) ->
         assert "'/openapi.json'" in page.text or '"/openapi.json"' in page.text
 
 
-async def test_the_address_itself_leads_to_the_documentation(service: Service) -> None:
+async def test_root_redirects_to_documentation(service: Service) -> None:
     async with service.client() as client:
         answer = await client.get("/")
         assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
 
 
-async def test_every_kind_of_problem_has_a_page_and_a_document(service: Service) -> None:
+async def test_problem_type_has_page_and_json(service: Service) -> None:
     async with service.client() as client:
         for code, kind in CATALOGUE.items():
             page = await client.get(kind.uri, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
@@ -117,7 +117,7 @@ async def test_every_kind_of_problem_has_a_page_and_a_document(service: Service)
             }
 
 
-async def test_the_catalogue_lists_every_kind_and_its_links_lead_to_their_pages(service: Service) -> None:
+async def test_catalogue_links_every_problem_type(service: Service) -> None:
     async with service.client() as client:
         listed: list[dict[str, Any]] = (
             await client.get("/problems", headers={"Accept": "application/json"})
@@ -131,7 +131,7 @@ async def test_the_catalogue_lists_every_kind_and_its_links_lead_to_their_pages(
         assert [str(page.url.join("/problems/not-found").join(link).path) for link in back] == ["/problems"]
 
 
-async def test_texts_are_escaped_in_pages(service: Service) -> None:
+async def test_page_escapes_its_texts(service: Service) -> None:
     async with service.client() as client:
         for path in ("/problems", "/problems/not-authenticated"):
             page = (await client.get(path)).text
@@ -139,7 +139,7 @@ async def test_texts_are_escaped_in_pages(service: Service) -> None:
         assert "<code>Authorization: Bearer &lt;API key&gt;</code>" in page
 
 
-async def test_an_unknown_kind_of_problem_is_not_found(service: Service) -> None:
+async def test_unknown_problem_type_is_404(service: Service) -> None:
     async with service.client() as client:
         for code in ("nonsense", "Not-Found", "%3Cscript%3E"):
             answer = await client.get(f"/problems/{code}")
@@ -147,7 +147,7 @@ async def test_an_unknown_kind_of_problem_is_not_found(service: Service) -> None
             assert "script" not in answer.text
 
 
-async def test_a_page_in_a_form_that_there_is_not_is_not_acceptable(service: Service) -> None:
+async def test_problem_page_as_other_media_type_is_406(service: Service) -> None:
     async with service.client() as client:
         for path in ("/problems", "/problems/not-found"):
             answer = await client.get(path, headers={"Accept": "image/png"})

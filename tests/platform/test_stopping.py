@@ -29,7 +29,7 @@ def handled() -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_is_noticed_and_handled_as_before(handled: list[int], number: Signals) -> None:
+async def test_signal_sets_the_event_and_reaches_its_handler(handled: list[int], number: Signals) -> None:
     with watch_for_stop() as stopping:
         assert not stopping.is_set()
         os.kill(os.getpid(), number)
@@ -37,7 +37,7 @@ async def test_a_signal_is_noticed_and_handled_as_before(handled: list[int], num
     assert handled == [number]
 
 
-async def test_afterwards_nothing_is_noticed(handled: list[int]) -> None:
+async def test_signal_after_the_block_is_not_noticed(handled: list[int]) -> None:
     with watch_for_stop() as stopping:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -46,14 +46,14 @@ async def test_afterwards_nothing_is_noticed(handled: list[int]) -> None:
     assert handled == [signal.SIGTERM]
 
 
-async def test_two_services_in_one_process_notice_both(handled: list[int]) -> None:
+async def test_two_watchers_in_one_process_both_notice(handled: list[int]) -> None:
     with watch_for_stop() as first, watch_for_stop() as second:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(asyncio.gather(first.wait(), second.wait()), 60)
     assert handled == [signal.SIGTERM]
 
 
-async def test_a_signal_without_a_handler_keeps_its_effect() -> None:
+async def test_signal_without_a_handler_keeps_its_effect() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with watch_for_stop():
@@ -62,7 +62,7 @@ async def test_a_signal_without_a_handler_keeps_its_effect() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-async def test_in_another_thread_there_is_nothing_to_notice(handled: list[int]) -> None:
+async def test_watcher_in_another_thread_notices_nothing(handled: list[int]) -> None:
     async def enter() -> Any:
         with watch_for_stop() as stopping:
             return stopping.is_set()

@@ -86,7 +86,7 @@ EVERYONE: dict[str, Any] = {"filter": {}}
         ),
     ],
 )
-async def test_what_a_member_takes_is_said(
+async def test_invalid_member_says_what_is_accepted(
     api: Api, path: str, body: object, pointer: str, detail: str
 ) -> None:
     (error,) = (await api.client.post(path, json=body)).json()["errors"]
@@ -117,7 +117,7 @@ async def test_what_a_member_takes_is_said(
         ("sort=username,created_at", "sort", "Must be 'username', '-username',"),
     ],
 )
-async def test_what_a_parameter_takes_is_said_once_under_its_name(
+async def test_invalid_parameter_says_what_is_accepted_once(
     api: Api, query: str, name: str, detail: str
 ) -> None:
     (error,) = (await api.client.get(f"/learners?{query}")).json()["errors"]
@@ -147,7 +147,7 @@ async def test_what_a_parameter_takes_is_said_once_under_its_name(
         ),
     ],
 )
-async def test_why_a_body_cannot_be_read_is_said(api: Api, body: bytes, pointer: str, detail: str) -> None:
+async def test_unreadable_body_says_why(api: Api, body: bytes, pointer: str, detail: str) -> None:
     problem = (await api.client.post("/learners", content=body, headers=JSON)).json()
     assert problem["errors"] == [{"pointer": pointer, "detail": detail}]
     assert detail in problem["detail"]
@@ -236,12 +236,12 @@ def possible_errors(schema: Any) -> Iterator[str]:
             yield from possible_errors(part)
 
 
-def test_every_error_that_a_field_can_have_has_a_sentence(adapters: list[TypeAdapter[Any]]) -> None:
+def test_every_possible_error_has_a_sentence(adapters: list[TypeAdapter[Any]]) -> None:
     possible = {error for adapter in adapters for error in possible_errors(adapter.core_schema)}
     assert possible - {*SENTENCES, "extra_forbidden"} == set()  # that one depends on where it is
 
 
-def test_no_wording_of_a_library_reaches_an_answer(adapters: list[TypeAdapter[Any]]) -> None:
+def test_no_sentence_contains_library_wording(adapters: list[TypeAdapter[Any]]) -> None:
     seen = set()
     for adapter in adapters:
         for mistake in MISTAKES:
@@ -258,6 +258,6 @@ def test_no_wording_of_a_library_reaches_an_answer(adapters: list[TypeAdapter[An
     assert {"missing", "extra_forbidden", "too_long", "string_too_long", "value_error", "enum"} < seen
 
 
-def test_an_error_without_a_sentence_gets_a_general_one() -> None:
+def test_unknown_error_gets_a_general_sentence() -> None:
     error = {"type": "decimal_whole_digits", "loc": ("body", "x"), "input": 1, "msg": "Decimal input should"}
     assert sentence_for(error) == "This value is not valid."
