@@ -75,7 +75,7 @@ async def new_organization(database: Database, slug: str) -> Organization:
 
 
 async def server_version(database: Database) -> str:
-    """What the database says it is."""
+    """Return the name and version of the database."""
     question = "SELECT 'SQLite ' || sqlite_version()" if database.is_sqlite else "SELECT version()"
     async with database.read() as connection:
         answer: str = (await connection.exec_driver_sql(question)).scalar_one()

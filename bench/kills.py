@@ -64,7 +64,7 @@ class Step:
 
 
 def write_steps(folder: Path, rows: int) -> list[Step]:
-    """Write the files and return the steps: create `rows` learners, change half of them, revert, and so on."""
+    """Write the files and return the steps, which begin with an import of `rows` new learners."""
     files = {name: folder / f"{name}.csv" for name in ("new", "changed", "feed")}
     for file, lines in zip(files.values(), (_new, _changed, _feed), strict=True):
         file.write_text("".join(lines(rows)), encoding="utf-8")

@@ -1,15 +1,16 @@
-"""How routes authenticate: their principal, the scopes that they need, and the route class that asks first."""
+"""How routes authenticate: the principal, the scopes, and the route class that checks the credential first."""
 
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from app.organizations.api_keys import Scope
 from app.organizations.authentication import Authenticator
-from app.organizations.errors import MissingScope
+from app.organizations.errors import ApiKeyNotFound, MissingScope
 from app.organizations.principal import Principal
+from app.platform.ids import parse_id
 from app.platform.rate_limits import RateLimiter
 from app.platform.routes import StrictRoute
 from app.platform.state import StateKey
@@ -17,12 +18,25 @@ from app.platform.state import StateKey
 AUTHENTICATOR: StateKey[Authenticator] = StateKey("authenticator")
 RATE_LIMITER: StateKey[RateLimiter] = StateKey("rate_limiter")
 
+CurrentAuthenticator = Annotated[Authenticator, Depends(AUTHENTICATOR)]
+KeyIdPath = Annotated[
+    str, Path(description="The key's id.", examples=["019a8c5e-0000-7000-8000-000000000001"])
+]
+
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
     bearerFormat="rollcall_…",
     description="An API key: `Authorization: Bearer rollcall_…`.",
 )
+
+
+def key_id_of(sent: str) -> str:
+    """Return the id in canonical form. Raises ApiKeyNotFound if it is not a UUID."""
+    parsed = parse_id(sent)
+    if parsed is None:
+        raise ApiKeyNotFound
+    return parsed
 
 
 def authorization_of(request: Request) -> str:

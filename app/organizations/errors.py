@@ -7,7 +7,7 @@ class SlugTaken(Exception):
     """Another organization has this slug."""
 
     def __init__(self, slug: str) -> None:
-        super().__init__(f"an organization with the slug {slug!r} already exists")
+        super().__init__(f"an organization with the slug {slug!r} already exists; choose another slug")
         self.slug = slug
 
 

@@ -1,11 +1,18 @@
 """`/me`, `/organization` and `/api-keys`."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.organizations import repository, service
-from app.organizations.dependencies import AUTHENTICATOR, Administrator, Anyone, AuthenticatedRoute
+from app.organizations.dependencies import (
+    Administrator,
+    Anyone,
+    AuthenticatedRoute,
+    CurrentAuthenticator,
+    KeyIdPath,
+    key_id_of,
+)
 from app.organizations.organization import OrganizationChange
 from app.organizations.problems import NO_KEY
 from app.organizations.schemas import (
@@ -19,7 +26,6 @@ from app.organizations.schemas import (
     present_organization,
 )
 from app.platform.dependencies import Db, Now
-from app.platform.ids import parse_id
 from app.platform.openapi import Tag, answers
 from app.platform.paging import (
     INVALID_CURSOR,
@@ -54,12 +60,12 @@ async def get_organization(principal: Anyone, database: Db) -> Any:
 
 @router.patch("/organization", summary="Change the organization", response_model=OrganizationDocument)
 async def patch_organization(
-    request: Request, principal: Administrator, database: Db, body: OrganizationPatch
+    principal: Administrator, database: Db, authenticator: CurrentAuthenticator, body: OrganizationPatch
 ) -> Any:
     """Apply a merge patch. A new time zone takes effect in every process within 5 seconds."""
     change = OrganizationChange(**body.model_dump(exclude_unset=True))
     organization = await database.write(repository.update_organization, principal.organization.id, change)
-    AUTHENTICATOR.of(request.app).forget()
+    authenticator.forget()
     return present_organization(organization)
 
 
@@ -106,14 +112,12 @@ async def create_api_key(
 
 @router.delete("/api-keys/{key_id}", summary="Revoke an API key", status_code=204, responses=answers(NO_KEY))
 async def revoke_api_key(
-    request: Request,
     principal: Administrator,
     database: Db,
     now: Now,
-    key_id: Annotated[
-        str, Path(description="The key's id.", examples=["019a8c5e-0000-7000-8000-000000000001"])
-    ],
+    authenticator: CurrentAuthenticator,
+    key_id: KeyIdPath,
 ) -> None:
     """Revoke a key. It stops working in every process within 5 seconds and stays in the list. Safe to repeat."""
-    await database.write(service.revoke_key, principal.organization.id, parse_id(key_id), now)
-    AUTHENTICATOR.of(request.app).forget()
+    await database.write(service.revoke_key, principal.organization.id, key_id_of(key_id), now)
+    authenticator.forget()

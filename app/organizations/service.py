@@ -71,11 +71,9 @@ async def create_key(
     return CreatedKey(key, secret)
 
 
-async def revoke_key(
-    connection: AsyncConnection, organization_id: int, key_id: str | None, now: datetime
-) -> None:
-    """Revoke a key. Safe to repeat. Raises ApiKeyNotFound, also if `key_id` is None."""
-    if key_id is None or await repository.find_key(connection, organization_id, key_id) is None:
+async def revoke_key(connection: AsyncConnection, organization_id: int, key_id: str, now: datetime) -> None:
+    """Revoke a key. Safe to repeat. Raises ApiKeyNotFound."""
+    if await repository.find_key(connection, organization_id, key_id) is None:
         raise ApiKeyNotFound
     await repository.revoke_key(connection, organization_id, key_id, now)
 

@@ -145,7 +145,7 @@ async def test_migrated_schema_equals_the_tables_of_the_code(
 
     kind = "sqlite" if database.is_sqlite else "postgresql"
     async with opened(new_url(kind, request)) as model:
-        await model.write(lambda connection: connection.run_sync(metadata.create_all))
+        await model.write(AsyncConnection.run_sync, metadata.create_all)
         expected = await reflected(model)
         if database.is_sqlite:
             # Reflection does not show AUTOINCREMENT and tables without a rowid.
