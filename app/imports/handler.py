@@ -39,10 +39,17 @@ from app.organizations.organization import Organization
 from app.platform.threads import compute
 
 
-class ParsedRows(NamedTuple):
-    """A chunk of parsed rows, each with its line, and the folded usernames and external ids in them."""
+class ParsedRow(NamedTuple):
+    """A parsed row, and the line on which it begins."""
 
-    rows: list[tuple[int, Wish | InvalidRow]]
+    line: int
+    content: Wish | InvalidRow
+
+
+class ParsedRows(NamedTuple):
+    """A chunk of parsed rows, and the folded usernames and external ids in them."""
+
+    rows: list[ParsedRow]
     usernames: set[str]
     external_ids: set[str]
 
@@ -62,11 +69,13 @@ class CsvImportHandler:
             return staged
         parameters = _parameters_of(operation)
         parse = compile_parser(parameters.header, parameters.columns, DateFormat(parameters.date_format))
-        rows = [(line, parse(cells)) for line, cells in staged.rows]
+        rows = [ParsedRow(row.line, parse(row.cells)) for row in staged.rows]
+        usernames = (row.content.username for row in rows)
+        external_ids = (row.content.external_id for row in rows)
         return ParsedRows(
             rows,
-            {username_key(row.username) for _, row in rows if row.username is not None},
-            {row.external_id for _, row in rows if row.external_id is not None},
+            {username_key(username) for username in usernames if username is not None},
+            {external_id for external_id in external_ids if external_id is not None},
         )
 
     async def run_chunk(
@@ -80,7 +89,6 @@ class CsvImportHandler:
         """See Handler.run_chunk."""
         if isinstance(work, MissingLearners):
             return await _deactivate_missing(connection, operation, chunk, work, cause)
-        parameters = _parameters_of(operation)
         rows = work.rows
         named = await learners.lock_by_keys(
             connection,
@@ -88,23 +96,10 @@ class CsvImportHandler:
             usernames=work.usernames,
             external_ids=work.external_ids,
         )
-        roll = Roll(
-            named,
-            cause,
-            creates=parameters.create,
-            is_dry_run=operation.changes_nothing,
-            protected=await _find_protected(connection, operation, named),
-            learner_lines=await repository.find_lines(
-                connection, operation, KeyKind.LEARNER, [learner.id for learner in named]
-            ),
-            name_lines=await _find_name_lines(connection, operation, work),
-        )
-        decisions = await compute(len(rows), lambda: [roll.decide(line, row) for line, row in rows])
+        roll = await _prepare_roll(connection, operation, work, named, cause)
+        decisions = await compute(len(rows), lambda: [roll.decide(row.line, row.content) for row in rows])
         if chunk.number + 1 < operation.chunks or _looks_for_missing(operation):
-            await repository.store_lines(connection, operation, KeyKind.LEARNER, roll.new_learner_lines)
-            await repository.store_lines(connection, operation, KeyKind.NAME, roll.new_name_lines)
-            if parameters.missing == guards.Missing.DEACTIVATE:
-                await _remember_mentions(connection, operation, named, roll)
+            await _store_lines(connection, operation, named, roll)
         if operation.is_rehearsal:
             return Tally(rehearsal=guards.count(decisions))
         known = {learner.id for learner in named}
@@ -134,9 +129,8 @@ class CsvImportHandler:
         )
         if not missing:
             return None
-        ids, external_ids = map(list, zip(*missing, strict=True))
-        content = MissingLearners(ids, external_ids).encode()
-        return Chunk(operation.chunks, operation.total, len(ids), content)
+        found = MissingLearners([each.id for each in missing], [each.external_id for each in missing])
+        return Chunk(operation.chunks, operation.total, len(missing), found.encode())
 
     async def judge(
         self, connection: AsyncConnection, operation: Operation, organization: Organization
@@ -179,14 +173,34 @@ class CsvImportHandler:
         return reported
 
 
+async def _prepare_roll(
+    connection: AsyncConnection,
+    operation: Operation,
+    work: ParsedRows,
+    named: Sequence[Learner],
+    cause: Cause,
+) -> Roll:
+    return Roll(
+        named,
+        cause,
+        creates=_parameters_of(operation).create,
+        is_dry_run=operation.changes_nothing,
+        protected=await _find_protected(connection, operation, named),
+        learner_lines=await repository.find_lines(
+            connection, operation, KeyKind.LEARNER, [learner.id for learner in named]
+        ),
+        name_lines=await _find_name_lines(connection, operation, work),
+    )
+
+
 async def _find_name_lines(
     connection: AsyncConnection, operation: Operation, parsed: ParsedRows
 ) -> dict[str, int]:
     if not await repository.has_names(connection, operation):
         return {}
-    keys = {key for _, row in parsed.rows for key in name_keys(row)}
+    keys = {key for row in parsed.rows for key in name_keys(row.content)}
     if operation.changes_nothing:
-        keys |= {key for _, row in parsed.rows for key in moved_name_keys(row)}
+        keys |= {key for row in parsed.rows for key in moved_name_keys(row.content)}
     return await repository.find_lines(connection, operation, KeyKind.NAME, keys)
 
 
@@ -194,10 +208,15 @@ def _looks_for_missing(operation: Operation) -> bool:
     return operation.is_rehearsal and _parameters_of(operation).missing == guards.Missing.DEACTIVATE
 
 
-async def _remember_mentions(
+async def _store_lines(
     connection: AsyncConnection, operation: Operation, named: Sequence[Learner], roll: Roll
 ) -> None:
-    """Store which learners the rows name without being their rows: they are not missing."""
+    """Store the lines of the chunk's learners and names, and which learners it only mentions, for later chunks."""
+    await repository.store_lines(connection, operation, KeyKind.LEARNER, roll.new_learner_lines)
+    await repository.store_lines(connection, operation, KeyKind.NAME, roll.new_name_lines)
+    if _parameters_of(operation).missing != guards.Missing.DEACTIVATE:
+        return
+    # Learners that a row names without being their row are not missing.
     others = [learner.id for learner in named if learner.id not in roll.learner_lines]
     mentioned = await repository.find_lines(connection, operation, KeyKind.MENTION, others)
     lines = dict.fromkeys(set(others) - mentioned.keys(), 0)

@@ -222,11 +222,12 @@ class RevertHandler(OnePass, LearnerColumns):
         found = await learners.find_with_last_change(
             connection, organization_id, work, str(operation.reverts)
         )
-        holders = await _find_holders(connection, operation, [before for _, before in found if before])
-        by_id = {learner.id: (learner, before) for learner, before in found}
+        holders = await _find_holders(connection, operation, [each.before for each in found if each.before])
+        by_id = {each.learner.id: each for each in found}
+        last_changes = [by_id[learner_id] for learner_id in work]
         reversal = Reversal(cause, holders)
         decisions = await compute(
-            len(work), lambda: [reversal.decide(*by_id[learner_id]) for learner_id in work]
+            len(work), lambda: [reversal.decide(each.learner, each.before) for each in last_changes]
         )
         if not operation.dry_run:
             for changes in split_where_keys_move(

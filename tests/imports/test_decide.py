@@ -115,7 +115,7 @@ def test_a_row_with_an_external_id_alone_reports_the_learners_username() -> None
 
 
 @pytest.mark.parametrize("before", [None, "HR-0"])
-def test_an_unknown_external_id_is_taken_on_by_the_learner_whom_the_username_finds(
+def test_unknown_external_id_is_set_on_the_learner_with_the_username(
     before: str | None,
 ) -> None:
     known = learner("a", before)
@@ -135,7 +135,7 @@ def test_keys_of_two_learners_in_one_row_are_a_conflict_and_nothing_is_applied()
     assert decision.reason == IdentityConflict("HR-1", "b")
 
 
-def test_two_learners_who_swap_usernames_are_two_conflicts() -> None:
+def test_learners_who_swap_usernames_are_two_conflicts() -> None:
     one, two = learner("a", "HR-1"), learner("b", "HR-2")
 
     assert codes(decide([row("b", "HR-1"), row("a", "HR-2")], one, two)) == ["identity-conflict"] * 2
@@ -175,7 +175,7 @@ def test_an_external_id_that_an_earlier_row_gave_up_is_free_for_a_later_one() ->
 # What changes
 
 
-def test_empty_cells_leave_every_field_as_it_is() -> None:
+def test_empty_cells_leave_every_field_unchanged() -> None:
     known = learner(
         "a",
         "HR-1",
@@ -278,7 +278,7 @@ def test_the_date_is_applied_first_and_then_active(name: str, date_cell: str, ac
 
 @pytest.mark.parametrize("date_cell", ["", *DATES])
 @pytest.mark.parametrize("active", ACTIVE)
-def test_a_new_learner_is_activated_unless_the_row_says_else(active: str, date_cell: str) -> None:
+def test_new_learner_is_activated_unless_the_row_says_otherwise(active: str, date_cell: str) -> None:
     decision = decide_one(with_date(row("a", is_active=ACTIVE[active]), date_cell))
 
     expected = AFTER[active][f"new/{date_cell or 'never'}"]
@@ -295,7 +295,7 @@ def test_a_new_learner_is_activated_unless_the_row_says_else(active: str, date_c
     assert (created.version, created.updated_at, created.created_at) == (1, NOW, NOW)
 
 
-def test_what_is_refused_applies_nothing_else_of_the_row_and_says_what_to_do() -> None:
+def test_refused_row_applies_nothing_and_says_what_to_do() -> None:
     known = learner("a", "HR-1", FACTS["accessed-deactivated"]._replace(expires_on=YESTERDAY))
 
     decision = decide_one(row("renamed", "HR-1", email="new@example.org", is_active=True), known)
@@ -336,7 +336,7 @@ def test_a_change_is_one_event_of_the_right_type(account: Account, wanted: Wish,
 # Nobody yet
 
 
-def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says() -> None:
+def test_row_of_an_unknown_learner_creates_one_with_all_its_fields() -> None:
     decision = decide_one(
         row("a", "HR-1", email="a@example.org", first_name="Ada", last_name="Okafor", expires_on=TODAY)
     )
@@ -347,7 +347,7 @@ def test_a_row_of_nobody_creates_a_learner_with_all_that_it_says() -> None:
     assert not has_expired(created.account, TODAY)
 
 
-def test_without_create_a_row_of_nobody_is_not_found() -> None:
+def test_row_of_an_unknown_learner_without_create_is_not_found() -> None:
     decision = decide_one(row("a", "HR-1"), creates=False)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("not_found", None, None)
@@ -355,7 +355,7 @@ def test_without_create_a_row_of_nobody_is_not_found() -> None:
     assert codes([decide_one(row(None, "HR-1"), creates=False)]) == ["not-found"]
 
 
-def test_without_create_who_exists_is_changed_all_the_same() -> None:
+def test_known_learner_is_changed_without_create() -> None:
     assert decide_one(row("a", is_active=False), learner("a"), creates=False).outcome == "changed"
 
 
@@ -369,7 +369,7 @@ def test_a_new_learner_needs_a_username() -> None:
 # Rows that could not be read
 
 
-def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column() -> None:
+def test_invalid_row_keeps_its_reason_and_column() -> None:
     known = learner("a")
     reason = InvalidCell("active", "ACTIVE", "'Ja' is not valid.")
 
@@ -381,14 +381,14 @@ def test_a_row_that_could_not_be_read_keeps_its_problem_and_its_column() -> None
     assert problem["column"] == "ACTIVE"
 
 
-def test_a_problem_of_no_column_names_none() -> None:
+def test_problem_without_a_column_names_no_column() -> None:
     decision = decide_one(InvalidRow(MissingKey()))
 
     assert "column" not in describe_row(decision.reason)
     assert (decision.username, decision.learner_id) == (None, None)
 
 
-def test_a_row_that_could_not_be_read_is_invalid_whoever_may_be_created() -> None:
+def test_invalid_row_is_invalid_even_without_create() -> None:
     invalid = InvalidRow(InvalidCell("email", "Email", "No address."), "a")
 
     assert codes([decide_one(invalid, creates=False)]) == ["invalid-email"]
@@ -411,7 +411,7 @@ REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
     ],
 )
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
-def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
+def test_first_row_of_a_known_learner_counts_whatever_its_outcome(
     first: Wish | InvalidRow, outcome: str, again: Wish
 ) -> None:
     known = learner("a", "HR-1")
@@ -435,7 +435,7 @@ def test_the_first_row_of_a_known_learner_counts_whatever_became_of_it(
 )
 @pytest.mark.parametrize("again", [row("a"), row("A"), row(None, "HR-1"), row("z", "HR-1"), row("a", "HR-9")])
 @pytest.mark.parametrize("is_dry_run", [False, True])
-def test_the_first_row_of_nobody_counts_whatever_became_of_it(
+def test_first_row_of_an_unknown_learner_counts_whatever_its_outcome(
     first: Wish | InvalidRow, outcome: str, creates: bool, again: Wish, is_dry_run: bool
 ) -> None:
     decisions = decide([first, again], creates=creates, is_dry_run=is_dry_run)
@@ -447,7 +447,7 @@ def test_the_first_row_of_nobody_counts_whatever_became_of_it(
 
 @pytest.mark.parametrize("known", [[], [learner("a", "HR-1")], [learner("a", "HR-2"), learner("b", "HR-1")]])
 @pytest.mark.parametrize("is_dry_run", [False, True])
-def test_a_row_that_an_earlier_import_found_to_be_a_duplicate_is_one_again_and_counts_for_no_later_row(
+def test_reported_duplicate_stays_refused_and_does_not_block_later_rows(
     known: list[Learner], is_dry_run: bool
 ) -> None:
     marked = InvalidRow(ReportedDuplicate("Problem"), "a", "HR-1")
@@ -466,13 +466,13 @@ def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate() -> None
     assert codes(decisions) == ["changed", "duplicate-row"]
 
 
-def test_rows_that_name_nobody_at_all_are_no_duplicates_of_each_other() -> None:
+def test_rows_without_names_are_not_duplicates() -> None:
     nameless = InvalidRow(WrongNumberOfCells(1, 2))
 
     assert codes(decide([nameless, nameless])) == ["wrong-number-of-cells"] * 2
 
 
-def test_different_learners_are_no_duplicates() -> None:
+def test_different_learners_are_not_duplicates() -> None:
     decisions = decide([row("a", "HR-1"), row("b", "HR-2"), row("HR-1"), row("c")], learner("c"))
 
     assert codes(decisions) == ["created", "created", "created", "unchanged"]
@@ -493,7 +493,7 @@ def test_an_earlier_chunks_rows_count_too() -> None:
     assert [each.reason for each in decisions[:3]] == [DuplicateRow(17), DuplicateRow(18), DuplicateRow(18)]
 
 
-def test_a_chunk_tells_the_next_ones_whom_it_had() -> None:
+def test_chunk_passes_its_learners_and_names_to_the_next_chunks() -> None:
     known = learner("a")
     first = roll(known)
     first.decide(2, row("a"))
@@ -517,7 +517,7 @@ def test_names_are_told_apart_by_kind_and_compared_as_the_keys_are() -> None:
 # protect_manual
 
 
-def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied() -> None:
+def test_learner_deactivated_by_hand_is_refused_and_unchanged() -> None:
     known = learner("a", account=FACTS["accessed-deactivated"])
 
     decision = decide_one(row("a", email="new@example.org", is_active=True), known, protected=[known.id])
@@ -528,7 +528,7 @@ def test_whom_a_person_deactivated_is_not_activated_and_nothing_else_is_applied(
 
 
 @pytest.mark.parametrize("active", [None, False])
-def test_protection_hinders_no_other_change(active: bool | None) -> None:
+def test_protection_allows_other_changes(active: bool | None) -> None:
     known = learner("a", account=FACTS["accessed-deactivated"])
 
     decision = decide_one(row("a", email="new@example.org", is_active=active), known, protected=[known.id])
@@ -537,7 +537,7 @@ def test_protection_hinders_no_other_change(active: bool | None) -> None:
     assert decision.change.after.account == known.account
 
 
-def test_whom_nobody_deactivated_by_hand_is_activated() -> None:
+def test_learner_not_deactivated_by_hand_is_activated() -> None:
     one = learner("a", account=FACTS["accessed-deactivated"])
     two = learner("b", account=FACTS["accessed-deactivated"])
 
@@ -562,7 +562,7 @@ def test_changes_that_move_no_key_are_one_batch() -> None:
     assert batches(*changes_of(decide(rows, *known))) == [[f"u{number}" for number in range(50)]]
 
 
-def test_no_changes_are_no_batch() -> None:
+def test_no_changes_make_no_batch() -> None:
     assert batches() == []
 
 
@@ -584,7 +584,7 @@ def test_another_spelling_of_the_same_username_gives_nothing_up() -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_no_batch_takes_a_key_that_it_gives_up(order: tuple[int, ...]) -> None:
+def test_no_batch_takes_a_key_that_it_frees(order: tuple[int, ...]) -> None:
     known = [learner(f"u{number}", f"HR-{number}") for number in range(4)]
     rows = [row(f"u{number + 1}", f"HR-{number}") for number in order] + [row("u0")]
     changes = changes_of(decide(rows, *known))

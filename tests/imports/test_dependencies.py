@@ -70,7 +70,7 @@ async def test_a_form_may_be_larger_than_what_is_kept_in_memory(api: Api) -> Non
 @pytest.mark.parametrize(
     "content_type", ["text/csv", "TEXT/CSV; header=present", "application/csv", "text/plain; charset=utf-8"]
 )
-async def test_a_csv_goes_by_several_names(api: Api, content_type: str) -> None:
+async def test_several_csv_media_types_are_accepted(api: Api, content_type: str) -> None:
     answer = await post(api, ROSTER, content_type)
 
     assert answer.json()["counts"]["created"] == 1
@@ -157,7 +157,7 @@ async def test_a_form_has_exactly_one_file_of_the_right_name(api: Api) -> None:
     assert await follow(api.client, "/operations") == []
 
 
-async def test_a_field_of_options_in_the_form_is_told_to_go_into_the_query(api: Api) -> None:
+async def test_option_in_the_form_is_refused_with_advice_to_use_the_query(api: Api) -> None:
     answer = await api.client.post(
         "/imports/csv", files={"file": ("roster.csv", ROSTER)}, data={"dry_run": "true"}
     )

@@ -67,7 +67,7 @@ def roster(*names: str, active: str = "") -> str:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_whom_no_row_names_is_deactivated_with_one_event(api: Api) -> None:
+async def test_missing_learner_is_deactivated_with_one_event(api: Api) -> None:
     await create_learners(api, 10)
     api.service.clock.advance(hours=1)
 
@@ -105,7 +105,7 @@ async def test_missing_learners_are_kept_unless_the_import_says_otherwise(api: A
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_whoever_could_be_told_is_not_missing_whatever_is_wrong_with_the_row(api: Api) -> None:
+async def test_learner_named_by_an_invalid_row_is_not_missing(api: Api) -> None:
     for name, external_id, expires_on in (
         ("invalid", None, None),
         ("invalid-name", "HR-1", None),
@@ -154,7 +154,7 @@ async def test_whoever_could_be_told_is_not_missing_whatever_is_wrong_with_the_r
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_who_is_deactivated_already_is_left_alone(api: Api) -> None:
+async def test_already_deactivated_learner_is_unchanged(api: Api) -> None:
     await create_learners(api, 8)
     learners = await all_learners(api)
     for n in (1, 2):
@@ -169,7 +169,7 @@ async def test_who_is_deactivated_already_is_left_alone(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_nobody_of_another_organization_is_missing(api: Api) -> None:
+async def test_learners_of_other_organizations_are_not_missing(api: Api) -> None:
     other = await another(api)
     await create_learners(other, 5)
     await create_learners(api, 5)
@@ -192,7 +192,7 @@ async def test_create_false_and_missing_go_together(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_feed_may_bring_back_whom_it_missed_but_not_whom_a_person_deactivated(api: Api) -> None:
+async def test_feed_reactivates_learners_that_it_missed_but_not_those_deactivated_by_hand(api: Api) -> None:
     await create_learners(api, 6)
     by_hand = (await all_learners(api))["u5"]
     await api.client.post(f"/learners/{by_hand['id']}/deactivate")
@@ -301,7 +301,7 @@ async def test_rows_and_missing_learners_count_together(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_the_organization_says_how_many_may_be_missing_where_the_import_does_not(api: Api) -> None:
+async def test_organization_limit_applies_without_a_limit_of_the_import(api: Api) -> None:
     await create_learners(api, 10)
     nine = [f"u{n}" for n in range(9)]
 
@@ -316,7 +316,7 @@ async def test_the_organization_says_how_many_may_be_missing_where_the_import_do
     assert (await api.import_csv(roster(*nine, active="No")))["state"] == "succeeded"
 
 
-async def test_a_fifth_may_be_missing_by_default(api: Api) -> None:
+async def test_default_limit_is_a_fifth_of_the_learners(api: Api) -> None:
     await create_learners(api, 10)
 
     assert (await api.import_csv(roster(*(f"u{n}" for n in range(7))), missing="deactivate"))["problem"][
@@ -360,7 +360,7 @@ async def test_a_refused_import_is_answered_again_with_the_same_key(api: Api) ->
 
 
 @pytest.mark.parametrize("text", ["Username,Active\n", "Username\n\n \n,\n", "Username"])
-async def test_a_feed_without_rows_takes_nobody_for_missing(api: Api, text: str) -> None:
+async def test_feed_without_rows_deactivates_no_missing_learner(api: Api, text: str) -> None:
     await create_learners(api, 3)
 
     for dry_run in (False, True):
@@ -383,7 +383,7 @@ async def test_a_feed_without_rows_takes_nobody_for_missing(api: Api, text: str)
         ('"u4', "utf-8", 6),
     ],
 )
-async def test_a_feed_that_was_cut_off_takes_nobody_for_missing(
+async def test_feed_that_was_cut_off_deactivates_no_missing_learner(
     api: Api, end: str, encoding: str, line: int | None
 ) -> None:
     await create_learners(api, 6)
@@ -404,7 +404,7 @@ async def test_a_feed_that_was_cut_off_takes_nobody_for_missing(
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252", "utf-32"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-async def test_a_whole_feed_is_known_in_any_encoding(api: Api, encoding: str, line_end: str) -> None:
+async def test_complete_feed_is_recognized_in_every_encoding(api: Api, encoding: str, line_end: str) -> None:
     text = f"Username,First Name{line_end}a,Zoë{line_end}"
 
     operation = await api.import_csv(text.encode(encoding), missing="deactivate")
@@ -416,7 +416,7 @@ async def test_a_whole_feed_is_known_in_any_encoding(api: Api, encoding: str, li
 @pytest.mark.parametrize(
     "row", [",,x@example.org", "u5", "u5,,,more", "u\u200b5,,", "u\u200b5,HR\x07,", ",HR\x07,", "u5,HR\x07,"]
 )
-async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api: Api, row: str) -> None:
+async def test_row_without_a_readable_key_stops_a_feed(api: Api, row: str) -> None:
     await create_learners(api, 5)
     before = await changes(api)
     text = f"Username,External ID,Email\nu0,,\n{row}\nu1,,\n{row}\nnew,,\n"
@@ -441,7 +441,7 @@ async def test_a_row_that_does_not_tell_whose_it_is_may_be_anybodys(api: Api, ro
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_progress_is_that_of_the_second_pass_and_ends_at_all(api: Api) -> None:
+async def test_progress_counts_the_second_pass_and_ends_complete(api: Api) -> None:
     await create_learners(api, 10)
     seen = []
     async with api.service.runner.turn(api.organization.id):
@@ -487,7 +487,7 @@ def own_runner(api: Api) -> Runner:
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_are_then(api: Api) -> None:
+async def test_learners_changed_between_the_passes_are_decided_as_they_then_are(api: Api) -> None:
     await create_learners(api, 12)
     async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0", "u1", "u2", "file-a", "file-b"), {"Prefer": "wait=0"}, **ALL)
@@ -517,7 +517,7 @@ async def test_who_is_created_or_changed_between_the_passes_is_judged_as_they_ar
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_short_file_that_misses_many_is_done_in_the_background(api: Api) -> None:
+async def test_short_file_with_many_missing_learners_runs_in_the_background(api: Api) -> None:
     await create_learners(api, 20)
     async with api.service.runner.turn(api.organization.id):
         answer = await post(api, roster("u0"), {"Prefer": "respond-async"}, **ALL)
@@ -535,7 +535,7 @@ async def test_a_short_file_that_misses_many_is_done_in_the_background(api: Api)
     assert await count_stages(api.service.database) == 0
 
 
-async def test_what_fits_in_one_chunk_is_judged_and_done_with_the_answer(api: Api) -> None:
+async def test_one_chunk_is_judged_and_done_with_the_answer(api: Api) -> None:
     await create_learners(api, 20)
 
     answer = await post(api, roster("u0"), {"Prefer": "respond-async"}, **ALL)
@@ -584,7 +584,7 @@ WITHOUT_KEY = {"missing-key", "invalid-username", "invalid-external-id"}
     missing=st.sampled_from(["keep", "deactivate", "deactivate"]),
     create=st.booleans(),
 )
-async def test_a_dry_run_says_what_the_real_one_does(
+async def test_dry_run_predicts_the_real_import(
     api: Api, learners: Any, roster: list[str], chunk: int, limit: str, missing: Any, create: Any
 ) -> None:
     api = await another(api)
@@ -666,7 +666,7 @@ async def whom_it_deactivated(api: Api, operation: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_an_import_tells_whom_it_deactivates(api: Api) -> None:
+async def test_import_outcomes_show_who_lost_access(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\ncleo,No\ndina,\nedda,\n")
     roster = (
         "Username,Active,Email\nada,No,\nben,Yes,b@example.org\ncleo,No,c@example.org\nnew,No,\nodd,Maybe,\n"
@@ -686,7 +686,7 @@ async def test_an_import_tells_whom_it_deactivates(api: Api) -> None:
     assert await whom_it_deactivated(api, kept) == {"ben"}
 
 
-async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api: Api) -> None:
+async def test_outcomes_of_bulk_actions_and_reverts_show_who_lost_access(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\ncleo,No\n")
     body: dict[str, Any] = {"selection": {"filter": {}}}
     post = api.client.post
@@ -703,7 +703,7 @@ async def test_bulk_actions_and_reverts_tell_whom_they_deactivate(api: Api) -> N
     assert await whom_it_deactivated(api, on) == set()
 
 
-async def test_the_report_can_be_of_those_who_lose_access(api: Api) -> None:
+async def test_report_can_be_limited_to_learners_who_lose_access(api: Api) -> None:
     await api.import_csv("Username,Active\nada,\nben,\n")
     operation = await api.import_csv("Username,Active\nada,No\nben,Yes\n")
     answer = await api.client.get(

@@ -240,7 +240,7 @@ async def test_every_row_has_an_outcome_and_the_counts_add_up(api: Api, chunk_ro
     assert learners["expired2"]["status"] == "activated"
 
 
-async def test_without_create_a_row_of_nobody_is_not_found(api: Api) -> None:
+async def test_row_of_an_unknown_learner_without_create_is_not_found(api: Api) -> None:
     learner = await api.create(username="known")
 
     operation = await api.import_csv("Username,Active\nunknown,Yes\nKNOWN,No\n", create=False)
@@ -253,7 +253,7 @@ async def test_without_create_a_row_of_nobody_is_not_found(api: Api) -> None:
     assert (await api.get(learner))["status"] == "deactivated"
 
 
-async def test_a_file_of_a_header_alone_is_done_with_nothing(api: Api) -> None:
+async def test_file_with_only_a_header_succeeds_without_outcomes(api: Api) -> None:
     operation = await api.import_csv(HEADER)
 
     assert (operation["state"], operation["counts"]) == ("succeeded", NOTHING_DONE)
@@ -295,7 +295,7 @@ async def test_an_export_imports_back_with_every_row_unchanged(api: Api) -> None
 # Dry runs
 
 
-async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api: Api) -> None:
+async def test_dry_run_answers_like_the_real_action_and_changes_nothing(api: Api) -> None:
     await prepare_mixed(api)
     before = await stored_state(api.service.database, api.organization.id)
 
@@ -311,7 +311,7 @@ async def test_a_dry_run_answers_as_the_real_one_and_changes_nothing(api: Api) -
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_whom_a_dry_run_would_create_has_no_id(api: Api) -> None:
+async def test_learner_that_a_dry_run_would_create_has_no_id(api: Api) -> None:
     text = "Username\na\nA\nb\nc\na\n"
 
     outcomes = await api.outcomes(await api.import_csv(text, dry_run=True))
@@ -353,7 +353,7 @@ def make_stories(chooser: Any, number: int) -> tuple[Any, list[Any]]:
 
 
 @pytest.mark.parametrize("create", [True, False])
-async def test_neither_chunks_nor_a_dry_run_change_what_becomes_of_a_row(api: Api, create: bool) -> None:
+async def test_chunks_and_dry_runs_do_not_change_outcomes(api: Api, create: bool) -> None:
     known, rows = make_stories(random.Random(2), 30)
     header = "Username,External ID,Active,Expiration Date\n"
     text = header + "".join(",".join(row) + "\n" for row in rows)
@@ -451,7 +451,7 @@ async def test_a_date_of_another_format_is_an_invalid_row_that_names_the_format(
     assert await all_learners(api) == {}
 
 
-async def test_the_delimiter_is_found_out_or_named(api: Api) -> None:
+async def test_delimiter_is_detected_or_named(api: Api) -> None:
     for number, (delimiter, name) in enumerate([(",", ","), (";", ";"), ("\t", "tab"), ("|", "|")]):
         text = f"Username{delimiter}First Name\nu{number}{delimiter}Ada\n"
 
@@ -470,7 +470,7 @@ ENCODINGS = {
 }
 
 
-async def test_encodings_and_line_endings_are_found_out(api: Api) -> None:
+async def test_encodings_and_line_endings_are_detected(api: Api) -> None:
     names = iter(range(100))
     for encoding, (mark, codec, warnings) in ENCODINGS.items():
         for line_end in ("\n", "\r\n", "\r"):
@@ -495,7 +495,7 @@ async def test_a_line_is_counted_as_an_editor_shows_it(api: Api) -> None:
     assert operation["progress"]["total"] == 4
 
 
-async def test_what_was_ignored_or_guessed_comes_back_as_a_warning(api: Api) -> None:
+async def test_ignored_columns_and_guessed_encoding_are_warnings(api: Api) -> None:
     operation = await api.import_csv("Username,Departement,First Name\na,Köln,Zoë\n".encode("cp1252"))
 
     assert [each["code"] for each in operation["warnings"]] == ["guessed-encoding", "ignored-column"]
@@ -550,7 +550,7 @@ UNREADABLE = {
 }
 
 
-async def test_what_is_no_roster_is_refused_with_what_was_found(api: Api) -> None:
+async def test_unreadable_file_is_422_with_what_was_found(api: Api) -> None:
     for kind, (content, found, line) in UNREADABLE.items():
         refusal = problem(await post(api, content), 422, "unreadable-csv")
 
@@ -565,7 +565,7 @@ async def test_what_is_no_roster_is_refused_with_what_was_found(api: Api) -> Non
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_file_that_breaks_off_late_leaves_nothing_of_its_beginning(api: Api) -> None:
+async def test_file_that_breaks_off_late_stores_nothing(api: Api) -> None:
     rows = "".join(f"u{number},\n" for number in range(8))
 
     refusal = problem(await post(api, f'Username,Email\n{rows}x,"open'), 422, "unreadable-csv")
@@ -610,7 +610,7 @@ async def test_an_encoding_that_the_file_does_not_have_is_refused_with_the_line(
     assert await all_learners(api) == {}
 
 
-async def test_a_wrong_delimiter_shows_what_the_header_then_is(api: Api) -> None:
+async def test_wrong_delimiter_is_refused_with_the_header_as_read(api: Api) -> None:
     refusal = problem(await post(api, "Username;Email\na;\n", delimiter=","), 422, "unreadable-csv")
 
     assert "'Username;Email'" in refusal["detail"]
@@ -690,7 +690,7 @@ async def test_an_external_id_moves_to_the_learner_who_takes_it_on_later(api: Ap
     assert [learners[name]["external_id"] for name in "ab"] == ["HR-2", "HR-1"]
 
 
-async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(api: Api) -> None:
+async def test_learners_who_swap_usernames_are_conflicts_and_unchanged(api: Api) -> None:
     for name in "ab":
         await api.create(username=name, external_id=f"HR-{name}")
     before = await all_learners(api)
@@ -707,7 +707,7 @@ async def test_learners_who_swap_usernames_are_conflicts_and_stay_as_they_are(ap
 # What a person did
 
 
-async def test_protect_manual_keeps_whom_a_person_deactivated(api: Api) -> None:
+async def test_protect_manual_keeps_learners_deactivated_by_hand(api: Api) -> None:
     by_call = await api.create(username="by-call")
     by_bulk = await api.create(username="by-bulk")
     by_import = await api.create(username="by-import")
@@ -837,7 +837,7 @@ async def test_an_unreadable_file_is_refused_again_with_the_same_key(api: Api) -
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=0", "respond-async, wait=0"])
-async def test_who_does_not_wait_is_told_where_to_look_again(api: Api, prefer: str) -> None:
+async def test_respond_async_is_202_with_location(api: Api, prefer: str) -> None:
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
     # Another operation of the organization runs: this one waits for its turn.
     async with api.service.runner.turn(api.organization.id):
@@ -857,7 +857,7 @@ async def test_who_does_not_wait_is_told_where_to_look_again(api: Api, prefer: s
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_waits_is_answered_with_the_operations_end(api: Api) -> None:
+async def test_waiting_request_is_answered_with_the_ended_operation(api: Api) -> None:
     text = "Username\n" + "".join(f"u{number}\n" for number in range(10))
 
     for prefer in ({}, {"Prefer": "wait=30"}):
@@ -867,7 +867,7 @@ async def test_who_waits_is_answered_with_the_operations_end(api: Api) -> None:
         assert answer.json()["started_at"] == answer.json()["finished_at"] == "2026-11-02T12:00:00Z"
 
 
-async def test_what_fits_in_one_chunk_has_ended_with_the_answer_however_little_one_waits(api: Api) -> None:
+async def test_one_chunk_is_done_with_the_answer_without_waiting(api: Api) -> None:
     answer = await post(api, "Username\na\n", {"Prefer": "respond-async, wait=0"})
 
     assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")

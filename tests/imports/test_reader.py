@@ -63,7 +63,7 @@ def test_a_plain_roster_gives_its_rows_with_their_lines() -> None:
     assert list(roster.rows()) == [Row(2, ["a", "Yes"]), Row(3, ["b", "No"])]
 
 
-def test_a_header_alone_is_a_roster_without_rows() -> None:
+def test_header_without_rows_is_a_roster_without_rows() -> None:
     assert rows("Username") == []
     assert rows("Username,Email\r\n") == []
 
@@ -76,7 +76,7 @@ def test_rows_can_be_read_again_and_an_abandoned_reading_does_no_harm() -> None:
     assert [row.line for row in roster.rows()] == [2, 3]
 
 
-def test_the_file_stays_open_whatever_becomes_of_the_reading() -> None:
+def test_file_stays_open_after_every_reading() -> None:
     file = io.BytesIO(f"{HEADER}a,,\nb,,\n".encode())
     unfinished = open_roster(file).rows()
     next(unfinished)
@@ -142,12 +142,12 @@ def test_an_empty_file_is_called_empty(content: bytes) -> None:
         (b"Username\n" + bytes(20), "binary data"),
     ],
 )
-def test_what_is_no_csv_is_named(content: bytes, found: str) -> None:
+def test_other_file_formats_are_named(content: bytes, found: str) -> None:
     assert found in refusal(content).detail
 
 
 @pytest.mark.parametrize("content", [make_zip(*XLSX_PARTS), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"])
-def test_a_workbook_comes_with_the_advice_to_save_it_as_csv(content: bytes) -> None:
+def test_workbook_is_refused_with_advice_to_save_it_as_csv(content: bytes) -> None:
     assert "save it as CSV" in refusal(content).detail
 
 
@@ -187,7 +187,7 @@ def test_a_nul_far_into_the_file_is_refused_with_its_line() -> None:
         ("Username,Löwe\nJosé,€\n".encode("cp1252"), "cp1252", ["guessed-encoding"]),
     ],
 )
-def test_the_encoding_is_found_out(data: bytes, encoding: str, warnings: list[str]) -> None:
+def test_encoding_is_detected(data: bytes, encoding: str, warnings: list[str]) -> None:
     roster = read(data)
 
     assert roster.encoding == encoding
@@ -200,7 +200,7 @@ def test_a_guessed_encoding_is_named_in_the_warning() -> None:
     assert "Windows-1252" in read("Username\nJosé\n".encode("cp1252")).warnings[0].detail
 
 
-def test_utf_16_without_a_mark_is_found_though_most_names_are_not_latin() -> None:
+def test_utf_16_without_a_mark_is_detected_with_non_latin_names() -> None:
     text = "Username,First Name\n" + "".join(f"u{i},一郎Āria\n" for i in range(1000))
 
     roster = read(text.encode("utf-16-le"))
@@ -261,7 +261,7 @@ def test_an_unknown_encoding_is_an_invalid_value(name: str) -> None:
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 262_144])
-def test_bytes_that_are_no_text_are_refused_with_their_line(line_end: str, block: int) -> None:
+def test_undecodable_bytes_are_refused_with_their_line(line_end: str, block: int) -> None:
     data = line_end.join(["Username", "José", "b", "J?", "d"]).encode().replace(b"?", b"\xe9")
 
     problem = refusal(data, encoding="utf-8", block_bytes=block)
@@ -272,7 +272,7 @@ def test_bytes_that_are_no_text_are_refused_with_their_line(line_end: str, block
 
 
 @pytest.mark.parametrize("byte", [0x81, 0x8D, 0x8F, 0x90, 0x9D])
-def test_what_is_neither_utf_8_nor_windows_1252_is_refused_with_its_line(byte: int) -> None:
+def test_bytes_of_no_known_encoding_are_refused_with_their_line(byte: int) -> None:
     problem = refusal(b"Username\r\na\r\nb" + bytes([byte]) + b"\r\n")
 
     assert problem.line == 3
@@ -341,7 +341,7 @@ def test_any_other_delimiter_is_an_invalid_value(name: str) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_excels_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter: str, mark: str) -> None:
+def test_excel_sep_line_names_the_delimiter_and_counts_as_a_line(delimiter: str, mark: str) -> None:
     roster = read(f"{mark}sep={delimiter}\r\nUsername{delimiter}Email\r\na{delimiter}b\r\n")
 
     assert roster.delimiter == delimiter
@@ -400,7 +400,7 @@ def test_blank_lines_before_the_header_are_skipped_and_counted() -> None:
     assert [row.line for row in roster.rows()] == [5]
 
 
-def test_a_column_that_is_there_twice_is_refused_with_both_names() -> None:
+def test_duplicate_column_is_refused_with_both_names() -> None:
     problem = refusal("\nUsername,Email,user_name\n")
 
     assert problem.line == 2
@@ -416,7 +416,7 @@ def test_a_header_without_a_key_is_refused_with_what_was_found() -> None:
     assert "'Name', 'Email', 'Phone'" in problem.detail
 
 
-def test_only_so_much_of_a_wrong_header_is_shown() -> None:
+def test_long_wrong_header_is_shortened_in_the_message() -> None:
     detail = refusal(",".join(["x" * 1000] * 100)).detail
 
     assert len(detail) < 1200
@@ -434,7 +434,7 @@ def test_the_reports_own_columns_are_ignored_silently() -> None:
     assert read("Username,Email,Line,Outcome,Problem\n").warnings == ()
 
 
-def test_unnamed_columns_at_the_end_of_the_header_are_none() -> None:
+def test_unnamed_columns_at_the_end_of_the_header_are_dropped() -> None:
     roster = read("Username,Email" + ", " * 100_000)
 
     assert roster.header == ("Username", "Email")
@@ -451,11 +451,11 @@ def test_any_line_ending_ends_a_line(line_end: str) -> None:
     assert rows(text) == [Row(2, ["a", "b"]), Row(4, [f"c{line_end}d", "e"]), Row(7, ["f", "g"])]
 
 
-def test_line_endings_may_be_mixed_as_an_editor_takes_them() -> None:
+def test_mixed_line_endings_are_read_as_in_an_editor() -> None:
     assert [row.line for row in rows("Username\na\r\nb\rc\n\rd\r\r\ne")] == [2, 3, 4, 6, 8]
 
 
-def test_other_separators_of_unicode_end_no_line() -> None:
+def test_other_unicode_separators_do_not_end_a_line() -> None:
     cell = "a\x0bb\x0cc\x1cd\x85e\u2028f\u2029g"
 
     assert rows(f"Username\n{cell}\nz\n") == [Row(2, [cell]), Row(3, ["z"])]
@@ -502,7 +502,7 @@ def test_the_rows_before_a_broken_one_are_given() -> None:
         next(read_rows)
 
 
-def test_the_limit_of_the_csv_module_stays_as_it_is() -> None:
+def test_limit_of_the_csv_module_is_unchanged() -> None:
     limit = csv.field_size_limit()
     rows(f"{HEADER}a,b,c\n")
 
@@ -540,7 +540,7 @@ ENCODINGS = [
     encodings=st.sampled_from(ENCODINGS),
     quote_all=st.booleans(),
 )
-def test_what_a_writer_wrote_comes_back_with_the_lines_that_an_editor_shows(
+def test_written_rows_are_read_back_with_their_lines(
     table: Any, delimiter: str, line_end: str, encodings: Any, quote_all: Any
 ) -> None:
     asked, written = encodings

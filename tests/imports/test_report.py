@@ -83,7 +83,7 @@ async def test_outcomes_can_be_filtered(api: Api) -> None:
     assert [each["line"] for each in rejected] == [2, 3, 5, 6, 7]
 
 
-async def test_a_cursor_is_good_only_for_the_list_that_it_came_from(api: Api) -> None:
+async def test_cursor_of_another_list_is_refused(api: Api) -> None:
     operation, other = await api.import_csv(MIXED), await api.import_csv(MIXED)
     path = f"/operations/{operation['id']}/outcomes"
     cursor = (await api.client.get(path, params={"limit": 1})).json()["next_cursor"]
@@ -217,7 +217,7 @@ async def test_rows_of_another_width_do_not_shift_the_reports_columns(api: Api) 
     ]
 
 
-async def test_empty_cells_too_many_are_left_out(api: Api) -> None:
+async def test_extra_empty_cells_are_left_out(api: Api) -> None:
     operation = await api.import_csv("Username,Active\na,Yes,,\n")
 
     assert (await report(api, operation))[1] == ["a", "Yes", "2", "created", ""]
@@ -270,7 +270,7 @@ async def test_no_cell_of_the_report_runs_as_a_formula_and_each_means_the_same_w
     assert names == ["=1+1", "+1", "-1", "@x", "=1+1", "'=1", "'t Hooft", "plain", "a=b"]
 
 
-async def test_what_a_problem_quotes_does_not_run_either(api: Api) -> None:
+async def test_quoted_cell_in_a_problem_does_not_run_as_a_formula(api: Api) -> None:
     operation = await api.import_csv("Username,Active,Expiration Date\na,=1,\nb,,=1\n=,x,\n")
 
     for row in await report(api, operation):
@@ -304,7 +304,7 @@ async def test_a_mended_report_that_is_sent_back_is_applied(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem_is_emptied(api: Api) -> None:
+async def test_reported_duplicate_is_applied_once_its_problem_cell_is_empty(api: Api) -> None:
     rejects = await report_text(api, await api.import_csv(MIXED), outcome="invalid")
 
     for _ in range(2):
@@ -325,7 +325,7 @@ async def test_a_duplicate_in_a_file_of_rejects_is_applied_only_once_its_problem
 
 
 @pytest.mark.parametrize("row", ["x,y", "x,y,Yes,1,2"])
-async def test_a_row_that_the_report_has_brought_into_form_is_applied_only_once_its_problem_is_emptied(
+async def test_reported_wrong_number_of_cells_is_applied_once_its_problem_cell_is_empty(
     api: Api, row: str
 ) -> None:
     first = await api.import_csv(f"Username,First Name,Active\n{row}\n")
@@ -347,7 +347,7 @@ async def test_a_row_that_the_report_has_brought_into_form_is_applied_only_once_
     assert {name: each["first_name"] for name, each in (await all_learners(api)).items()} == {"x": "y"}
 
 
-async def test_the_reports_columns_are_ignored_wherever_they_stand_and_stand_once_in_the_next_report(
+async def test_report_columns_are_ignored_anywhere_and_appear_once_in_the_next_report(
     api: Api,
 ) -> None:
     text = "LINE,Username, outcome ,Active,Problem\n17,a,created,Maybe,Some problem\n"

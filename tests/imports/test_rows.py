@@ -41,11 +41,11 @@ def test_a_full_row_becomes_typed_values() -> None:
     )
 
 
-def test_an_empty_cell_leaves_its_field_as_it_is() -> None:
+def test_empty_cell_leaves_its_field_unchanged() -> None:
     assert parse_row(["a", "", "  ", "\t", "", " ", ""]) == wish(username="a")
 
 
-def test_an_absent_column_leaves_its_field_as_it_is() -> None:
+def test_missing_column_leaves_its_field_unchanged() -> None:
     parse_cells = compile_parser(
         ("Email", "Team", "External ID"), {"email": 0, "external_id": 2}, DateFormat.ISO
     )
@@ -53,7 +53,7 @@ def test_an_absent_column_leaves_its_field_as_it_is() -> None:
     assert parse_cells(["a@b", "=x", "HR-1"]) == wish(external_id="HR-1", email="a@b")
 
 
-def test_outer_spaces_do_not_count() -> None:
+def test_outer_spaces_are_removed() -> None:
     row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada  Grace ", " O ", " No ", " 2026-10-31 "])
 
     assert row == wish(
@@ -78,7 +78,7 @@ def test_a_row_of_another_width_than_the_header_is_invalid(cells: list[str]) -> 
 
 
 @pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
-def test_empty_cells_too_many_at_the_end_are_tolerated(extra: list[str]) -> None:
+def test_extra_empty_cells_at_the_end_are_ignored(extra: list[str]) -> None:
     assert parse_row(["a", "", "", "", "", "", "", *extra]) == wish(username="a")
 
 
@@ -102,7 +102,7 @@ parse_reported = compile_parser(REPORT, {"username": 0, "external_id": 1, "activ
 
 @pytest.mark.parametrize("told", ["duplicate-row: Line 3 already has this learner.", " duplicate-row"])
 @pytest.mark.parametrize("active", ["Yes", "Maybe"])
-def test_a_row_that_was_a_duplicate_still_is_one_and_says_what_to_do(told: str, active: str) -> None:
+def test_reported_duplicate_stays_invalid_and_says_what_to_do(told: str, active: str) -> None:
     row = parse_reported(["a", "HR-1", active, "7", "invalid", told])
 
     external_id = "HR-1"
@@ -118,11 +118,11 @@ def test_an_invalid_username_leaves_the_external_id_to_be_read() -> None:
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
-def test_any_other_row_of_a_report_is_read_as_always(told: str) -> None:
+def test_other_rows_of_a_report_are_read_normally(told: str) -> None:
     assert parse_reported(["a", "", "Yes", "7", "invalid", told]) == wish(username="a", is_active=True)
 
 
-def test_a_row_of_a_report_that_lost_cells_is_told_so() -> None:
+def test_row_of_a_report_with_too_few_cells_is_invalid() -> None:
     assert parse_reported(["a", "HR-1", "Yes"]) == InvalidRow(WrongNumberOfCells(3, 6))
 
 
@@ -243,7 +243,7 @@ def test_every_day_reads_back_in_every_format(day: date, separator: str) -> None
         ("last_name", "x" * 256, "invalid-name", "Last Name"),
     ],
 )
-def test_a_text_that_the_profile_refuses_is_invalid_and_names_its_column(
+def test_invalid_text_is_an_invalid_row_that_names_its_column(
     column: str, cell: str, code: str, name: str
 ) -> None:
     cells: dict[str, Any] = {column: cell}
@@ -269,12 +269,12 @@ def test_a_guarded_formula_comes_back_as_it_was(cell: str, text: str) -> None:
 
 
 @given(st.text(alphabet="'=+-@ab", min_size=1, max_size=9))
-def test_what_an_export_guards_imports_as_it_was(text: str) -> None:
+def test_guarded_text_of_an_export_is_imported_unchanged(text: str) -> None:
     assert parse_row([guard_formula(text)] * 2 + [""] * 5) == wish(username=text, external_id=text)
 
 
 @given(st.lists(st.text(max_size=9), max_size=9))
-def test_whatever_a_row_holds_it_is_values_or_a_problem(cells: list[str]) -> None:
+def test_every_row_is_a_wish_or_an_invalid_row(cells: list[str]) -> None:
     assert isinstance(parse_row(cells), Wish | InvalidRow)
 
 

@@ -107,7 +107,7 @@ async def create_each_status(api: Api) -> dict[str, Any]:
         ),
     ],
 )
-async def test_each_learner_has_the_outcome_that_the_rules_say_and_each_change_an_event(
+async def test_outcomes_follow_the_rules_and_each_change_has_an_event(
     api: Api, action: str, outcomes: dict[str, Any], statuses: dict[str, Any]
 ) -> None:
     before = await create_each_status(api)
@@ -168,7 +168,7 @@ async def test_a_refusal_says_until_when_the_account_was_valid_and_what_to_do(ap
     assert "expires_on" in outcome["problem"]["detail"]
 
 
-async def test_who_was_deactivated_loses_access_with_the_answer(api: Api) -> None:
+async def test_deactivated_learner_loses_access_with_the_answer(api: Api) -> None:
     learner = await api.create(username="a")
     await act(api, "deactivate", {"filter": {}})
 
@@ -239,7 +239,7 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_a_filter_selects_those_whom_the_list_shows(api: Api) -> None:
+async def test_filter_selects_the_learners_that_the_list_shows(api: Api) -> None:
     ids = {}
     for username, members in PEOPLE.items():
         ids[username[0]] = (await api.create(username=username, **members))["id"]
@@ -278,7 +278,7 @@ async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api: Ap
         assert told == {"b", "c"}
 
 
-async def test_an_empty_selection_is_done_with_nothing(api: Api) -> None:
+async def test_empty_selection_succeeds_without_outcomes(api: Api) -> None:
     learner = await api.create()
 
     selections: tuple[dict[str, Any], ...] = (
@@ -318,7 +318,7 @@ async def test_another_organizations_learners_are_not_found(api: Api) -> None:
 
 
 @pytest.mark.parametrize("kind", ["filter", "ids", "usernames"])
-async def test_who_is_created_after_the_action_began_is_not_in_it(api: Api, kind: str) -> None:
+async def test_learner_created_after_the_action_began_is_not_selected(api: Api, kind: str) -> None:
     known = [await api.create(username=f"u{number}") for number in range(4)]
     selection = {
         "filter": {"filter": {}},
@@ -346,7 +346,7 @@ async def test_who_is_created_after_the_action_began_is_not_in_it(api: Api, kind
         assert await api.get(learner) == learner
 
 
-async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes_to_stage(api: Api) -> None:
+async def test_selection_is_fixed_when_staging_begins(api: Api) -> None:
     for number in range(5):
         await api.create(username=f"u{number}")
     with api.service.limited(chunk_rows=2):
@@ -363,7 +363,7 @@ async def test_a_selection_is_what_it_was_when_it_was_made_however_long_it_takes
 # expected_count
 
 
-async def test_another_number_than_the_person_saw_does_nothing_and_says_both(api: Api) -> None:
+async def test_unexpected_count_changes_nothing_and_names_both_numbers(api: Api) -> None:
     learners = [await api.create() for _ in range(3)]
 
     for selection, matched in (
@@ -516,7 +516,7 @@ WRONG = [
 ]
 
 
-async def test_a_wrong_request_selects_nobody_and_points_to_what_is_wrong(api: Api) -> None:
+async def test_invalid_request_selects_no_learner_and_points_to_the_fault(api: Api) -> None:
     learner = await api.create()
 
     for body, expected in WRONG:
@@ -554,7 +554,7 @@ async def test_the_scope_for_bulk_work_is_enough(api: Api) -> None:
     assert answer.json()["counts"] == counts(changed=1)
 
 
-async def test_an_unknown_caller_is_told_nothing(api: Api) -> None:
+async def test_unknown_caller_is_refused(api: Api) -> None:
     async with api.service.client() as client:
         answer = await client.post("/learners/bulk-actions", json={"nonsense": 1})
 
@@ -593,7 +593,7 @@ async def test_a_refused_selection_is_refused_again_with_the_same_key(api: Api) 
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_who_does_not_wait_gets_the_same_202_again_with_the_same_key(api: Api) -> None:
+async def test_repeated_respond_async_gets_the_same_202(api: Api) -> None:
     await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(8)))
     headers = {"Idempotency-Key": "large", "Prefer": "respond-async"}
     async with api.service.runner.turn(api.organization.id):

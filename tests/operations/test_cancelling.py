@@ -62,7 +62,7 @@ async def until_a_writer_waits(database: Database) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_what_is_done_stays_done_and_the_rest_is_not_begun(
+async def test_cancelled_operation_keeps_its_changes_and_does_no_more(
     api: Api, second_database: Database, kind: Kind
 ) -> None:
     async with own_turn(api):
@@ -96,7 +96,7 @@ async def test_what_is_done_stays_done_and_the_rest_is_not_begun(
     assert await ended(api, document) == document
 
 
-async def test_what_has_not_begun_never_begins(api: Api) -> None:
+async def test_cancelled_pending_operation_never_begins(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         before = await state_of(api)
@@ -113,7 +113,7 @@ async def test_what_has_not_begun_never_begins(api: Api) -> None:
         assert await repository.list_unfinished(connection) == []
 
 
-async def test_it_waits_for_the_running_chunk_which_is_done_as_a_whole(api: Api) -> None:
+async def test_cancelling_waits_for_the_whole_running_chunk(api: Api) -> None:
     async with paused_in_the_first_chunk(api) as (_, operation, may_go_on, running):
         cancelling = asyncio.create_task(cancel(api, operation.id))
         await until_a_writer_waits(api.service.database)
@@ -160,7 +160,7 @@ async def test_cancelling_again_answers_the_same(api: Api) -> None:
     assert (line["operation"], line["state"], line["kind"]) == (operation.id, "cancelled", "csv-import")
 
 
-async def test_what_has_ended_otherwise_cannot_be_cancelled(api: Api) -> None:
+async def test_ended_operation_cannot_be_cancelled(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
 
@@ -182,7 +182,7 @@ async def test_what_has_ended_otherwise_cannot_be_cancelled(api: Api) -> None:
     assert await state_of(api) == before
 
 
-async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_failed(api: Api) -> None:
+async def test_failure_after_cancelling_leaves_the_operation_cancelled(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         document = await cancel(api, operation.id)
@@ -190,7 +190,7 @@ async def test_a_fault_that_is_found_after_the_cancelling_does_not_make_it_faile
     assert await ended(api, document) == document
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
+async def test_unknown_operation_or_that_of_others_is_404(api: Api) -> None:
     other = await another(api)
     async with own_turn(other):
         theirs = await submit(other, Kind.CSV_IMPORT)
@@ -201,7 +201,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -
     await other.client.aclose()
 
 
-async def test_it_needs_the_scope_of_bulk_work(api: Api) -> None:
+async def test_needs_the_bulk_scope(api: Api) -> None:
     async with own_turn(api), AsyncExitStack() as stack:
         operation = await submit(api, Kind.CSV_IMPORT)
         path = f"/operations/{operation.id}/cancel"

@@ -29,7 +29,5 @@ from app.operations.dependencies import parse_wait
         ("respond-asynchronously", 10),
     ],
 )
-def test_prefer_says_how_long_to_wait_and_what_it_says_else_is_ignored(
-    prefer: str | None, seconds: int
-) -> None:
+def test_prefer_sets_the_wait_and_other_preferences_are_ignored(prefer: str | None, seconds: int) -> None:
     assert parse_wait(prefer) == seconds

@@ -58,7 +58,7 @@ async def rows(api: Api, operation: dict[str, Any]) -> list[Any]:
         ]
 
 
-async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(
+async def test_keys_are_removed_after_an_import_and_outcomes_after_their_days(
     api: Api, runner: Runner
 ) -> None:
     api.service.limit(chunk_rows=50)
@@ -87,7 +87,7 @@ async def test_keys_go_when_an_import_has_ended_and_outcomes_after_their_days(
     await tidy(runner, DAYS)
 
 
-async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(
+async def test_next_round_removes_what_a_crash_left(
     api: Api, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operation = await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(20)))
@@ -111,7 +111,7 @@ async def test_what_a_crash_left_half_removed_is_removed_by_the_next_round(
     assert (await rows(api, operation))[2] == 0
 
 
-async def test_operations_that_have_not_ended_are_left_alone(api: Api, runner: Runner) -> None:
+async def test_unfinished_operations_are_kept(api: Api, runner: Runner) -> None:
     organization = api.organization.id
     async with api.service.runner.turn(organization):
         roster = "Username\n" + "".join(f"u{number}\n" for number in range(5_001))

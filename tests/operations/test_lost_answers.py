@@ -88,7 +88,7 @@ async def state_of(api: Api) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_answered(
+async def test_request_is_done_once_even_if_the_answer_to_a_commit_is_lost(
     api: Api, relay: Relay, name: str
 ) -> None:
     async def run(passing: int) -> tuple[Any, Any, Any]:
@@ -119,9 +119,7 @@ async def test_a_request_is_carried_out_once_whichever_of_its_commits_was_not_an
     assert passing > 1
 
 
-async def test_a_request_that_waits_for_its_operation_is_answered_though_the_database_goes_away(
-    api: Api, relay: Relay
-) -> None:
+async def test_waiting_request_is_answered_when_the_database_goes_away(api: Api, relay: Relay) -> None:
     async def send() -> httpx.Response:
         headers = {"Content-Type": "text/csv", "Idempotency-Key": "key", "Prefer": "wait=30"}
         return await api.client.post("/imports/csv", content=roster(3 * CHUNK), headers=headers)

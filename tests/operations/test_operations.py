@@ -40,7 +40,7 @@ async def make_some(api: Api) -> list[dict[str, Any]]:
     return made
 
 
-async def test_an_operation_shows_what_it_is_and_what_became_of_it(api: Api) -> None:
+async def test_operation_shows_its_kind_and_counts(api: Api) -> None:
     await api.import_csv(IMPORT)
     api.service.clock.advance(minutes=1)
 
@@ -81,7 +81,7 @@ async def test_operations_are_listed_the_newest_first(api: Api) -> None:
     assert "Link" not in answer.headers
 
 
-async def test_operations_come_in_pages_that_stay_while_new_ones_are_made(api: Api) -> None:
+async def test_pages_of_operations_stay_stable_while_new_ones_are_made(api: Api) -> None:
     made = await make_some(api)
 
     first = await api.client.get("/operations", params={"limit": 3})
@@ -119,7 +119,7 @@ async def test_operations_can_be_filtered(api: Api) -> None:
     await ended(api, pending)
 
 
-async def test_a_cursor_is_good_only_for_its_own_filter_and_organization(api: Api) -> None:
+async def test_cursor_of_another_filter_or_organization_is_refused(api: Api) -> None:
     await make_some(api)
     other = await another(api)
     page = (await api.client.get("/operations", params={"limit": 1, "kind": "csv-import"})).json()
@@ -149,7 +149,7 @@ async def test_wrong_parameters_are_refused(api: Api) -> None:
         assert pointers(problem(answer, 422, "invalid-request")) == [pointer]
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
+async def test_unknown_operation_or_that_of_others_is_404(api: Api) -> None:
     other = await another(api)
     theirs = await other.import_csv(IMPORT)
 
@@ -160,7 +160,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -
     await other.client.aclose()
 
 
-async def test_whoever_reads_learners_or_does_bulk_work_sees_operations_and_nobody_else(api: Api) -> None:
+async def test_reading_operations_needs_a_reading_or_bulk_scope(api: Api) -> None:
     operation = await api.import_csv(IMPORT)
     paths = ["/operations", f"/operations/{operation['id']}", f"/operations/{operation['id']}/outcomes"]
 

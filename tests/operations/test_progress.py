@@ -109,7 +109,7 @@ async def document_of(api: Api, operation: Operation) -> dict[str, Any]:
 # What is sent
 
 
-async def test_what_has_ended_is_shown_and_the_stream_closes(api: Api) -> None:
+async def test_ended_operation_is_shown_and_the_stream_closes(api: Api) -> None:
     operation = await api.import_csv("Username\na\n")
 
     answer = await api.client.get(f"/operations/{operation['id']}/progress")
@@ -120,7 +120,7 @@ async def test_what_has_ended_is_shown_and_the_stream_closes(api: Api) -> None:
     assert read(answer.text) == [("progress", operation), ("end", operation)]
 
 
-async def test_every_change_is_shown_whichever_process_makes_it(api: Api, second_database: Database) -> None:
+async def test_stream_shows_changes_of_every_process(api: Api, second_database: Database) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         other_process = make_runner(api, second_database)
@@ -139,7 +139,7 @@ async def test_every_change_is_shown_whichever_process_makes_it(api: Api, second
             assert await anext(stream, None) is None
 
 
-async def test_it_is_shown_over_http_as_it_goes_on(api: Api, has_begun: asyncio.Event) -> None:
+async def test_stream_shows_progress_over_http(api: Api, has_begun: asyncio.Event) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
         answering = asyncio.create_task(api.client.get(f"/operations/{operation.id}/progress"))
@@ -153,7 +153,7 @@ async def test_it_is_shown_over_http_as_it_goes_on(api: Api, has_begun: asyncio.
     assert done == sorted(done)
 
 
-async def test_a_cancellation_ends_it(api: Api) -> None:
+async def test_cancelling_ends_the_stream(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         async with following(api, operation) as (stream, next_event):
@@ -164,7 +164,7 @@ async def test_a_cancellation_ends_it(api: Api) -> None:
     assert (await stored(api, operation.id)).state is State.CANCELLED
 
 
-async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is_held(api: Api) -> None:
+async def test_idle_stream_sends_comments_and_holds_no_connection(api: Api) -> None:
     api.service.limit(keep_alive_seconds=0.0)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -179,7 +179,7 @@ async def test_while_nothing_changes_comments_keep_it_alive_and_no_connection_is
     await ended(api, {"id": operation.id})
 
 
-async def test_a_database_that_is_away_for_a_moment_does_not_end_it(
+async def test_stream_continues_after_a_short_database_outage(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = iter([OperationalError(None, None, Exception("gone")), ConnectionResetError("gone"), None])
@@ -200,7 +200,7 @@ async def test_a_database_that_is_away_for_a_moment_does_not_end_it(
     assert next(faults, "all") == "all"
 
 
-async def test_a_fault_of_ours_breaks_it_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bug_breaks_the_stream_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -217,7 +217,7 @@ async def test_a_fault_of_ours_breaks_it_off(api: Api, monkeypatch: pytest.Monke
 # What else ends it
 
 
-async def test_it_ends_when_the_service_stops(api: Api) -> None:
+async def test_stream_ends_when_the_service_stops(api: Api) -> None:
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         stopping = asyncio.Event()
@@ -227,7 +227,7 @@ async def test_it_ends_when_the_service_stops(api: Api) -> None:
             assert await anext(stream, None) is None
 
 
-async def test_it_ends_when_the_key_is_revoked(api: Api, has_begun: asyncio.Event) -> None:
+async def test_stream_ends_when_the_key_is_revoked(api: Api, has_begun: asyncio.Event) -> None:
     issued = (await api.client.post("/api-keys", json={"name": "screen", "scopes": ["learners:read"]})).json()
     async with own_turn(api), api.service.client(issued["secret"]) as client:
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -239,7 +239,7 @@ async def test_it_ends_when_the_key_is_revoked(api: Api, has_begun: asyncio.Even
         assert [name for name, _ in read(answer.text)] == ["progress"]
 
 
-async def test_it_ends_when_the_client_goes(api: Api) -> None:
+async def test_stream_ends_when_the_client_disconnects(api: Api) -> None:
     gone, begun = asyncio.Event(), asyncio.Event()
     blocks = []
 
@@ -286,7 +286,7 @@ async def test_it_ends_when_the_client_goes(api: Api) -> None:
 # Who may
 
 
-async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api: Api) -> None:
+async def test_following_needs_the_scope_to_read_operations(api: Api) -> None:
     operation = await api.import_csv("Username\na\n")
     path = f"/operations/{operation['id']}/progress"
     async with AsyncExitStack() as stack:
@@ -301,7 +301,7 @@ async def test_who_may_look_at_an_operation_may_follow_it_and_nobody_else(api: A
                 assert problem(answer, 403, "not-permitted")["required_scope"] == "learners:read"
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
+async def test_unknown_operation_or_that_of_others_is_404(api: Api) -> None:
     other = await another(api)
     theirs = await other.import_csv("Username\na\n")
     for an_id in (theirs["id"], new_id(NOON), "42", "%00"):

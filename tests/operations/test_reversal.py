@@ -59,9 +59,7 @@ def take_back(one: Any, before: Any, **holders: Any) -> Any:
 
 
 @given(was=accounts, had=profiles, becomes=accounts, has=profiles)
-def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(
-    was: Any, had: Any, becomes: Any, has: Any
-) -> None:
+def test_revert_restores_exactly_the_changed_facts(was: Any, had: Any, becomes: Any, has: Any) -> None:
     one = learner(account=was, last_accessed_at=EARLIER, **had)
     change = change_of(one, DONE, becomes, has)
     if change is None:
@@ -85,7 +83,7 @@ def test_every_fact_returns_that_the_change_had_touched_and_nothing_else_moves(
 
 
 @pytest.mark.parametrize("name", ACCOUNTS)
-def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(name: str) -> None:
+def test_reverted_deactivation_keeps_earlier_sessions_refused(name: str) -> None:
     one = learner(account=ACCOUNTS[name]._replace(deactivated_at=None))
     after, before = done(one, deactivate(one.account, DONE_AT).account)
 
@@ -96,7 +94,7 @@ def test_a_deactivation_is_taken_back_and_sessions_from_before_it_stay_refused(n
     assert decision.change.type == "learner.activated"
 
 
-def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now() -> None:
+def test_reverted_activation_restores_the_instant_and_ends_access_now() -> None:
     was = Account(DEACTIVATED_AT, ACCESSED_AT, None, DEACTIVATED_AT)
     after, before = done(learner(account=was), was._replace(deactivated_at=None))
 
@@ -106,14 +104,14 @@ def test_whoever_was_deactivated_before_is_so_since_then_and_loses_access_now() 
     assert decision.change.type == "learner.deactivated"
 
 
-def test_other_changes_of_a_deactivated_learner_leave_the_sessions_as_they_are() -> None:
+def test_other_changes_of_a_deactivated_learner_keep_sessions() -> None:
     was = Account(DEACTIVATED_AT, None, None, DEACTIVATED_AT)
     after, before = done(learner(account=was), was._replace(expires_on=TOMORROW), email="a@example.org")
 
     assert take_back(after, before).learner.account == was
 
 
-def test_whom_an_import_created_is_deactivated_and_keeps_everything_else() -> None:
+def test_learner_created_by_an_import_is_deactivated_by_a_revert() -> None:
     one = learner(external_id="HR-1", account=Account(expires_on=TOMORROW))._replace(version=1)
     assert creation_of(one).before is None
 
@@ -125,13 +123,13 @@ def test_whom_an_import_created_is_deactivated_and_keeps_everything_else() -> No
     )
 
 
-def test_whom_an_import_created_as_deactivated_is_unchanged() -> None:
+def test_learner_created_as_deactivated_is_unchanged_by_a_revert() -> None:
     one = learner(account=Account(DONE_AT, None, None, DONE_AT))
     decision = take_back(one, {})
     assert (decision.outcome, decision.learner, decision.change) == ("unchanged", one, None)
 
 
-def test_whoever_changed_since_is_kept() -> None:
+def test_later_change_keeps_the_learner() -> None:
     one = learner()
     decision = take_back(one, None)
     assert (decision.outcome, decision.learner, decision.change) == ("kept", one, None)
@@ -141,7 +139,7 @@ def test_whoever_changed_since_is_kept() -> None:
 # Names
 
 
-def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is() -> None:
+def test_username_that_another_learner_now_has_keeps_the_learner_unchanged() -> None:
     after, before = done(learner(), username="lovelace", email="a@example.org")
 
     decision = take_back(after, before, username=("ada", "somebody else"))
@@ -150,7 +148,7 @@ def test_a_username_that_somebody_else_has_by_now_keeps_everything_as_it_is() ->
     assert decision.reason == NameTaken("username", "ada")
 
 
-def test_so_does_an_external_id() -> None:
+def test_external_id_that_another_learner_now_has_keeps_the_learner_unchanged() -> None:
     after, before = done(learner(external_id="HR-1"), external_id="HR-2")
 
     decision = take_back(after, before, external_id=("HR-1", "somebody else"))
@@ -158,23 +156,23 @@ def test_so_does_an_external_id() -> None:
     assert (decision.outcome, decision.reason) == ("kept", NameTaken("external-id", "HR-1"))
 
 
-def test_of_both_the_username_is_told() -> None:
+def test_taken_username_is_reported_before_taken_external_id() -> None:
     after, before = done(learner(external_id="HR-1"), username="b", external_id="HR-2")
     holders = {"username": ("ada", "somebody"), "external_id": ("HR-1", "somebody")}
     assert take_back(after, before, **holders).reason == NameTaken("username", "ada")
 
 
-def test_an_external_id_that_was_not_there_is_nobodys() -> None:
+def test_reverting_a_new_external_id_leaves_none() -> None:
     after, before = done(learner(), external_id="HR-2")
     assert take_back(after, before).learner.external_id is None
 
 
-def test_another_spelling_of_ones_own_username_is_free() -> None:
+def test_own_username_in_another_case_is_free() -> None:
     after, before = done(learner("Ada"), username="ADA")
     assert take_back(after, before, username=("ada", after.id)).learner.username == "Ada"
 
 
-def test_a_chain_of_renames_is_undone_from_its_end() -> None:
+def test_chain_of_renames_is_reverted_from_its_end() -> None:
     first, first_before = done(learner("a"), username="b")
     second, second_before = done(learner("z"), username="a")
     holders: dict[UniqueKey, str | None] = {UniqueKey("username", "a"): second.id}
@@ -224,7 +222,7 @@ def operation(
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.CANCELLED, State.FAILED])
 @pytest.mark.parametrize("counts", [{"changed": 1}, {"created": 1, "refused": 3}])
-def test_what_has_ended_and_changed_somebody_can_be_reverted(state: State, counts: dict[str, Any]) -> None:
+def test_ended_operation_with_changes_can_be_reverted(state: State, counts: dict[str, Any]) -> None:
     require_revertible(operation(state, **counts), None)
 
 
@@ -252,5 +250,5 @@ def test_operation_that_cannot_be_reverted_says_why(
 
 
 @pytest.mark.parametrize("state", [State.CANCELLED, State.FAILED])
-def test_a_revert_that_did_not_come_to_its_end_can_be_followed_by_another(state: State) -> None:
+def test_unfinished_revert_can_be_followed_by_another(state: State) -> None:
     require_revertible(operation(), operation(state))

@@ -136,7 +136,7 @@ async def create_each_status(api: Api) -> Any:
 # What goes back
 
 
-async def test_a_bulk_deactivation_is_taken_back_as_new_changes(api: Api) -> None:
+async def test_reverted_bulk_deactivation_makes_new_changes(api: Api) -> None:
     before = await create_each_status(api)
     api.service.clock.advance(hours=1)
     operation = await bulk(api, "deactivate")
@@ -167,7 +167,7 @@ async def test_a_bulk_deactivation_is_taken_back_as_new_changes(api: Api) -> Non
         assert newest["after"] == older["before"]
 
 
-async def test_a_bulk_activation_is_taken_back_and_access_ends_at_once(api: Api) -> None:
+async def test_reverted_bulk_activation_ends_access_at_once(api: Api) -> None:
     before = await create_each_status(api)
     api.service.clock.advance(hours=1)
     operation = await bulk(api, "activate")
@@ -187,7 +187,7 @@ async def test_a_bulk_activation_is_taken_back_and_access_ends_at_once(api: Api)
     assert (await api.client.get(f"/learners/{learner['id']}/access")).json()["allowed"] is False
 
 
-async def test_an_import_is_taken_back_with_names_dates_and_those_whom_it_created(api: Api) -> None:
+async def test_reverted_import_restores_names_and_dates_and_deactivates_created_learners(api: Api) -> None:
     known = {
         "a": await api.create(username="a", external_id="HR-1", email="a@example.org", first_name="Ada"),
         "b": await api.create(username="b", expires_on="2027-01-31"),
@@ -247,7 +247,7 @@ async def test_an_import_is_taken_back_with_names_dates_and_those_whom_it_create
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_chains_and_circles_of_names_are_undone_over_chunks(api: Api) -> None:
+async def test_chains_and_circles_of_names_are_reverted_across_chunks(api: Api) -> None:
     known = {name: await api.create(username=name, external_id=f"HR-{name}") for name in "abcd"}
     before = await all_learners(api)
     operation = await api.import_csv(
@@ -291,7 +291,7 @@ async def test_chains_and_circles_of_names_are_undone_over_chunks(api: Api) -> N
     assert {name: facts(after[name]) for name in "abcd"} == {name: facts(before[name]) for name in "abcd"}
 
 
-async def test_a_revert_can_be_reverted_and_that_one_too(api: Api) -> None:
+async def test_revert_can_be_reverted_repeatedly(api: Api) -> None:
     await create_each_status(api)
     first = await bulk(api, "deactivate")
     deactivated = await all_learners(api)
@@ -358,7 +358,7 @@ async def revert_to(api: Api, learner: dict[str, Any]) -> Any:
     [patch, activate, there_and_back, bulk_activate, import_row, revert_to],
     ids=lambda f: f.__name__,
 )
-async def test_who_changed_since_by_whatever_door_is_kept(api: Api, change: Callable[..., Any]) -> None:
+async def test_learner_changed_since_is_kept(api: Api, change: Callable[..., Any]) -> None:
     learners = [await api.create() for _ in range(3)]
     operation = await bulk(api, "deactivate")
     await change(api, learners[1])
@@ -397,7 +397,7 @@ async def test_a_first_access_is_a_change_and_later_ones_are_not(api: Api) -> No
     assert (await api.get(later))["expires_on"] is None
 
 
-async def test_whom_an_import_created_is_kept_where_they_changed_since(api: Api) -> None:
+async def test_created_learner_who_changed_since_is_kept(api: Api) -> None:
     operation = await api.import_csv("Username\na\nb\n")
     await patch(api, (await all_learners(api))["a"])
     assert await told(api, await revert(api, operation)) == {
@@ -410,7 +410,7 @@ async def test_whom_an_import_created_is_kept_where_they_changed_since(api: Api)
     ("column", "member", "code"),
     [("Username", "username", "username-taken"), ("External ID", "external_id", "external-id-taken")],
 )
-async def test_a_name_that_somebody_else_has_by_now_is_not_taken_away(
+async def test_name_that_another_learner_now_has_is_kept(
     api: Api, column: str, member: str, code: str
 ) -> None:
     members = {"username": "a", "external_id": "HR-1"}
@@ -433,7 +433,7 @@ async def test_a_name_that_somebody_else_has_by_now_is_not_taken_away(
 # What cannot be reverted
 
 
-async def test_what_cannot_be_reverted_is_refused_with_the_reason(api: Api) -> None:
+async def test_operation_that_cannot_be_reverted_is_409_with_the_reason(api: Api) -> None:
     await api.create()
     dry = await bulk(api, "deactivate", dry_run=True)
     real = await bulk(api, "deactivate")
@@ -454,7 +454,7 @@ async def test_what_cannot_be_reverted_is_refused_with_the_reason(api: Api) -> N
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(api: Api) -> None:
+async def test_running_operation_can_be_reverted_only_after_cancelling(api: Api) -> None:
     for number in range(6):
         await api.create(username=f"u{number}")
     async with own_turn(api):
@@ -480,7 +480,7 @@ async def test_what_has_not_ended_cannot_be_reverted_and_once_cancelled_it_can(a
     assert sorted(each["version"] for each in after.values()) == [1, 1, 3, 3, 3, 3]
 
 
-async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api: Api) -> None:
+async def test_revert_without_outcomes_is_refused(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     async with api.service.database.read() as connection:
@@ -498,7 +498,7 @@ async def test_outcomes_that_are_no_longer_kept_are_not_made_up(api: Api) -> Non
     assert (await api.client.get(f"/operations/{operation['id']}")).json()["reverted_by"] is None
 
 
-async def test_of_two_reverts_at_once_one_is_done(api: Api) -> None:
+async def test_concurrent_reverts_do_one(api: Api) -> None:
     await create_each_status(api)
     operation = await bulk(api, "deactivate")
     answers = await asyncio.gather(*(post_revert(api, operation) for _ in range(4)))
@@ -511,7 +511,7 @@ async def test_of_two_reverts_at_once_one_is_done(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_revert_that_was_cancelled_can_be_followed_by_another_that_does_the_rest(api: Api) -> None:
+async def test_revert_after_a_cancelled_revert_does_the_rest(api: Api) -> None:
     for number in range(6):
         await api.create(username=f"u{number}")
     operation = await bulk(api, "deactivate")
@@ -565,7 +565,7 @@ async def test_a_revert_is_an_operation_like_any_other(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("small_chunks")
-async def test_a_large_one_goes_on_in_the_background_and_shows_on_both_from_the_beginning(api: Api) -> None:
+async def test_large_revert_runs_in_the_background_and_both_operations_show_it(api: Api) -> None:
     for number in range(5):
         await api.create(username=f"u{number}")
     operation = await bulk(api, "deactivate")
@@ -639,7 +639,7 @@ async def test_wrong_requests_are_refused(api: Api) -> None:
     assert (await api.client.get(f"/operations/{operation['id']}")).json()["reverted_by"] is None
 
 
-async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -> None:
+async def test_unknown_operation_or_that_of_others_is_404(api: Api) -> None:
     other = await another(api)
     await other.create()
     theirs = await bulk(other, "deactivate")
@@ -649,7 +649,7 @@ async def test_what_does_not_exist_or_belongs_to_others_is_not_found(api: Api) -
     await other.client.aclose()
 
 
-async def test_it_needs_the_scope_of_bulk_work(api: Api) -> None:
+async def test_needs_the_bulk_scope(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     path = f"/operations/{operation['id']}/revert"
@@ -788,7 +788,7 @@ async def check_against_history(api: Api, original: Any, document: dict[str, Any
     since=st.lists(singles, max_size=3),
     size=st.sampled_from([2, 3, 5000]),
 )
-async def test_a_dry_run_foretells_what_a_revert_does(
+async def test_dry_run_of_a_revert_predicts_the_revert(
     api: Api, roster: Roster, what: Any, between: Any, since: Any, size: int
 ) -> None:
     own = await another(api)
@@ -906,7 +906,7 @@ async def test_two_runners_on_one_revert_do_each_chunk_once(api: Api, second_dat
 
 
 @pytest.mark.usefixtures("logged")
-async def test_a_crash_while_one_is_submitted_leaves_nothing_of_it(api: Api) -> None:
+async def test_crash_while_submitting_leaves_nothing(api: Api) -> None:
     await api.create()
     operation = await bulk(api, "deactivate")
     before = await state_of(api)

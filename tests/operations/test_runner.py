@@ -160,7 +160,7 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_a_chunk_that_could_not_be_read_ahead_is_read_again(
+async def test_chunk_whose_read_ahead_fails_is_read_again(
     api: Api, kind: Kind, monkeypatch: pytest.MonkeyPatch, logged: Logs
 ) -> None:
     api.service.limit(first_retry_seconds=0.001)
@@ -209,9 +209,7 @@ async def test_two_runners_on_one_operation_do_each_chunk_once(
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_process_that_starts_goes_on_with_what_another_left(
-    api: Api, second_database: Database
-) -> None:
+async def test_starting_process_continues_unfinished_operations(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -232,7 +230,7 @@ async def test_a_process_that_starts_goes_on_with_what_another_left(
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_service_takes_up_unfinished_operations_when_it_starts(api: Api) -> None:
+async def test_service_continues_unfinished_operations_when_it_starts(api: Api) -> None:
     expected = await undisturbed(api, Kind.BULK_ACTION)
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
@@ -245,7 +243,7 @@ async def test_a_service_takes_up_unfinished_operations_when_it_starts(api: Api)
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_an_operation_that_is_run_twice_is_done_once(api: Api) -> None:
+async def test_operation_run_twice_is_done_once(api: Api) -> None:
     done = []
 
     async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
@@ -263,7 +261,7 @@ async def test_an_operation_that_is_run_twice_is_done_once(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_turn_that_is_over_leaves_the_rest(api: Api, second_database: Database) -> None:
+async def test_finished_turn_leaves_the_remaining_chunks(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -278,7 +276,7 @@ async def test_a_turn_that_is_over_leaves_the_rest(api: Api, second_database: Da
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_operations_of_one_organization_take_turns_and_those_of_others_go_on(api: Api) -> None:
+async def test_operations_of_one_organization_take_turns_beside_those_of_others(api: Api) -> None:
     begun, may_go_on = asyncio.Event(), asyncio.Event()
     order = []
     other = await another(api)
@@ -311,7 +309,7 @@ async def test_operations_of_one_organization_take_turns_and_those_of_others_go_
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_wait_ends_without_the_operation(api: Api) -> None:
+async def test_waiting_ends_before_the_operation(api: Api) -> None:
     async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, _):
         for seconds in (0, 0.001):
             waited = await here.wait(operation, seconds)
@@ -321,9 +319,7 @@ async def test_a_wait_ends_without_the_operation(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_stopping_lets_the_running_chunk_end_and_leaves_the_rest(
-    api: Api, second_database: Database
-) -> None:
+async def test_stopping_ends_after_the_running_chunk(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, running):
         here.stop()
@@ -374,7 +370,7 @@ async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api:
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(api: Api, logged: Logs) -> None:
+async def test_bug_in_a_handler_fails_the_operation_and_keeps_earlier_changes(api: Api, logged: Logs) -> None:
     async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
         if chunk.number == 1:
             raise ZeroDivisionError("secret of the learner")
@@ -405,7 +401,7 @@ async def test_a_workers_fault_ends_the_operation_and_what_is_done_stays_done(ap
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api: Api) -> None:
+async def test_import_that_fails_in_its_rehearsal_changes_nothing(api: Api) -> None:
     async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
         if chunk.number == 2:
             raise ZeroDivisionError
@@ -424,7 +420,7 @@ async def test_an_import_that_fails_before_it_was_judged_has_done_nothing(api: A
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_same(api: Api) -> None:
+async def test_refused_import_that_fails_while_recording_stays_refused(api: Api) -> None:
     seen: list[int] = []
 
     async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
@@ -447,7 +443,7 @@ async def test_a_refused_import_that_fails_while_it_records_is_refused_all_the_s
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_a_failed_operation_is_not_taken_up_again(api: Api) -> None:
+async def test_failed_operation_is_not_continued(api: Api) -> None:
     async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
         raise ZeroDivisionError
 
@@ -481,7 +477,7 @@ async def stage(api: Api, at: datetime, chunks: int = 2) -> None:
     await api.service.database.write(insert)
 
 
-async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api: Api) -> None:
+async def test_abandoned_stages_are_removed_after_a_day(api: Api) -> None:
     await api.import_csv("Username\na\n")  # its chunk is old, but has its operation
     await stage(api, NOON)
     api.service.clock.advance(hours=2)
@@ -495,7 +491,7 @@ async def test_stages_whose_operation_never_came_are_cleaned_up_after_a_day(api:
     assert len((await state_of(api))["chunks"]) == 1
 
 
-async def test_an_upload_whose_client_goes_away_leaves_nothing_staged(
+async def test_upload_whose_client_disconnects_leaves_no_stage(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.service.limit(chunk_rows=1)
