@@ -120,8 +120,8 @@ def test_changelog_has_this_version() -> None:
 
 @pytest.mark.parametrize("page", ["docs/console.md", "docs/faq.md"])
 def test_every_label_of_the_console_that_a_page_names_exists(page: str) -> None:
-    (messages,) = (ROOT / "app" / "console" / "static").rglob("messages.en.js")
-    texts = messages.read_text(encoding="utf-8")
+    scripts = (ROOT / "app" / "console" / "static").rglob("*.js")
+    texts = "".join(script.read_text(encoding="utf-8") for script in scripts)
 
     labels = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", PAGES[page]))
 
