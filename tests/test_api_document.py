@@ -23,7 +23,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 PROBLEM = "application/problem+json"
-# What answers without a credential. Whatever is not here needs one.
+# Routes that answer without a credential. All others need one.
 OPEN = {
     "/",
     "/healthz",
@@ -62,11 +62,11 @@ def operations(document: dict[str, Any]) -> list[Operation]:
     ]
 
 
-# Who may ask
+# Credentials
 
 
 def dependencies(dependant: Dependant) -> Iterator[Any]:
-    """The functions on which a route depends, however deep."""
+    """Yield the functions on which a route depends, directly or not."""
     for each in dependant.dependencies:
         yield each.call
         yield from dependencies(each)
@@ -90,7 +90,7 @@ def test_authenticated_route_is_strict(app: FastAPI) -> None:
         assert isinstance(route.original_route, StrictRoute) is not (route.path in OPEN), route.path
 
 
-# What is documented
+# The document
 
 
 def test_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ def test_parameter_has_a_description(operations: list[Operation]) -> None:
 
 
 def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """The node itself, or what its `$ref` names."""
+    """Return the node, or the node that its `$ref` names."""
     while "$ref" in node:
         target: Any = document
         for step in node["$ref"].removeprefix("#/").split("/"):
@@ -155,7 +155,7 @@ def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def examples(document: dict[str, Any], media: dict[str, Any]) -> list[Any]:
-    """The examples of a media type object, its own or those of its schema."""
+    """Return the examples of a media type object or of its schema."""
     if "example" in media:
         return [media["example"]]
     if "examples" in media:
@@ -166,7 +166,7 @@ def examples(document: dict[str, Any], media: dict[str, Any]) -> list[Any]:
 
 
 def contents(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every content of an operation: where it stands, its media type, and its media type object."""
+    """Yield every content of an operation: its place, media type and media type object."""
     for media_type, media in operation.get("requestBody", {}).get("content", {}).items():
         yield "request", media_type, media
     for status, response in operation["responses"].items():
@@ -189,7 +189,7 @@ def test_example_matches_its_schema(document: dict[str, Any], operations: list[O
 
 
 def codes(document: dict[str, Any], operation: dict[str, Any]) -> dict[str, set[str]]:
-    """The documented problems by status."""
+    """Return the documented problems by status."""
     return {
         place: {example["code"] for example in examples(document, media)}
         for place, media_type, media in contents(operation)
@@ -244,7 +244,7 @@ def test_problem_of_the_catalogue_is_documented(
     document: dict[str, Any], operations: list[Operation]
 ) -> None:
     documented = set().union(*(set().union(*codes(document, each).values()) for _, _, each in operations))
-    # What no operation answers: other methods, why an import is refused, and what stands in outcomes only.
+    # No operation answers with these: other methods, refused imports, and problems of outcomes.
     (elsewhere,) = document["components"]["responses"]
     assert elsewhere == "method-not-allowed"
     elsewhere = {elsewhere, "changed-since", "too-many-deactivations"} | {

@@ -1,4 +1,4 @@
-"""The shape of the code: what modules are called, what they may contain, and which words the platform uses."""
+"""The shape of the code: names and contents of modules, their imports, and the words of the platform."""
 
 import ast
 import io
@@ -26,7 +26,7 @@ Modules = dict[Path, ast.Module]
 
 @pytest.fixture(scope="module")
 def modules() -> Modules:
-    """The service's own modules, parsed."""
+    """Return the parsed modules of the service."""
     return {
         path.relative_to(ROOT): ast.parse(path.read_text(encoding="utf-8"))
         for folder in ("app", "migrations")
@@ -35,7 +35,7 @@ def modules() -> Modules:
 
 
 def parse(source: str, path: str) -> Modules:
-    """A counterexample: one module at this path."""
+    """Return a counterexample: one module at this path."""
     return {Path(path): ast.parse(source)}
 
 
@@ -43,12 +43,12 @@ def parse(source: str, path: str) -> Modules:
 
 
 def name_callee(node: ast.Call) -> str:
-    """The last name of what is called: `Table` of `Table(...)` and of `sqlalchemy.Table(...)`."""
+    """Return the last name of what is called: `Table` of `Table(...)` and of `sqlalchemy.Table(...)`."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def find_roles(module: ast.Module) -> Iterator[str]:
-    """The file names that the contents of a module ask for."""
+    """Yield the file names in which the contents of a module belong."""
     roles = {
         "APIRouter": "router",
         "Table": "tables",
@@ -79,7 +79,7 @@ PRIVATE_ERRORS = {
 
 
 def find_misplaced_roles(modules: Modules) -> set[tuple[str, str]]:
-    """Modules of slices with contents that belong into a file of another name."""
+    """Return the modules of slices with contents that belong in a file of another name."""
     return {
         (path.as_posix(), role)
         for path, module in modules.items()
@@ -125,7 +125,7 @@ def test_every_slice_with_a_router_has_its_schemas_and_problems_beside_it(module
 
 
 def find_imports(module: ast.Module) -> Iterator[str]:
-    """The full names of the modules that a module imports."""
+    """Yield the full names of the modules that a module imports."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
@@ -134,7 +134,7 @@ def find_imports(module: ast.Module) -> Iterator[str]:
 
 
 def find_foreign_imports(modules: Modules) -> set[tuple[str, str]]:
-    """What the rules import besides the standard library and each other."""
+    """Return what the rules import besides the standard library and each other."""
     return {
         (path.as_posix(), name)
         for path, module in modules.items()
@@ -157,7 +157,7 @@ def test_foreign_import_of_a_rule_is_found(source: str) -> None:
 
 
 def find_product_words(source: str) -> set[str]:
-    """The words of the product in a module of the platform, keywords of Python apart."""
+    """Return the words of the product in a module of the platform, without Python's keywords."""
     found = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         found |= {match[0] for match in PRODUCT.finditer(token.string)}
@@ -187,7 +187,7 @@ def test_keyword_is_not_a_product_word() -> None:
 
 
 def find_long_functions(modules: Modules) -> set[tuple[str, str]]:
-    """Functions with more lines than a reader takes in at once."""
+    """Return the functions that are too long."""
     return {
         (path.as_posix(), node.name)
         for path, module in modules.items()
@@ -221,7 +221,7 @@ def test_module_has_a_docstring(modules: Modules) -> None:
 
 
 def reads_environment(module: ast.Module) -> Iterator[ast.AST]:
-    """Where `os.environ` or `os.getenv` is used, but for setting a variable for the processes to come."""
+    """Yield the uses of `os.environ` and `os.getenv`, except those that set a variable for child processes."""
     assigned = {
         id(node.value)
         for node in ast.walk(module)

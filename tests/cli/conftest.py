@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a database that nobody has used yet, of each kind."""
+"""Fixtures for the command line's tests: an empty database of each kind."""
 
 from itertools import count
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`rollcall keys`: the first key of a new database, and what keys may do until they are revoked."""
+"""`rollcall keys`: the first key of a new database, and keys until they are revoked."""
 
 from functools import partial
 from pathlib import Path

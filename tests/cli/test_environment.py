@@ -1,4 +1,4 @@
-"""What is wrong with the settings, the database or the organization asked for is told in one line."""
+"""Faults of the settings, the database or the organization are reported in one line."""
 
 from functools import partial
 from pathlib import Path

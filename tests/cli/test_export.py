@@ -1,4 +1,4 @@
-"""`rollcall export`: the same bytes as over HTTP, to a file, to stdout, and to a pipe that somebody closes."""
+"""`rollcall export`: the same bytes as over HTTP, to a file, to stdout, and to a pipe that closes early."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""`rollcall import`: what is stored and recorded, what is said of it, and how it ends."""
+"""`rollcall import`: what it stores and records, what it prints, and its exit status."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def own_database(tmp_path: Path) -> str:
-    """A database, of the quicker kind, in which the organization `default` is."""
+    """Create an SQLite database with the organization `default`."""
     url = f"sqlite:///{tmp_path}/rollcall.db"
     assert rollcall("keys", "create", "first", "--scope", "admin", database_url=url).status == 0
     return url

@@ -1,4 +1,4 @@
-"""The command as a whole: what `--help` tells, and what a wrong call is answered."""
+"""The command `rollcall`: its help, and its answers to usage errors."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`rollcall migrate`: once, again, and several at once."""
+"""`rollcall migrate`: once, repeated, and in several processes at once."""
 
 from pathlib import Path
 

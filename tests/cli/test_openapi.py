@@ -1,4 +1,4 @@
-"""`rollcall openapi`: one document in two forms."""
+"""`rollcall openapi`: one document in two formats."""
 
 import json
 

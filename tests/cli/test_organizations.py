@@ -1,4 +1,4 @@
-"""`rollcall organizations`: what is created is listed, and what is refused says why."""
+"""`rollcall organizations`: created organizations are listed, and refusals say why."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> No
         ["acme", "Acme", "Europe/Berlin"],
         ["zenith", "Zenith", "Pacific/Auckland"],
     ]
-    # With another organization there, `default` is one that somebody has to want.
+    # `default` is not created automatically once another organization exists.
     assert "'default'" in rollcall("keys", "create", "hr", "--scope", "admin", **on).complaint
 
     create = partial(rollcall, "organizations", "create", **on)

@@ -1,4 +1,4 @@
-"""The command line names its own options where the API names its parameters."""
+"""Messages of the command line name its options, not the API's parameters."""
 
 from typing import Any
 

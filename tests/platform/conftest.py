@@ -1,4 +1,4 @@
-"""What the tests of the platform share: the lines that the service logs."""
+"""Fixtures for the platform's tests: the lines that the service logs."""
 
 import json
 import logging
@@ -15,13 +15,13 @@ from tests.support.logs import Lines
 
 @pytest.fixture
 def logged() -> Iterator[Lines]:
-    """The lines that were logged so far; what was set up before is set up again afterwards."""
+    """Return the lines logged so far. The logging configuration is restored afterwards."""
     root = logging.getLogger()
     handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
     written = StringIO()
     with redirect_stderr(written):
         configure_logging("json", "debug")
-    # The tests' own client logs whole addresses.
+    # The client of the tests logs complete URLs.
     logging.getLogger("httpx").disabled = True
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     logging.getLogger("httpx").disabled = False

@@ -1,4 +1,4 @@
-"""Thousands of rows in one statement do what a few do one by one, on both databases and for every type."""
+"""Statements for thousands of rows work like those for a few, on both databases and for every column type."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -53,7 +53,7 @@ DOCUMENTS: list[Any] = [{}, [], {"a": [1, None, "é", {"b": True}], "": 0.5}, ["
 
 
 def row(number: int) -> tuple[Any, ...]:
-    """A row whose values are of many kinds, and every third time missing."""
+    """Return a row with values of every type. Every third value is missing."""
 
     def maybe(value: Any, place: int) -> Any:
         return None if (number + place) % 3 == 0 else value
@@ -74,7 +74,7 @@ def row(number: int) -> tuple[Any, ...]:
 
 @pytest.fixture
 async def table(service: Service) -> AsyncIterator[Database]:
-    """The database with an empty table of every column type."""
+    """Open the database with an empty table that has every column type."""
     database = service.database
 
     async def drop_and_create(connection: Any) -> None:
@@ -87,7 +87,7 @@ async def table(service: Service) -> AsyncIterator[Database]:
 
 
 async def stored(database: Database) -> list[tuple[Any, ...]]:
-    """All rows, by number."""
+    """Return all rows by number."""
     async with database.read() as connection:
         return [tuple(each) for each in await connection.execute(select(things).order_by(things.c.id))]
 
@@ -113,7 +113,7 @@ async def test_none_is_stored_as_null(table: Database, size: int) -> None:
 
 
 async def test_few_and_many_rows_are_stored_alike(table: Database) -> None:
-    """Written as many, then as few, the stored bytes are the same."""
+    """The stored bytes are the same, whether many rows or few are written at once."""
 
     async def raw() -> list[tuple[Any, ...]]:
         async with table.read() as connection:
@@ -180,7 +180,7 @@ async def test_many_rows_are_rolled_back_with_their_transaction(table: Database,
     rows = [row(number) for number in range(size)]
 
     async def fail(connection: Any) -> None:
-        # First of all in its transaction: COPY must not run ahead of it.
+        # The first statement of its transaction: COPY must not run before the transaction begins.
         await insert_rows(connection, things, COLUMNS, rows)
         await update_rows(connection, things, ["id"], ["name"], [(each[0], "x") for each in rows])
         raise ZeroDivisionError
@@ -191,7 +191,7 @@ async def test_many_rows_are_rolled_back_with_their_transaction(table: Database,
 
 
 @pytest.mark.parametrize("size", [FEW, MANY])
-async def test_duplicate_raises_integrity_error(table: Database, size: int) -> None:
+async def test_duplicate_is_a_database_error(table: Database, size: int) -> None:
     rows = [row(number) for number in range(size)]
     await put(table, rows)
 
@@ -199,7 +199,7 @@ async def test_duplicate_raises_integrity_error(table: Database, size: int) -> N
         try:
             await insert_rows(connection, things, COLUMNS, [(new_id(NOON), *each[1:]) for each in rows])
         except DBAPIError as error:
-            raise LookupError from error  # else it would be tried again
+            raise LookupError from error  # otherwise it is tried again
 
     with pytest.raises(LookupError):
         await table.write(once)

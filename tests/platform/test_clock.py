@@ -1,4 +1,4 @@
-"""The machine's clock."""
+"""The clock of this machine."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Lines of CSV from a query: the same on both databases, however long it is and wherever the reader stops."""
+"""CSV lines of a query are the same on both databases, for any length and wherever the reader stops."""
 
 import csv
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -35,7 +35,7 @@ async def read(connection: AsyncConnection, query: Any) -> Any:
 
 
 def numbers(up_to: int) -> Any:
-    """A query for the numbers from 0 below `up_to`, each with a text as wide as a name."""
+    """Return a query for the numbers from 0 to `up_to` (excluded), each with a text as long as a name."""
     first = select(literal(0).label("number")).cte("numbers", recursive=True)
     each = first.union_all(select(first.c.number + 1).where(first.c.number < up_to - 1))
     return select(cast(each.c.number, Text), literal("x" * 40, Text)).order_by(each.c.number)
@@ -88,7 +88,7 @@ async def test_reader_that_stops_early_leaves_the_pool_usable(service: Service) 
             async for part in parts:
                 yield part
 
-    for _ in range(20):  # more than there are connections
+    for _ in range(20):  # more than the pool has connections
         async with aclosing(export()) as parts:
             assert await anext(parts) == HEADER
             assert await anext(parts)

@@ -1,4 +1,4 @@
-"""The database: transactions that lose a race and try again, reads of one state, types alike on both."""
+"""The database: transactions that are tried again, snapshots, and column types, on SQLite and PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -40,7 +40,7 @@ things = Table(
 
 @pytest.fixture
 async def database(service: Service) -> AsyncIterator[Database]:
-    """Either database, with one table of the tests' own."""
+    """Open either database with one table for the tests."""
     await service.database.write(lambda connection: connection.run_sync(things.create))
     yield service.database
     await service.database.write(lambda connection: connection.run_sync(things.drop))
@@ -48,7 +48,7 @@ async def database(service: Service) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def postgresql(postgres: PostgresServer) -> AsyncIterator[Database]:
-    """A PostgreSQL database with the same table, for what SQLite, with its one writer, does not know."""
+    """Open a PostgreSQL database with the same table, for cases that need several writers."""
     async with opened(postgres.create_database("races")) as database:
         yield database
     postgres.drop_database("races")
@@ -56,7 +56,7 @@ async def postgresql(postgres: PostgresServer) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
-    """An SQLite database with the same table, for what PostgreSQL does by itself."""
+    """Open an SQLite database with the same table, for cases that only SQLite has."""
     async with opened(f"sqlite:///{tmp_path}/rollcall.db") as database:
         yield database
 
@@ -71,12 +71,12 @@ async def opened(url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between two attempts no time passes."""
+    """Remove the pauses between attempts."""
     monkeypatch.setattr("app.platform.database.random.uniform", lambda *_: 0.0)
 
 
 def add(number: int, value: int = 0, **more: Any) -> Any:
-    """Work that inserts one row."""
+    """Return work that inserts one row."""
 
     async def work(connection: AsyncConnection) -> None:
         await connection.execute(insert(things).values(number=number, value=value, **more))
@@ -390,7 +390,7 @@ def test_url_of_another_database_is_an_error(url: str) -> None:
         driver_url(url)
 
 
-async def test_sqlite_syncs_every_commit(sqlite: Database) -> None:
+async def test_sqlite_connection_is_durable(sqlite: Database) -> None:
     async with sqlite.read() as connection:
         found = {
             name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
@@ -437,7 +437,7 @@ async def test_failed_connection_is_a_database_error(postgres: PostgresServer) -
 
 
 async def write_many(database: Database) -> None:
-    """By COPY, which is the driver's own."""
+    """Write by COPY, which bypasses SQLAlchemy."""
     rows = [(number, 0) for number in range(100)]
     await database.write(lambda connection: insert_rows(connection, things, ("number", "value"), rows))
 
@@ -447,7 +447,7 @@ async def read_one(database: Database) -> None:
 
 
 async def read_many(database: Database) -> None:
-    """In portions, each of which is fetched by itself."""
+    """Read in parts that are fetched one by one."""
     statement = text("SELECT generate_series(1, 100)")
     async with (
         database.snapshot() as connection,

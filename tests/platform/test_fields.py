@@ -1,4 +1,4 @@
-"""Fields that every schema shares: what they take as it was written, and what they refuse."""
+"""Shared field types: which values are valid and which are not."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Annotated

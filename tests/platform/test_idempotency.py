@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same request sent twice is carried out once and answered twice."""
+"""`Idempotency-Key`: a request that is sent twice is carried out once and answered twice."""
 
 import asyncio
 from typing import Any
@@ -17,18 +17,18 @@ REPLAYED = "Idempotent-Replayed"
 
 
 async def create(api: Api, key: str | None, username: str = "a.okafor", **members: Any) -> httpx.Response:
-    """One request to create a learner."""
+    """Send one request to create a learner."""
     headers = {} if key is None else {"Idempotency-Key": key}
     return await api.client.post("/learners", json={"username": username, **members}, headers=headers)
 
 
 async def total(api: Api) -> int:
-    """How many learners there are."""
+    """Count the learners."""
     return int((await api.client.get("/learners/status-counts")).json()["total"])
 
 
 async def stored(api: Api) -> list[dict[str, Any]]:
-    """What is kept of the organization's keys."""
+    """Return the stored keys of the organization."""
     async with api.service.database.read() as connection:
         found = await connection.execute(
             text("SELECT * FROM idempotency_keys WHERE organization_id = :id ORDER BY key"),
@@ -38,7 +38,7 @@ async def stored(api: Api) -> list[dict[str, Any]]:
 
 
 async def change(api: Api, assignments: str) -> None:
-    """What another process would have left behind."""
+    """Change the stored key as another process would."""
     async with api.service.database.engine.begin() as connection:
         await connection.execute(
             text(f"UPDATE idempotency_keys SET {assignments} WHERE organization_id = :id"),
@@ -296,7 +296,7 @@ async def test_only_the_answer_is_stored(api: Api) -> None:
     assert "authorization" not in str(row["headers"]).lower()
 
 
-# While the first one runs
+# While the first request runs
 
 
 async def test_repeated_request_while_the_first_runs_is_409(api: Api) -> None:
@@ -311,7 +311,7 @@ async def test_repeated_request_while_the_first_runs_is_409(api: Api) -> None:
 
 
 async def test_claim_of_a_dead_process_is_taken_over_after_two_minutes(api: Api) -> None:
-    # What a process that dies between its claim and its change leaves behind.
+    # The state that a process leaves if it dies between its claim and its change.
     await api.create(username="taken")
     await create(api, "key", "taken")
     await change(api, "status = NULL, headers = NULL, body = NULL")
@@ -353,7 +353,7 @@ async def test_refused_request_that_lost_its_claim_gets_the_refusal(
 async def test_one_of_twenty_requests_at_once_is_carried_out(api: Api) -> None:
     secret = await api.service.issue_key(api.organization)
     async with run_service(api.service.url) as process, process.client(secret) as other:
-        # With SQLite one process does everything.
+        # SQLite allows only one process.
         clients = [api.client] * 20 if process.database.is_sqlite else [api.client, other] * 10
         request: dict[str, Any] = {"json": {"username": "a.okafor"}, "headers": {"Idempotency-Key": "key"}}
         answers = await asyncio.gather(*(client.post("/learners", **request) for client in clients))

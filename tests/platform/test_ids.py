@@ -15,7 +15,7 @@ instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=
 
 
 def is_version_7(identifier: str) -> bool:
-    """Whether it is in canonical form, of version 7 and of the RFC's variant."""
+    """Return whether the id is canonical, of version 7 and of the RFC's variant."""
     return str(UUID(identifier)) == identifier and UUID(identifier).version == 7
 
 

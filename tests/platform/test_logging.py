@@ -1,4 +1,4 @@
-"""What is logged: one line a request, with its id, and nothing of whom it is about."""
+"""Logs have one line per request, with its id and without personal data."""
 
 import logging
 from pathlib import Path
@@ -17,7 +17,7 @@ PERSONAL = ("Okafor", "okafor", "Adaeze", "HR-1003", "example.org", "contract", 
 
 
 def requests(logged: Lines) -> list[dict[str, Any]]:
-    """The lines of requests."""
+    """Return the lines of requests."""
     return [line for line in logged() if line["event"] == "request"]
 
 
@@ -113,7 +113,7 @@ async def test_exception_is_logged_without_its_message(
     api: Api, logged: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(connection: Any, *_arguments: object, **_options: object) -> None:
-        # What a constraint of ours says, were it ever broken: the driver's message quotes the row.
+        # The driver's message about a broken constraint quotes the row.
         await connection.execute(
             text("INSERT INTO organizations (public_id, slug) VALUES (:id, :slug)"),
             {"id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11", "slug": "Okafor"},
@@ -133,7 +133,7 @@ async def test_exception_is_logged_without_its_message(
 
 
 def test_console_log_has_no_local_variables(logged: Lines, capsys: pytest.CaptureFixture[str]) -> None:
-    del logged  # sets the logging up again afterwards
+    del logged  # restores the logging configuration afterwards
     configure_logging("console", "info")
     password = "hunter2"
 

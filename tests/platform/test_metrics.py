@@ -1,4 +1,4 @@
-"""What Prometheus is shown: that it counts, and whom it does not name."""
+"""`/metrics` counts requests, operations and access checks, and names no one."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def value(service: Service, name: str, **labels: str) -> float:
-    """One number, as Prometheus reads it."""
+    """Return one number, as Prometheus reads it."""
     async with service.client() as client:
         answer = await client.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")

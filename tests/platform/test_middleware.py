@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, HEAD, the limit on its size, and how many run at once."""
+"""Middleware: request ids, HEAD, and the limits on the size and number of requests."""
 
 import asyncio
 import re
@@ -120,7 +120,7 @@ async def test_head_of_a_stream_ends_at_once() -> None:
 
 @pytest.fixture
 async def small(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Api]:
-    """A service that takes little at once."""
+    """Run a service with low limits."""
     del anyio_backend
     url = f"sqlite:///{tmp_path}/rollcall.db"
     async with run_service(url, max_body_bytes=2000, max_import_bytes=5000) as service:
@@ -130,7 +130,7 @@ async def small(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Api]:
 
 
 def body_of(size: int) -> bytes:
-    """A learner in exactly so many bytes."""
+    """Return the JSON of a learner with exactly this many bytes."""
     return b'{"username": "x"' + b" " * (size - 17) + b"}"
 
 

@@ -30,7 +30,7 @@ def request_with(*accept: str) -> Request:
         ("text/*", CSV),
         ("application/*", JSON),
         (BROWSER, JSON),
-        ("text/csv, application/json", JSON),  # as good as each other: ours
+        ("text/csv, application/json", JSON),  # equal weights: the first offer wins
         ("text/csv, application/json;q=0.9", CSV),
         ("application/json;q=0.5, text/csv;q=0.6", CSV),
         ("application/json;q=0.5,text/csv;q=0.4", JSON),

@@ -1,4 +1,4 @@
-"""What openapi.yaml says of problems and header fields is what the service answers."""
+"""The problems and headers in openapi.yaml are those that the service answers with."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +23,7 @@ def document(api: Api) -> dict[str, Any]:
 
 
 async def provoke(api: Api) -> AsyncIterator[tuple[str, str, httpx.Response]]:
-    """Answers of which the document has the very example: the method and path of each, and the answer."""
+    """Yield answers that equal an example of the document: method, path and answer."""
     client = api.client
     expired = await api.create(username="a.okafor", external_id="HR-1003", expires_on="2026-10-31")
     path = f"/learners/{expired['id']}"

@@ -1,4 +1,4 @@
-"""Cursors: what goes in comes out, and nothing else is taken for one."""
+"""Cursors return their position. Any other text is invalid."""
 
 import base64
 from typing import Any
@@ -139,7 +139,7 @@ def test_last_page_has_no_link() -> None:
 
 
 def test_next_link_keeps_the_root_path() -> None:
-    # A server puts the root path in front of the path (ASGI); a proxy may have cut it off.
+    # A server adds the root path to the path (ASGI). A proxy may have removed it.
     for path in ("/rollcall/learners", "/learners"):
         assert (
             next_link(request_for(path, "", "/rollcall"), "c") == '</rollcall/learners?cursor=c>; rel="next"'

@@ -1,4 +1,4 @@
-"""Who is present, and that nobody is without the lock that says so."""
+"""A process is present only while it holds its lock."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Errors on the wire: every wrong request is answered by a problem that says what to do, and none by a fault."""
+"""Errors on the wire: every wrong request gets a problem that says what to do, and never a 500."""
 
 import asyncio
 import sqlite3
@@ -25,7 +25,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem, whose members are all there and agree with each other and with the answer."""
+    """Return the problem of an answer. Assert that its members are complete and consistent."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json()
@@ -39,14 +39,14 @@ def problem_of(answer: httpx.Response, status: int, code: str) -> dict[str, Any]
 
 
 def pointers(answer: httpx.Response) -> set[str]:
-    """What an invalid-request points to."""
+    """Return the pointers of an `invalid-request`."""
     problem = problem_of(answer, 422, "invalid-request")
     assert all(error["detail"].endswith(".") for error in problem["errors"])
     return {error["pointer"] for error in problem["errors"]}
 
 
 async def count_learners(api: Api) -> int:
-    """How many learners the organization has."""
+    """Count the learners of the organization."""
     return int((await api.client.get("/learners/status-counts")).json()["total"])
 
 
@@ -56,7 +56,7 @@ async def count_learners(api: Api) -> int:
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/learners/", "/Learners", "/learners//x", "/%00", "/é", "/favicon.ico"]
 )
-async def test_unknown_address_is_404_with_and_without_key(service: Service, path: str) -> None:
+async def test_unknown_address_is_404(service: Service, path: str) -> None:
     async with service.client() as client:
         problem_of(await client.get(path), 404, "not-found")
         problem_of(await client.post(path + "?x=1", content=b"{"), 404, "not-found")
@@ -275,7 +275,7 @@ async def test_list_parameter_can_be_repeated(api: Api) -> None:
     assert answer.json()["items"] == [learner]
 
 
-# Who is asking comes first
+# Authentication comes first
 
 
 async def test_bad_key_with_broken_request_is_401(service: Service) -> None:
@@ -497,7 +497,7 @@ async def test_bug_is_500_without_details(api: Api, monkeypatch: pytest.MonkeyPa
 
 @asynccontextmanager
 async def administrator(service: Service) -> AsyncIterator[httpx.AsyncClient]:
-    """An administrator of an organization of the service's own."""
+    """Return an administrator of a new organization."""
     organization = await service.found_organization()
     async with service.client(await service.issue_key(organization, Scope.ADMIN)) as client:
         yield client
@@ -505,8 +505,8 @@ async def administrator(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A server that this test may stop; small, so that its connections can run out."""
-    del postgres  # where there is none this is skipped
+    """Start a small server that a test can stop and use up."""
+    del postgres  # skipped if there is none
     with PostgresServer(durable=True, settings={"max_connections": "12"}) as server:
         yield server
 
@@ -589,7 +589,9 @@ async def test_locked_sqlite_file_is_503(tmp_path: Path) -> None:
     path = tmp_path / "rollcall.db"
     async with run_service(f"sqlite:///{path}") as service, administrator(service) as client:
         async with service.database.read() as connection:
-            await connection.execute(text("PRAGMA busy_timeout = 0"))  # of the pool's only connection so far
+            await connection.execute(
+                text("PRAGMA busy_timeout = 0")
+            )  # the only connection of the pool so far
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         problem_of(await client.post("/learners", json={"username": "x"}), 503, "database-unavailable")

@@ -1,4 +1,4 @@
-"""How many requests one credential may make a minute."""
+"""The limit of requests per minute for one credential."""
 
 import re
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ LIMIT = 5
 
 @pytest.fixture
 async def limited(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Service]:
-    """A service with a low limit."""
+    """Run a service with a low limit."""
     del anyio_backend
     async with run_service(f"sqlite:///{tmp_path}/rollcall.db", rate_limit_per_minute=LIMIT) as service:
         yield service
@@ -26,7 +26,7 @@ async def test_request_over_the_limit_is_429_with_retry_after(limited: Service) 
     organization = await limited.found_organization()
     async with limited.client(await limited.issue_key(organization)) as client:
         remaining = []
-        # One more than the limit where a minute of the clock ends in between: the window slides.
+        # One more than the limit, because the window slides when a minute of the clock ends in between.
         for _ in range(LIMIT + 2):
             answer = await client.get("/me")
             assert answer.headers["RateLimit-Policy"] == f'"minute";q={LIMIT};w=60'

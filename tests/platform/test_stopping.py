@@ -1,4 +1,4 @@
-"""A signal to stop is noticed at once, and handled by whoever handled it before."""
+"""A signal to stop is noticed at once and still reaches its earlier handler."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def handled() -> Iterator[list[int]]:
-    """The signals that another handler was given."""
+    """Return the signals that the earlier handler received."""
     numbers = []
 
     def handle(number: int, _frame: object) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a request is said in plain sentences, which point to where it is."""
+"""Faults of a request are described in plain sentences that point to their place."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -153,9 +153,9 @@ async def test_unreadable_body_says_why(api: Api, body: bytes, pointer: str, det
     assert detail in problem["detail"]
 
 
-# Every error that pydantic can find with what is sent
+# Every error that pydantic can find in a request
 
-# By the type of a core schema: the errors of a value, apart from those that its constraints add.
+# By the type of a core schema: the error types of a value without constraints.
 ERRORS_OF_SCHEMAS: dict[str, set[str]] = {
     "bool": {"bool_type", "bool_parsing"},
     "date": {"date_type", "date_parsing", "date_from_datetime_parsing", "date_from_datetime_inexact"},
@@ -174,7 +174,7 @@ ERRORS_OF_SCHEMAS: dict[str, set[str]] = {
     "model-fields": {"missing", "extra_forbidden", "model_attributes_type"},
     "str": {"string_type", "string_unicode"},
     "tuple": {"tuple_type"},
-    # These pass on the errors of what they contain, or find what a validator of the service finds.
+    # These find nothing themselves: their parts and the service's own validators do.
     **{
         kind: set()
         for kind in ("default", "definitions", "definition-ref", "model-field", "nullable", "none")
@@ -192,7 +192,7 @@ ERRORS_OF_CONSTRAINTS = {
     ("int", "le"): "less_than_equal",
     ("datetime", "tz_constraint"): "timezone_aware",
 }
-# What people send by mistake.
+# Values that people send by mistake.
 MISTAKES: list[Any] = [
     *(None, True, 0, -1, 3.5, float("nan"), 10**400, "", "x", "x" * 5000, "1" * 5000, "1.5", "true", "\x00"),
     *("2026-02-30", "2026-13-01T00:00:00Z", "2026-10-31T25:00:00Z", "2026-10-31T09:00:00", "26-1-1", "NaN"),
@@ -201,7 +201,7 @@ MISTAKES: list[Any] = [
 
 
 def fields_of(dependant: Dependant) -> Iterator[FieldInfo]:
-    """What a route reads from a request."""
+    """Yield the fields that a route reads from a request."""
     for group in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
         yield from (each.field_info for each in getattr(dependant, group))
     for dependency in dependant.dependencies:
@@ -210,7 +210,7 @@ def fields_of(dependant: Dependant) -> Iterator[FieldInfo]:
 
 @pytest.fixture(scope="module")
 def adapters() -> list[TypeAdapter[Any]]:
-    """A validator for everything that comes from outside: each field of each request, and the settings."""
+    """Return a validator for each field of each request, and for the settings."""
     app = create_app(Settings(database_url="sqlite:///unused/rollcall.db"))
     routes = (getattr(route, "dependant", None) for route in iter_route_contexts(app.routes))
     fields = [field for dependant in routes if dependant is not None for field in fields_of(dependant)]
@@ -220,7 +220,7 @@ def adapters() -> list[TypeAdapter[Any]]:
 
 
 def possible_errors(schema: Any) -> Iterator[str]:
-    """The types of error of a core schema, however deep."""
+    """Yield the error types that a core schema and its parts can find."""
     if isinstance(schema, Mapping):
         kind = schema.get("type")
         if isinstance(kind, str):
@@ -238,7 +238,7 @@ def possible_errors(schema: Any) -> Iterator[str]:
 
 def test_every_possible_error_has_a_sentence(adapters: list[TypeAdapter[Any]]) -> None:
     possible = {error for adapter in adapters for error in possible_errors(adapter.core_schema)}
-    assert possible - {*SENTENCES, "extra_forbidden"} == set()  # that one depends on where it is
+    assert possible - {*SENTENCES, "extra_forbidden"} == set()  # its sentence depends on the place
 
 
 def test_no_sentence_contains_library_wording(adapters: list[TypeAdapter[Any]]) -> None:
