@@ -26,6 +26,44 @@ from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, Problem
 
+DryRun = Annotated[bool, Query(description="Report the same counts and outcomes, but change nothing.")]
+Create = Annotated[
+    bool, Query(description="Whether a row creates its learner if the learner does not exist.")
+]
+DateFormatName = Annotated[
+    DateFormat,
+    Query(
+        description="`iso`: YYYY-MM-DD. `mdy`: MM/DD/YYYY. `dmy`: DD/MM/YYYY. The last two also with . or -."
+    ),
+]
+Delimiter = Annotated[
+    Annotated[str, Field(max_length=3), clean_with(clean_delimiter)] | None,
+    Query(description="One of `,` `;` `|` or `tab`. The default is detected from the header."),
+]
+Encoding = Annotated[
+    Annotated[PlainText, Field(max_length=40), clean_with(clean_encoding)] | None,
+    Query(
+        description="For example utf-8, utf-16 or windows-1252. The default is the charset of Content-Type; "
+        "without one it is detected."
+    ),
+]
+ProtectManual = Annotated[
+    bool,
+    Query(
+        description="Do not activate learners whom a person deactivated, by a single call or a bulk action. Their "
+        "rows are refused as `deactivated-by-hand`. So a nightly feed does not undo what a person did."
+    ),
+]
+MissingLearners = Annotated[
+    Missing,
+    Query(
+        description="What to do with learners that no row names, not even an invalid or refused one. `keep` leaves "
+        "them unchanged. `deactivate` deactivates those who existed before the import was sent, including expired "
+        "ones. Each of them gets an outcome `changed` without a line, and counts in `progress.total`. A file "
+        "without rows is refused (`unreadable-csv`). So is a file that may be cut off, or has rows that do not say "
+        "which learner they are about (`incomplete-feed`)."
+    ),
+]
 MaxDeactivations = Annotated[
     Annotated[PlainText, clean_with(clean_max_deactivations)] | None,
     Query(
@@ -81,48 +119,15 @@ async def import_csv(
     principal: BulkWriter,
     runner: CurrentRunner,
     now: Now,
-    dry_run: Annotated[
-        bool, Query(description="Report the same counts and outcomes, but change nothing.")
-    ] = False,
-    create: Annotated[
-        bool, Query(description="Whether a row creates its learner if the learner does not exist.")
-    ] = True,
-    date_format: Annotated[
-        DateFormat,
-        Query(
-            description="`iso`: YYYY-MM-DD. `mdy`: MM/DD/YYYY. `dmy`: DD/MM/YYYY. The last two also with . or -."
-        ),
-    ] = DateFormat.ISO,
-    delimiter: Annotated[
-        Annotated[str, Field(max_length=3), clean_with(clean_delimiter)] | None,
-        Query(description="One of `,` `;` `|` or `tab`. The default is detected from the header."),
-    ] = None,
-    encoding: Annotated[
-        Annotated[PlainText, Field(max_length=40), clean_with(clean_encoding)] | None,
-        Query(
-            description="For example utf-8, utf-16 or windows-1252. The default is the charset of Content-Type; "
-            "without one it is detected."
-        ),
-    ] = None,
-    protect_manual: Annotated[
-        bool,
-        Query(
-            description="Do not activate learners whom a person deactivated, by a single call or a bulk action. Their "
-            "rows are refused as `deactivated-by-hand`. So a nightly feed does not undo what a person did."
-        ),
-    ] = False,
-    missing: Annotated[
-        Missing,
-        Query(
-            description="What to do with learners that no row names, not even an invalid or refused one. `keep` leaves "
-            "them unchanged. `deactivate` deactivates those who existed before the import was sent, including expired "
-            "ones. Each of them gets an outcome `changed` without a line, and counts in `progress.total`. A file "
-            "without rows is refused (`unreadable-csv`). So is a file that may be cut off, or has rows that do not say "
-            "which learner they are about (`incomplete-feed`)."
-        ),
-    ] = Missing.KEEP,
+    dry_run: DryRun = False,
+    create: Create = True,
+    date_format: DateFormatName = DateFormat.ISO,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    protect_manual: ProtectManual = False,
+    missing: MissingLearners = Missing.KEEP,
     max_deactivations: MaxDeactivations = None,
-    reason: Annotated[Reason | None, Query(description="Why; kept in the history.")] = None,
+    reason: Annotated[Reason | None, Query(description="Why. The history keeps it.")] = None,
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
