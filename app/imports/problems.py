@@ -192,16 +192,19 @@ def _row_problem_of(reason: RowReason) -> Problem:
             return Problem(DUPLICATE_ROW, detail, members={"first_line": first_line})
         case IdentityConflict(external_id, username):
             detail = (
-                f"External ID {external_id!r} and Username {username!r} belong to two different learners."
+                f"External ID {external_id!r} and Username {username!r} belong to two different learners. "
+                "Correct one of them."
             )
             return Problem(IDENTITY_CONFLICT, detail)
         case UnknownLearner():
             return Problem(NOT_FOUND, "No such learner exists, and this import does not create learners.")
         case MissingUsername(external_id):
-            detail = f"No learner has the External ID {external_id!r}, and a new learner needs a Username."
+            detail = f"No learner has the External ID {external_id!r}. Fill in Username to create one."
             return Problem(MISSING_USERNAME, detail)
         case DeactivatedByHand():
-            detail = "A person deactivated this learner. This import does not activate such learners."
+            detail = (
+                "A person deactivated this learner, and this import may not undo that. Activate them by hand."
+            )
             return Problem(DEACTIVATED_BY_HAND, detail, members={"column": ACTIVE.title})
         case ExpiredRow():
             return _expired_row(reason)
@@ -211,10 +214,15 @@ def _row_problem_of(reason: RowReason) -> Problem:
 
 def _expired_row(reason: ExpiredRow) -> Problem:
     day = reason.expired.expires_on.isoformat()
-    what = "The new account would have expired" if reason.is_new else "The account expired"
+    if reason.is_new:
+        detail = f"Expiration Date {day} has passed, so a new learner cannot be activated. Write today or a later day."
+    else:
+        detail = (
+            f"The account expired after {day}. Write today, a later day or the word never in Expiration Date."
+        )
     return Problem(
         LEARNER_EXPIRED,
-        f"{what} after {day}. To activate it, write today, a later day or the word never in Expiration Date.",
+        detail,
         members={
             "expires_on": day,
             "restores_to": reason.expired.restores_to.value,
@@ -285,15 +293,22 @@ def _too_many_deactivations(reason: TooManyDeactivations) -> Problem:
         share = f" ({reason.limit} of the {reason.not_deactivated:,} learners who are not deactivated)"
     return Problem(
         TOO_MANY_DEACTIVATIONS,
-        f"This would deactivate {reason.total:,} learners: {reason.by_row:,} by their rows and {reason.missing:,} "
-        f"because the file does not list them. The limit is {reason.allowed:,}{share}. Nothing was changed. To apply "
-        f"it anyway, send the file with max_deactivations={reason.total}.",
+        f"This would deactivate {reason.total:,} learners{_causes_of(reason)}. The limit is {reason.allowed:,}{share}. "
+        f"Nothing was changed. To apply it anyway, send the file with max_deactivations={reason.total}.",
         members={
             "deactivation_count": reason.total,
             "allowed_count": reason.allowed,
             "max_deactivations": reason.limit,
         },
     )
+
+
+def _causes_of(reason: TooManyDeactivations) -> str:
+    if not reason.missing:
+        return " by their rows"
+    if not reason.by_row:
+        return " because the file does not list them"
+    return f": {reason.by_row:,} by their rows, {reason.missing:,} because the file does not list them"
 
 
 illustrate(

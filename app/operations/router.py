@@ -172,7 +172,7 @@ async def list_operations(
     responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
-    """Says what the operation does, how far it is, and how many learners had which outcome."""
+    """Returns what the operation does, how far it is, and how many learners have which outcome."""
     return present(await service.get_operation(database, principal.organization.id, operation_id))
 
 
@@ -240,7 +240,7 @@ async def revert_operation(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Each learner that the operation changed gets back the values from before, as a new change.
+    """Restores the earlier values of each learner that the operation changed, as a new change.
 
     A learner who has changed since is `kept`, with the problem `changed-since`. So is a learner whose former username
     or external id now belongs to another learner. Learners created by an import are deactivated, never deleted.
