@@ -167,17 +167,18 @@ def _write_json(value: str | date | None) -> str | None:
     return instant_text(value) if isinstance(value, datetime) else value.isoformat()
 
 
-_names, _own_parts, _emails = (
-    tuple(field.name for field in PROFILE if field.search_part is part) for part in SearchPart
-)
+# The searched fields in the order of their parts: names, fields in parts of their own, the email.
+_searched = [field.name for part in SearchPart for field in PROFILE if field.search_part is part]
+_read_searched = attrgetter(*_searched)
+_NAMES_END = sum(field.search_part is SearchPart.NAME for field in PROFILE)
 
 
 def search_text(learner: Learner) -> str:
     """Join the text that `q` searches, folded. The email stands last, so that its end marks an exact one."""
-    name = " ".join([value for each in _names if (value := getattr(learner, each))])
-    own = [value for each in _own_parts if (value := getattr(learner, each))]
-    (email,) = [getattr(learner, each) or "" for each in _emails]
-    return fold(PART_BREAK.join((name, *own, email)))
+    values = _read_searched(learner)
+    name = " ".join(filter(None, values[:_NAMES_END]))
+    own = filter(None, values[_NAMES_END:-1])
+    return fold(PART_BREAK.join((name, *own, values[-1] or "")))
 
 
 def username_key(username: str) -> str:
