@@ -1,1 +1,1 @@
-"""The console: the page on which people manage learners, a client of our own API and of nothing else."""
+"""The console: the page where people manage learners. It uses only our own API."""

@@ -1,4 +1,4 @@
-"""`/console/`: the files of the page, which needs no build and no credential; each call that it makes does."""
+"""`/console/`: the files of the console. They need no build and no credential; the API calls of the page do."""
 
 import gzip
 import hashlib
@@ -18,8 +18,8 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Nothing runs, and nothing is drawn, sent or asked, but what comes from this service itself. The last two leave
-# a script no way to turn text into markup, so that nobody's name is ever taken for a part of the page.
+# The page uses only what comes from this service. With the last two, a script cannot turn text into markup, so a
+# learner's name can never become a part of the page.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
@@ -46,17 +46,17 @@ class _File:
 
 
 def _read_files() -> dict[str, _File]:
-    """Every file by its path below the folder.
+    """Read every file, by its path below the folder.
 
-    Read once: nobody's path can then lead anywhere else, and the tags are the same in every process.
+    They are read once, so no requested path can lead elsewhere, and the ETags are the same in every process.
     """
     return {
         path.relative_to(_FOLDER).as_posix(): _File(
             content := path.read_bytes(),
-            # Without the time: the same bytes in every process.
+            # Without the time, so that the bytes are the same in every process.
             gzip.compress(content, mtime=0),
             _MEDIA_TYPES[path.suffix],
-            # Weak, since both forms of a file have the same (RFC 9110 section 8.8.1).
+            # Weak, since both forms of a file have the same one (RFC 9110 section 8.8.1).
             f'W/"{hashlib.blake2b(content, digest_size=12).hexdigest()}"',
         )
         for path in sorted(_FOLDER.rglob("*"))
@@ -69,13 +69,13 @@ _FILES = _read_files()
 
 @router.get("")
 async def go_to_console(request: Request) -> RedirectResponse:
-    """The address with its slash, below which the page names its files."""
+    """Redirect to the address with a slash: the page names its files relative to it."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/console/")
 
 
 @router.get("/{path:path}")
 async def read_file(request: Request, path: str) -> Response:
-    """One file of the page; its first one where none is named."""
+    """Serve one file of the console; index.html if none is named."""
     file = _FILES.get(path or "index.html")
     if file is None:
         raise Problem(NOT_FOUND, "The console has no such file.")
@@ -83,14 +83,14 @@ async def read_file(request: Request, path: str) -> Response:
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if known & {file.etag.removeprefix("W/"), "*"}:
         return Response(status_code=304, headers=headers)
-    if _takes_gzip(request.headers.get("accept-encoding", "")):
+    if _accepts_gzip(request.headers.get("accept-encoding", "")):
         headers["Content-Encoding"] = "gzip"
         return Response(file.compressed, media_type=file.media_type, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding (RFC 9110 section 12.5.3) names gzip, other than to refuse it."""
+def _accepts_gzip(accepted: str) -> bool:
+    """Return whether an Accept-Encoding (RFC 9110 section 12.5.3) accepts gzip."""
     for each in accepted.lower().split(","):
         coding, _, weight = (part.strip() for part in each.partition(";"))
         if coding in {"gzip", "x-gzip"}:

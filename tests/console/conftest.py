@@ -1,4 +1,4 @@
-"""What the console's tests share: a real server, a real browser, and an organization of its own for each test."""
+"""The fixtures of the console's tests: a real server, a real browser, and a new organization for each test."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ _PATIENCE_MILLISECONDS = 20_000
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The system's browser."""
+    """Find the system's browser."""
     path = find_chromium()
     if path is None:
         missing = "Chromium: the console was not tested; `apt-get install chromium` brings it."
@@ -31,7 +31,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """A browser for each module: while it runs, its event loop stands in the way of asynchronous tests."""
+    """Start a browser for each module: while it runs, its event loop blocks asynchronous tests."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield running
@@ -40,7 +40,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def running(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: ARG001 - not without
-    """One server for all tests, which keep to organizations of their own."""
+    """Start one server for all tests. Each test has an organization of its own."""
     folder = tmp_path_factory.mktemp("console")
     with server(f"sqlite:///{folder}/rollcall.db", folder, webhooks_to_private_networks=True) as started:
         yield started
@@ -48,7 +48,7 @@ def running(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def portal(running: Server) -> Iterator[Portal]:
-    """An organization of the test's own, with its administrator."""
+    """Create an organization for the test, with an admin key."""
     # In a thread of its own, since Playwright's event loop is running in this one.
     with ThreadPoolExecutor(1) as thread:
         founded, secret = thread.submit(lambda: asyncio.run(found(running.database_url))).result()
@@ -58,7 +58,7 @@ def portal(running: Server) -> Iterator[Portal]:
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser profile that nobody has used, in English."""
+    """Create an unused browser profile, in English."""
     made = browser.new_context(
         locale="en-GB", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )
@@ -69,7 +69,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def console(context: BrowserContext, running: Server) -> Iterator[Console]:
-    """A tab where nobody is signed in. No test leaves an error in its console."""
+    """Open a tab that is not signed in. The test fails if an error is left in its console."""
     opened = Console(context.new_page(), running.url)
     yield opened
     assert opened.faults == []
@@ -77,7 +77,7 @@ def console(context: BrowserContext, running: Server) -> Iterator[Console]:
 
 @pytest.fixture
 def signed_in(console: Console, portal: Portal) -> SignIn:
-    """Signs in with a new key of the given scopes (admin without any), and opens a place."""
+    """Sign in with a new key of the given scopes (admin if none), and open a place."""
 
     def sign_in(*scopes: str, place: str = "") -> Console:
         console.keep_key(portal.issue_key(*scopes)["secret"])

@@ -1,4 +1,4 @@
-"""API keys: listed, issued with their secret shown once, and revoked, one's own with care."""
+"""API keys: the list, creating a key with its secret, and revoking keys."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,17 +14,17 @@ NEXT_YEAR = (datetime.now(UTC) + timedelta(days=365)).date()
 
 
 def keys(portal: Portal) -> list[dict[str, Any]]:
-    """The keys that are stored, newest first."""
+    """Return the stored keys, newest first."""
     found: list[dict[str, Any]] = portal.client.get("/api-keys").json()["items"]
     return found
 
 
 def row(page: Page, name: str) -> Locator:
-    """The row of the key with this name."""
+    """Find the row of the key with this name."""
     return page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
 
 
-def test_the_list_tells_keys_apart_and_what_each_may_do(portal: Portal, signed_in: SignIn) -> None:
+def test_list_shows_each_key_with_its_scopes(portal: Portal, signed_in: SignIn) -> None:
     used = portal.issue_key("learners:read", "learners:bulk", name="hr-feed")
     expires_at = f"{NEXT_YEAR}T12:00:00Z"
     body = {"name": "مفتاح البوابة", "scopes": ["access:check"], "expires_at": expires_at}
@@ -58,7 +58,7 @@ def test_the_list_tells_keys_apart_and_what_each_may_do(portal: Portal, signed_i
         console.check_manners()
 
 
-def test_a_key_is_issued_and_its_secret_shown_once(portal: Portal, signed_in: SignIn) -> None:
+def test_new_key_shows_its_secret_once(portal: Portal, signed_in: SignIn) -> None:
     page = (console := signed_in(place=PLACE)).page
     page.get_by_role("button", name="New API key").click()
     dialog = page.get_by_role("dialog", name="New API key")
@@ -93,7 +93,7 @@ def test_a_key_is_issued_and_its_secret_shown_once(portal: Portal, signed_in: Si
     assert page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})").count("rollcall_") == 1
 
 
-def test_a_slip_of_the_hand_does_not_lose_the_secret(signed_in: SignIn) -> None:
+def test_escape_before_copying_keeps_the_secret_open(signed_in: SignIn) -> None:
     page = signed_in(place=PLACE).page
     page.get_by_role("button", name="New API key").click()
     page.get_by_label("Name").fill("portal")
@@ -110,7 +110,7 @@ def test_a_slip_of_the_hand_does_not_lose_the_secret(signed_in: SignIn) -> None:
     expect(issued).to_have_count(0)
 
 
-def test_what_is_wrong_with_a_new_key_is_said_at_its_fields(portal: Portal, signed_in: SignIn) -> None:
+def test_invalid_new_key_shows_errors_at_its_fields(portal: Portal, signed_in: SignIn) -> None:
     before = keys(portal)
     page = (console := signed_in(place=PLACE)).page
     page.get_by_role("button", name="New API key").click()
@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_new_key_is_said_at_its_fields(portal: Portal, sign
         ("Pacific/Kiritimati", "2035-01-15", "2035-01-15T09:59:59Z"),
     ],
 )
-def test_the_last_day_of_a_key_is_one_of_the_organization(
+def test_last_day_of_a_key_ends_in_the_organizations_time_zone(
     portal: Portal, signed_in: SignIn, time_zone: str, day: str, ends: str
 ) -> None:
     portal.client.patch("/organization", json={"time_zone": time_zone}).raise_for_status()
@@ -157,7 +157,7 @@ def test_the_last_day_of_a_key_is_one_of_the_organization(
     assert keys(portal)[0]["expires_at"] == ends
 
 
-def test_revoking_names_the_key_and_refuses_whoever_uses_it(portal: Portal, signed_in: SignIn) -> None:
+def test_revoked_key_is_named_and_refused(portal: Portal, signed_in: SignIn) -> None:
     feed = portal.issue_key("learners:read", name="hr-feed")
     page = (console := signed_in(place=PLACE)).page
     page.get_by_role("button", name="Revoke hr-feed").click()
@@ -180,7 +180,7 @@ def test_revoking_names_the_key_and_refuses_whoever_uses_it(portal: Portal, sign
         assert client.get("/learners").status_code == 401
 
 
-def test_revoking_ones_own_key_is_warned_of_and_signs_out(portal: Portal, signed_in: SignIn) -> None:
+def test_revoking_own_key_warns_and_signs_out(portal: Portal, signed_in: SignIn) -> None:
     page = (console := signed_in(place=PLACE)).page
     row(page, "Your key").get_by_role("button").click()
     dialog = page.get_by_role("dialog", name="Revoke the key console?")
@@ -195,7 +195,7 @@ def test_revoking_ones_own_key_is_warned_of_and_signs_out(portal: Portal, signed
     assert keys(portal)[0]["revoked_at"] is not None
 
 
-def test_revoking_the_last_key_that_may_issue_others_is_warned_of(portal: Portal, console: Console) -> None:
+def test_revoking_the_last_admin_key_warns(portal: Portal, console: Console) -> None:
     own = portal.issue_key(name="own")
     (first,) = (key for key in keys(portal) if key["name"] == "test")
     portal.issue_key("learners:read", name="no admin")
@@ -208,7 +208,7 @@ def test_revoking_the_last_key_that_may_issue_others_is_warned_of(portal: Portal
     console.check_manners()
 
 
-def test_a_key_that_cannot_be_revoked_is_told_of_in_the_dialog(portal: Portal, signed_in: SignIn) -> None:
+def test_failed_revoke_is_shown_in_the_dialog(portal: Portal, signed_in: SignIn) -> None:
     portal.issue_key("learners:read", name="hr-feed")
     page = signed_in(place=PLACE).page
     page.route("**/api-keys/*", lambda route: route.abort())
@@ -218,7 +218,7 @@ def test_a_key_that_cannot_be_revoked_is_told_of_in_the_dialog(portal: Portal, s
     assert keys(portal)[1]["revoked_at"] is None
 
 
-def test_many_keys_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> None:
+def test_older_keys_are_shown_on_request(portal: Portal, signed_in: SignIn) -> None:
     for number in range(52):
         portal.issue_key("learners:read", name=f"key {number}")
     page = signed_in(place=PLACE).page
@@ -229,7 +229,7 @@ def test_many_keys_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> Non
     expect(page.get_by_role("button", name="Show older")).to_have_count(0)
 
 
-def test_an_unreachable_list_can_be_tried_again(signed_in: SignIn) -> None:
+def test_unreachable_list_can_be_tried_again(signed_in: SignIn) -> None:
     console = signed_in(place="#/organization")
     expect(console.page.get_by_label("Time zone")).to_be_visible()
     console.page.route("**/api-keys", lambda route: route.abort())
@@ -242,14 +242,14 @@ def test_an_unreachable_list_can_be_tried_again(signed_in: SignIn) -> None:
     expect(console.page.get_by_role("alert")).to_have_count(0)
 
 
-def test_only_administrators_see_keys_and_the_organization(portal: Portal, signed_in: SignIn) -> None:
+def test_only_admin_keys_see_keys_and_the_organization(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in("learners:read", "learners:write", place=PLACE).page
     expect(page.get_by_role("heading", name="User Management")).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_text(["User Management", "Operations"])
 
 
-def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
+def test_keyboard_alone_creates_and_revokes_a_key(portal: Portal, signed_in: SignIn) -> None:
     page = signed_in(place="#/learners").page
     expect(page.get_by_role("table")).to_be_visible()
     page.get_by_role("link", name="API keys").focus()

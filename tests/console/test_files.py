@@ -1,4 +1,4 @@
-"""The console's files: how they are served, and what none of them may hold."""
+"""The console's files: how they are served, and what they must not contain."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ ELSEWHERE = re.compile(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)[\w-]+\.[\w.-]+"
 
 
 @pytest.mark.anyio
-async def test_every_file_is_served_as_what_it_is_and_not_kept_without_asking(service: Service) -> None:
+async def test_every_file_has_its_media_type_and_is_revalidated(service: Service) -> None:
     async with service.client() as client:
         for name, text in FILES.items():
             answer = await client.get(f"/console/{name}")
@@ -48,7 +48,7 @@ async def test_every_file_is_served_as_what_it_is_and_not_kept_without_asking(se
 
 
 @pytest.mark.anyio
-async def test_the_page_may_run_and_ask_nothing_but_what_is_ours(service: Service) -> None:
+async def test_policy_allows_only_our_own_sources(service: Service) -> None:
     async with service.client() as client:
         page = await client.get("/console/")
     assert page.text == FILES["index.html"]
@@ -74,7 +74,7 @@ async def test_the_page_may_run_and_ask_nothing_but_what_is_ours(service: Servic
 
 
 @pytest.mark.anyio
-async def test_a_file_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+async def test_unchanged_file_is_304(service: Service) -> None:
     async with service.client() as client:
         first = await client.get("/console/main.js")
         tag = first.headers["ETag"]
@@ -100,7 +100,7 @@ async def test_a_file_that_has_not_changed_is_not_sent_again(service: Service) -
         ("", False),
     ],
 )
-async def test_a_file_is_sent_compressed_to_who_takes_that(
+async def test_file_is_compressed_if_the_client_accepts_gzip(
     service: Service, accepted: str, *, is_compressed: bool
 ) -> None:
     async with service.client() as client:
@@ -112,7 +112,7 @@ async def test_a_file_is_sent_compressed_to_who_takes_that(
 
 
 @pytest.mark.anyio
-async def test_the_address_without_its_slash_leads_to_the_one_with_it(service: Service) -> None:
+async def test_address_without_slash_redirects(service: Service) -> None:
     async with service.client() as client:
         answer = await client.get("/console")
     assert (answer.status_code, answer.headers["Location"]) == (307, "/console/")
@@ -131,14 +131,14 @@ async def test_the_address_without_its_slash_leads_to_the_one_with_it(service: S
         "/etc/passwd",
     ],
 )
-async def test_nothing_else_is_served(service: Service, path: str) -> None:
+async def test_unknown_path_is_404(service: Service, path: str) -> None:
     async with service.client() as client:
         answer = await client.get(f"/console/{path}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
 @pytest.mark.anyio
-async def test_the_files_can_only_be_read(service: Service) -> None:
+async def test_files_are_read_only(service: Service) -> None:
     async with service.client() as client:
         written = await client.put("/console/main.js", content=b"")
         headed = await client.head("/console/main.js", headers={"Accept-Encoding": "identity"})
@@ -151,25 +151,25 @@ async def test_the_files_can_only_be_read(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_no_script_makes_markup_or_code_of_text(name: str) -> None:
+def test_script_never_turns_text_into_markup_or_code(name: str) -> None:
     assert FORBIDDEN.findall(SCRIPTS[name]) == []
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_nothing_comes_from_elsewhere(name: str) -> None:
+def test_file_names_no_other_host(name: str) -> None:
     assert ELSEWHERE.findall(FILES[name]) == []
 
 
-def test_the_page_itself_has_no_inline_style_script_or_handler() -> None:
+def test_page_has_no_inline_style_script_or_handler() -> None:
     assert re.findall(r"\son\w+\s*=|\sstyle\s*=|<style|<script(?![^>]*\ssrc=)", FILES["index.html"]) == []
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_every_script_is_checked_and_says_what_lives_there(name: str) -> None:
+def test_script_is_type_checked_and_has_a_comment(name: str) -> None:
     assert re.match(r"// @ts-check\n/\*\*", SCRIPTS[name])
 
 
-def test_every_script_is_used_and_every_file_that_is_named_is_there() -> None:
+def test_every_file_is_used_and_every_used_file_exists() -> None:
     named = {"index.html"}
     for name, text in FILES.items():
         folder = Path(name).parent
@@ -179,7 +179,7 @@ def test_every_script_is_used_and_every_file_that_is_named_is_there() -> None:
 
 
 def imported(name: str, known: set[str]) -> set[str]:
-    """The script itself and all that it imports, but for what is loaded when it is needed."""
+    """Find the script and everything that it imports statically."""
     if name not in known:
         known.add(name)
         for path in re.findall(r"^import .*?from \"([^\"]+)\"", FILES[name], re.MULTILINE):
@@ -187,7 +187,7 @@ def imported(name: str, known: set[str]) -> set[str]:
     return known
 
 
-def test_what_the_first_view_needs_is_fetched_at_once() -> None:
+def test_page_preloads_exactly_what_the_first_view_imports() -> None:
     needed = imported("main.js", set()) | imported("learners/view.js", set())
     preloaded = re.findall(r"rel=\"modulepreload\" href=\"([^\"]+)\"", FILES["index.html"])
     assert preloaded == sorted(needed - {"main.js"})
@@ -219,7 +219,7 @@ MESSAGE = re.compile(
 
 
 def read_messages(name: str) -> dict[str, tuple[str, str]]:
-    """The English and the German text of each message in a file; plural forms as they are written."""
+    """Read the English and German text of each message in a file; plural forms stay as written."""
     text = FILES[name]
     found = MESSAGE.findall(text)
     assert len(found) == len(re.findall(r"\ben: ", text)) == len(re.findall(r"\bde: ", text))
@@ -236,7 +236,7 @@ MESSAGES = {
 
 
 def placeholders(message: str) -> set[str]:
-    """The names in braces."""
+    """Find the names in braces."""
     return set(re.findall(r"\{(\w+)\}", message))
 
 

@@ -1,4 +1,4 @@
-"""User Management: the list, its filters, its order, its pages, and the address that holds them."""
+"""User Management: the list with its filters, order and pages, all of them in the address."""
 
 import re
 from urllib.parse import urlsplit
@@ -11,17 +11,17 @@ NAMES = ["Chiara Bianchi", "Ada Lovelace", "Đạt Nguyễn", "Björn Sørensen"
 
 
 def names(page: Page) -> Locator:
-    """What the rows are called, in their order."""
+    """Find the names of the rows, in order."""
     return page.get_by_role("rowheader")
 
 
 def roster(rows: int) -> str:
-    """A file of this many learners, numbered."""
+    """Make a CSV file of this many numbered learners."""
     lines = (f"u{number:04},Given{number:04},Family{number:04}\n" for number in range(1, rows + 1))
     return "Username,First Name,Last Name\n" + "".join(lines)
 
 
-def test_the_list_shows_who_there_is_and_what_they_may(portal: Portal, signed_in: SignIn) -> None:
+def test_list_shows_learners_with_their_status(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = (console := signed_in()).page
     expect(names(page)).to_have_text(NAMES)
@@ -39,9 +39,7 @@ def test_the_list_shows_who_there_is_and_what_they_may(portal: Portal, signed_in
     console.check_manners()
 
 
-def test_the_chips_count_and_filter_and_the_back_button_undoes_them(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_chips_count_and_filter_and_back_returns(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     portal.create(first_name="Emre", last_name="Yılmaz")
     page = signed_in().page
@@ -64,7 +62,7 @@ def test_the_chips_count_and_filter_and_the_back_button_undoes_them(
     expect(names(page)).to_have_count(5)
 
 
-def test_searching_as_one_types_asks_once_and_is_one_step_back(portal: Portal, signed_in: SignIn) -> None:
+def test_search_while_typing_asks_once_and_is_one_step_back(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     expect(names(page)).to_have_count(4)
@@ -86,9 +84,7 @@ def test_searching_as_one_types_asks_once_and_is_one_step_back(portal: Portal, s
     expect(page.get_by_label("Search")).to_have_value("")
 
 
-def test_the_first_list_is_asked_for_once_while_the_key_is_still_being_checked(
-    portal: Portal, console: Console
-) -> None:
+def test_first_list_is_requested_once_while_the_key_is_checked(portal: Portal, console: Console) -> None:
     portal.create_of_each_status()
     page = console.page
     asked: list[str] = []
@@ -109,7 +105,7 @@ def test_the_first_list_is_asked_for_once_while_the_key_is_still_being_checked(
     assert asked.count("/learners") == 1
 
 
-def test_an_answer_that_comes_too_late_is_not_shown(portal: Portal, signed_in: SignIn) -> None:
+def test_late_answer_is_not_shown(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     expect(names(page)).to_have_count(4)
@@ -127,7 +123,7 @@ def test_an_answer_that_comes_too_late_is_not_shown(portal: Portal, signed_in: S
     assert held[0].request.failure == "net::ERR_ABORTED"
 
 
-def test_a_search_without_a_match_says_so(portal: Portal, signed_in: SignIn) -> None:
+def test_search_without_match_says_so(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     console = signed_in(place="#/learners?q=nobody")
     expect(console.page.get_by_text("No learners found.")).to_be_visible()
@@ -135,7 +131,7 @@ def test_a_search_without_a_match_says_so(portal: Portal, signed_in: SignIn) -> 
     console.check_manners()
 
 
-def test_a_click_on_a_heading_sorts_and_another_turns_it_round(portal: Portal, signed_in: SignIn) -> None:
+def test_heading_sorts_and_second_click_reverses(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     username = page.get_by_role("columnheader", name="Username")
@@ -151,7 +147,7 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it_round(portal: Portal, s
     expect(names(page).first).to_have_text("Đạt Nguyễn")
 
 
-def test_pages_are_turned_and_bookmarked(portal: Portal, signed_in: SignIn) -> None:
+def test_pages_are_turned_and_can_be_bookmarked(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(60))
     page = signed_in().page
     page.get_by_label("Rows per page").select_option("25")
@@ -180,9 +176,7 @@ def test_pages_are_turned_and_bookmarked(portal: Portal, signed_in: SignIn) -> N
     expect(page.get_by_text("1–25 of 60 learners")).to_be_visible()
 
 
-def test_a_cursor_of_another_list_is_explained_and_the_first_page_offered(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_invalid_cursor_is_shown_and_leads_to_the_first_page(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in(place="#/learners?cursor=nonsense").page
     expect(page.get_by_role("alert")).to_contain_text("This cursor is damaged or belongs to another query")
@@ -191,9 +185,7 @@ def test_a_cursor_of_another_list_is_explained_and_the_first_page_offered(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_an_error_is_told_in_the_words_of_the_api_and_can_be_tried_again(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_invalid_filter_shows_the_apis_problem(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     console = signed_in(place="#/learners?status=sleeping")
     expect(console.page.get_by_role("alert")).to_contain_text("The request is not valid. ?status")
@@ -202,7 +194,7 @@ def test_an_error_is_told_in_the_words_of_the_api_and_can_be_tried_again(
     expect(names(console.page)).to_have_count(4)
 
 
-def test_names_are_shown_as_text_in_any_script(portal: Portal, signed_in: SignIn) -> None:
+def test_names_of_any_script_are_shown_as_text(portal: Portal, signed_in: SignIn) -> None:
     shown = ["<img src=x onerror=alert(1)>", '{name} & "quotes"', "山田 太郎", "אבג דהו", "عائشة", "Ā" * 120]
     for number, name in enumerate(shown):
         portal.create(username=f"n{number}", first_name=name)
@@ -217,7 +209,7 @@ def test_names_are_shown_as_text_in_any_script(portal: Portal, signed_in: SignIn
     expect(console.page.get_by_text('{name} & "quotes" is deactivated')).to_be_visible()
 
 
-def test_all_of_it_works_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
+def test_keyboard_alone_searches_and_deactivates(portal: Portal, signed_in: SignIn) -> None:
     learner = portal.create_of_each_status()["activated"]
     page = signed_in().page
     expect(names(page)).to_have_count(4)

@@ -1,4 +1,4 @@
-"""What holds in every view: both languages, great zoom, few colours, no motion, and names from right to left."""
+"""Accessibility of every view: both languages, zoom, forced colors, reduced motion, right-to-left names."""
 
 import pytest
 from playwright.sync_api import expect
@@ -16,12 +16,12 @@ VIEWS = [
     "webhooks?webhook={webhook}",
     "organization",
 ]
-# Isolates around a name, so that it does not turn round the sentence that it stands in.
+# Isolates around a name keep it from reordering the sentence around it.
 ISOLATED = "\u2068{}\u2069"
 
 
-def shown(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
-    """The view with learners in it, and a name for its photographs."""
+def open_view(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
+    """Open the view with some data; return it with a name for its screenshots."""
     learner = portal.create_of_each_status()["expired"]
     operation = portal.import_csv("Username,Active\nemre,\nbjoern,Maybe\ndat,Yes\nada,No\nchiara,No\n")
     webhook = portal.create_webhook("https://nobody.invalid/hook", event_types=["learner.expired"])
@@ -33,15 +33,15 @@ def shown(view: str, portal: Portal, sign_in: SignIn) -> tuple[Console, str]:
 
 
 def wait_for(console: Console, view: str) -> None:
-    """Until the view shows what it is about."""
+    """Wait until the view shows its data."""
     panel = console.page.get_by_role("complementary").locator("li, details")
     rows_or_fields = console.page.locator("tbody tr, input[name=name], input[type=file]")
     expect((panel if "?" in view else rows_or_fields).first).to_be_visible()
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_is_well_mannered_in_german(portal: Portal, signed_in: SignIn, view: str) -> None:
-    console, name = shown(view, portal, signed_in)
+def test_every_view_is_accessible_in_german(portal: Portal, signed_in: SignIn, view: str) -> None:
+    console, name = open_view(view, portal, signed_in)
     console.page.evaluate("localStorage.setItem('rollcall.language', 'de')")
     console.page.reload()
     wait_for(console, view)
@@ -53,23 +53,23 @@ def test_every_view_is_well_mannered_in_german(portal: Portal, signed_in: SignIn
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_can_be_used_at_four_times_the_size(portal: Portal, signed_in: SignIn, view: str) -> None:
-    console, _ = shown(view, portal, signed_in)
+def test_every_view_is_accessible_at_four_times_the_size(
+    portal: Portal, signed_in: SignIn, view: str
+) -> None:
+    console, _ = open_view(view, portal, signed_in)
     console.page.set_viewport_size({"width": 320, "height": 256})  # 1280 by 1024, magnified
     console.check_manners()
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_can_be_used_where_the_system_decides_on_colours(
-    portal: Portal, signed_in: SignIn, view: str
-) -> None:
-    console, name = shown(view, portal, signed_in)
+def test_every_view_is_accessible_in_forced_colors(portal: Portal, signed_in: SignIn, view: str) -> None:
+    console, name = open_view(view, portal, signed_in)
     console.page.emulate_media(forced_colors="active")
     console.photograph(f"forced-{name}")
     console.check_manners()
 
 
-def test_dialogs_can_be_used_at_four_times_the_size(signed_in: SignIn) -> None:
+def test_dialogs_are_accessible_at_four_times_the_size(signed_in: SignIn) -> None:
     page = (console := signed_in(place="#/api-keys")).page
     page.set_viewport_size({"width": 320, "height": 256})
     page.get_by_role("button", name="New API key").click()
@@ -83,7 +83,7 @@ def test_dialogs_can_be_used_at_four_times_the_size(signed_in: SignIn) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_many_can_be_chosen_and_changed_at_four_times_the_size_and_in_german(
+def test_bulk_action_is_accessible_at_four_times_the_size_in_german(
     portal: Portal, signed_in: SignIn
 ) -> None:
     portal.create_of_each_status()
@@ -107,7 +107,7 @@ def test_many_can_be_chosen_and_changed_at_four_times_the_size_and_in_german(
     console.check_manners()
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(portal: Portal, signed_in: SignIn) -> None:
+def test_reduced_motion_removes_animations(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     page.emulate_media(reduced_motion="no-preference")
@@ -120,19 +120,19 @@ def test_nothing_moves_for_those_who_do_not_want_it(portal: Portal, signed_in: S
     assert toast.evaluate(animation) == "none"
 
 
-@pytest.mark.parametrize(("first_name", "stands"), [("عائشة", ISOLATED), ("𞤀𞤣𞤢𞤥", ISOLATED), ("Ada", "{}")])
-def test_a_name_from_right_to_left_does_not_turn_round_its_sentence(
-    portal: Portal, signed_in: SignIn, first_name: str, stands: str
+@pytest.mark.parametrize(("first_name", "isolated"), [("عائشة", ISOLATED), ("𞤀𞤣𞤢𞤥", ISOLATED), ("Ada", "{}")])
+def test_right_to_left_name_is_isolated_in_its_sentence(
+    portal: Portal, signed_in: SignIn, first_name: str, isolated: str
 ) -> None:
     portal.create(first_name=first_name)
     page = signed_in().page
     page.get_by_role("button", name=": deactivate ").click()
     toast = page.get_by_label("Notifications").get_by_role("paragraph")
     expect(toast).to_be_visible()
-    assert toast.text_content() == f"{stands.format(first_name)} is deactivated and can no longer log in."
+    assert toast.text_content() == f"{isolated.format(first_name)} is deactivated and can no longer log in."
 
 
-def test_what_is_typed_runs_as_its_script_does(signed_in: SignIn) -> None:
+def test_typed_text_runs_in_the_direction_of_its_script(signed_in: SignIn) -> None:
     page = signed_in().page
     page.get_by_label("Search").fill("عائشة")
     direction = "element => getComputedStyle(element).direction"

@@ -1,4 +1,4 @@
-"""Many learners: selecting them, what would become of them, doing it, and taking it back."""
+"""Bulk actions: selecting learners, the preview, the action, and its revert."""
 
 import re
 from typing import Any
@@ -11,18 +11,18 @@ BULK = "**/learners/bulk-actions"
 
 
 def roster(rows: int) -> str:
-    """A file of this many learners, numbered."""
+    """Make a CSV file of this many numbered learners."""
     lines = (f"u{number:05},Given{number:05},Family{number:05}\n" for number in range(1, rows + 1))
     return "Username,First Name,Last Name\n" + "".join(lines)
 
 
 def boxes(page: Page) -> Locator:
-    """The check boxes of the rows, in their order."""
+    """Find the check boxes of the rows, in order."""
     return page.get_by_role("table").get_by_role("checkbox", name=re.compile("^Select (?!all)"))
 
 
 def ticked(page: Page) -> int:
-    """How many of them are ticked."""
+    """Count the ticked boxes."""
     return boxes(page).and_(page.locator(":checked")).count()
 
 
@@ -33,20 +33,20 @@ def pick(page: Page, *names: str) -> None:
 
 
 def choose(page: Page, action: str) -> Locator:
-    """Choose an action from the menu; the dialog that it opens."""
+    """Choose an action from the menu and return its dialog."""
     page.get_by_role("button", name="Choose action").click()
     page.get_by_role("button", name=action, exact=True).click()
     return page.get_by_role("dialog")
 
 
 def statuses(portal: Portal) -> dict[str, int]:
-    """How many learners have each status, as stored."""
+    """Count the stored learners by status."""
     counts: dict[str, int] = portal.client.get("/learners/status-counts").json()
     return counts
 
 
 def operations(portal: Portal) -> list[dict[str, Any]]:
-    """All that were begun for real, newest first."""
+    """Return the stored operations that are no dry runs, newest first."""
     found = portal.client.get("/operations").json()["items"]
     return [each for each in found if not each["dry_run"]]
 
@@ -91,7 +91,7 @@ def test_boxes_select_one_a_range_and_the_page(portal: Portal, signed_in: SignIn
     expect(header).to_be_focused()
 
 
-def test_boxes_are_ticked_and_ranges_made_by_keyboard(portal: Portal, signed_in: SignIn) -> None:
+def test_keyboard_alone_selects_boxes_and_ranges(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(6))
     page = signed_in().page
     boxes(page).first.focus()
@@ -115,9 +115,7 @@ def test_boxes_are_ticked_and_ranges_made_by_keyboard(portal: Portal, signed_in:
     expect(page.get_by_role("button", name="Activate", exact=True)).to_be_hidden()
 
 
-def test_another_filter_ends_the_selection_and_another_order_does_not(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_new_filter_clears_the_selection_and_new_order_keeps_it(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     pick(page, "Ada Lovelace", "Chiara Bianchi")
@@ -131,7 +129,7 @@ def test_another_filter_ends_the_selection_and_another_order_does_not(
     assert ticked(page) == 0
 
 
-def test_without_the_scope_there_is_nothing_to_select_with(portal: Portal, signed_in: SignIn) -> None:
+def test_key_without_bulk_scope_has_no_boxes(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in("learners:read", "learners:write").page
     expect(page.get_by_role("rowheader")).to_have_count(4)
@@ -142,7 +140,7 @@ def test_without_the_scope_there_is_nothing_to_select_with(portal: Portal, signe
 # Doing it
 
 
-def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
+def test_selected_learners_are_deactivated_with_a_reason_and_reverted(
     portal: Portal, signed_in: SignIn
 ) -> None:
     made = portal.create_of_each_status()
@@ -192,7 +190,7 @@ def test_those_who_are_picked_are_deactivated_with_a_reason_and_brought_back(
     expect(page.get_by_role("checkbox", name="Select all on this page")).to_be_focused()
 
 
-def test_who_is_refused_is_listed_with_the_words_of_the_api(portal: Portal, signed_in: SignIn) -> None:
+def test_refused_learners_are_listed_with_the_apis_reason(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = (console := signed_in()).page
     pick(page, "Đạt Nguyễn", "Chiara Bianchi")
@@ -212,7 +210,7 @@ def test_who_is_refused_is_listed_with_the_words_of_the_api(portal: Portal, sign
     assert statuses(portal)["activated"] == 2
 
 
-def test_what_would_change_nobody_is_not_done(portal: Portal, signed_in: SignIn) -> None:
+def test_bulk_action_without_changes_is_not_sent(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = (console := signed_in()).page
     pick(page, "Chiara Bianchi")
@@ -227,7 +225,7 @@ def test_what_would_change_nobody_is_not_done(portal: Portal, signed_in: SignIn)
     assert operations(portal) == []
 
 
-def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, signed_in: SignIn) -> None:
+def test_select_all_except_some_acts_on_all_pages(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(60))
     portal.create(first_name="Ada", last_name="Lovelace")
     page = (console := signed_in(place="#/learners?q=family&limit=25")).page
@@ -263,9 +261,7 @@ def test_all_that_match_are_selected_across_pages_but_for_some(portal: Portal, s
     assert sent[1].headers["idempotency-key"]
 
 
-def test_a_selection_that_has_changed_is_explained_and_can_be_looked_at_again(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_changed_selection_is_explained_and_previewed_again(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(30))
     page = (console := signed_in(place="#/learners?limit=25")).page
     page.get_by_role("checkbox", name="Select all on this page").check()
@@ -291,9 +287,7 @@ def test_a_selection_that_has_changed_is_explained_and_can_be_looked_at_again(
     assert statuses(portal)["deactivated"] == 32
 
 
-def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_done_twice(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_bulk_action_after_a_lost_answer_runs_once(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     pick(page, "Ada Lovelace")
@@ -316,7 +310,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_done_twice(
     assert len(operations(portal)) == 1
 
 
-def test_a_reason_that_is_too_long_is_told_of_at_its_field(portal: Portal, signed_in: SignIn) -> None:
+def test_too_long_reason_shows_an_error_at_its_field(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = (console := signed_in()).page
     pick(page, "Ada Lovelace")
@@ -335,18 +329,18 @@ def test_a_reason_that_is_too_long_is_told_of_at_its_field(portal: Portal, signe
 
 
 def hold_progress(console: Console) -> list[Route]:
-    """Keeps the page's question how an operation gets on; the routes that wait."""
+    """Hold the page's requests for progress; return the held routes."""
     held: list[Route] = []
     console.page.route("**/progress", lambda route: held.append(route))  # noqa: PLW0108 - it wants a function
     return held
 
 
 def at_once(route: Route) -> None:
-    """Ask not to wait for the end, so that there is progress to follow."""
+    """Ask the API not to wait for the end, so that there is progress to show."""
     route.continue_(headers={**route.request.headers, "prefer": "respond-async"})
 
 
-def test_a_long_action_shows_its_progress_and_can_be_reverted(portal: Portal, signed_in: SignIn) -> None:
+def test_long_action_shows_progress_and_is_reverted(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(20_000))
     page = (console := signed_in()).page
     page.get_by_role("checkbox", name="Select all on this page").check()
@@ -373,7 +367,7 @@ def test_a_long_action_shows_its_progress_and_can_be_reverted(portal: Portal, si
     assert statuses(portal)["deactivated"] == 0
 
 
-def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed_in: SignIn) -> None:
+def test_result_of_a_closed_dialog_is_told_in_a_toast(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(8_000))
     page = (console := signed_in()).page
     page.get_by_role("checkbox", name="Select all on this page").check()
@@ -399,7 +393,7 @@ def test_a_dialog_that_is_closed_tells_later_how_it_ended(portal: Portal, signed
     assert statuses(portal)["deactivated"] == 0
 
 
-def test_a_broken_connection_is_made_again_until_the_end(portal: Portal, signed_in: SignIn) -> None:
+def test_broken_progress_stream_is_opened_again(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(6_000))
     page = signed_in().page
     page.get_by_role("checkbox", name="Select all on this page").check()
@@ -410,7 +404,7 @@ def test_a_broken_connection_is_made_again_until_the_end(portal: Portal, signed_
     expect(dialog.get_by_role("button", name="Deactivate 6,000")).to_be_visible(timeout=60_000)
 
 
-def test_an_action_is_stopped_and_says_how_far_it_came(portal: Portal, signed_in: SignIn) -> None:
+def test_stopped_action_shows_how_far_it_got(portal: Portal, signed_in: SignIn) -> None:
     portal.import_csv(roster(20_000))
     page = signed_in().page
     page.get_by_role("checkbox", name="Select all on this page").check()

@@ -1,4 +1,4 @@
-"""One learner: activated and deactivated with a click, an expired one explained, and the panel at the side."""
+"""One learner: the status control, expired learners, editing, and the side panel."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.support.console import Console, Portal, SignIn
 TOMORROW = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
 
-def test_a_click_deactivates_at_once_and_undo_takes_it_back(portal: Portal, signed_in: SignIn) -> None:
+def test_click_deactivates_at_once_and_undo_activates(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     page = (console := signed_in()).page
     page.get_by_role("button", name="Active: deactivate Ada Lovelace").click()
@@ -30,9 +30,7 @@ def test_a_click_deactivates_at_once_and_undo_takes_it_back(portal: Portal, sign
     assert portal.events(ada)[:2] == ["learner.activated", "learner.deactivated"]
 
 
-def test_a_click_activates_and_the_row_stays_though_the_filter_no_longer_holds(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_activated_row_stays_though_it_no_longer_matches(portal: Portal, signed_in: SignIn) -> None:
     chiara = portal.create_of_each_status()["deactivated"]
     page = signed_in(place="#/learners?status=deactivated").page
     page.get_by_role("button", name="Deactivated: activate Chiara Bianchi").click()
@@ -40,7 +38,7 @@ def test_a_click_activates_and_the_row_stays_though_the_filter_no_longer_holds(
     assert portal.learner(chiara)["status"] == "activated"
 
 
-def test_undo_never_takes_back_what_somebody_else_has_done_since(portal: Portal, signed_in: SignIn) -> None:
+def test_undo_after_another_change_is_refused(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     page = signed_in().page
     page.get_by_role("button", name="Active: deactivate Ada Lovelace").click()
@@ -53,9 +51,7 @@ def test_undo_never_takes_back_what_somebody_else_has_done_since(portal: Portal,
     assert portal.learner(ada)["status"] == "deactivated"
 
 
-def test_who_has_expired_meanwhile_is_refused_in_the_words_of_the_api(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_activating_a_newly_expired_learner_is_refused(portal: Portal, signed_in: SignIn) -> None:
     chiara = portal.create_of_each_status()["deactivated"]
     page = signed_in().page
     expect(page.get_by_role("rowheader")).to_have_count(4)
@@ -65,9 +61,7 @@ def test_who_has_expired_meanwhile_is_refused_in_the_words_of_the_api(
     expect(page.get_by_role("button", name="Expired: set a new expiration date for Chiara")).to_be_visible()
 
 
-def test_an_expired_learner_is_explained_and_comes_back_with_a_new_date(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_expired_learner_is_restored_with_a_new_date(portal: Portal, signed_in: SignIn) -> None:
     dat = portal.create_of_each_status()["expired"]
     page = (console := signed_in()).page
     page.get_by_role("button", name="Expired: set a new expiration date for Đạt Nguyễn").click()
@@ -99,7 +93,9 @@ def test_an_expired_learner_is_explained_and_comes_back_with_a_new_date(
     assert portal.events(dat)[:2] == ["learner.expired", "learner.restored"]
 
 
-def test_an_expired_learner_who_was_deactivated_comes_back_as_that(portal: Portal, signed_in: SignIn) -> None:
+def test_expired_and_deactivated_learner_stays_deactivated_with_a_new_date(
+    portal: Portal, signed_in: SignIn
+) -> None:
     dat = portal.create_of_each_status()["expired"]
     portal.client.post(f"/learners/{dat['id']}/deactivate").raise_for_status()
     page = signed_in().page
@@ -114,7 +110,7 @@ def test_an_expired_learner_who_was_deactivated_comes_back_as_that(portal: Porta
     assert portal.learner(dat)["expires_on"] is None
 
 
-def test_a_date_that_was_set_meanwhile_is_not_overwritten(portal: Portal, signed_in: SignIn) -> None:
+def test_date_set_by_someone_else_is_not_overwritten(portal: Portal, signed_in: SignIn) -> None:
     dat = portal.create_of_each_status()["expired"]
     page = signed_in().page
     page.get_by_role("button", name="Expired: set a new").click()
@@ -126,7 +122,7 @@ def test_a_date_that_was_set_meanwhile_is_not_overwritten(portal: Portal, signed
     assert portal.learner(dat)["expires_on"] == "2035-01-31"
 
 
-def test_who_may_only_read_has_no_controls_but_is_told_why_somebody_expired(
+def test_read_only_key_has_no_controls_but_explains_expired_learners(
     portal: Portal, signed_in: SignIn
 ) -> None:
     portal.create_of_each_status()
@@ -142,7 +138,7 @@ def test_who_may_only_read_has_no_controls_but_is_told_why_somebody_expired(
     expect(page.get_by_role("button", name="Expired: show details")).to_be_focused()
 
 
-def test_the_panel_tells_of_one_learner_and_gives_the_focus_back(portal: Portal, signed_in: SignIn) -> None:
+def test_panel_shows_one_learner_and_returns_the_focus(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     body = {"reason": "parental leave"}
     portal.client.post(f"/learners/{ada['id']}/deactivate", json=body).raise_for_status()
@@ -175,14 +171,14 @@ def test_the_panel_tells_of_one_learner_and_gives_the_focus_back(portal: Portal,
 
 
 def open_form(console: Console, learner: dict[str, Any]) -> Locator:
-    """The panel of this learner, with the form in it."""
+    """Open the form in this learner's panel and return the panel."""
     console.open(f"#/learners?learner={learner['id']}")
     console.page.get_by_role("button", name="Edit").click()
     expect(console.page.get_by_label("First name")).to_be_focused()
     return console.page.get_by_role("complementary")
 
 
-def test_the_details_are_edited_and_undone(portal: Portal, signed_in: SignIn) -> None:
+def test_details_are_edited_and_undone(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     page = console.page
@@ -209,7 +205,7 @@ def test_the_details_are_edited_and_undone(portal: Portal, signed_in: SignIn) ->
     assert (restored["email"], restored["external_id"]) == ("ada@example.org", None)
 
 
-def test_the_expiration_date_is_chosen_or_never(portal: Portal, signed_in: SignIn) -> None:
+def test_expiration_date_is_a_date_or_never(portal: Portal, signed_in: SignIn) -> None:
     bjoern = portal.create_of_each_status()["activated"]
     panel = open_form(console := signed_in(), bjoern)
     day = panel.get_by_label("Expiration date")
@@ -232,7 +228,7 @@ def test_the_expiration_date_is_chosen_or_never(portal: Portal, signed_in: SignI
     assert portal.learner(bjoern)["expires_on"] is None
 
 
-def test_what_is_wrong_is_told_of_at_its_field(portal: Portal, signed_in: SignIn) -> None:
+def test_invalid_details_show_errors_at_their_fields(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     panel.get_by_label("Username").fill("CHIARA")
@@ -252,9 +248,7 @@ def test_what_is_wrong_is_told_of_at_its_field(portal: Portal, signed_in: SignIn
     assert portal.learner(ada) == ada
 
 
-def test_a_lost_race_is_explained_and_what_is_new_shown_at_its_fields(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_conflicting_change_is_shown_at_its_fields(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     panel.get_by_label("Last name").fill("Byron")
@@ -262,7 +256,7 @@ def test_a_lost_race_is_explained_and_what_is_new_shown_at_its_fields(
     portal.client.patch(f"/learners/{ada['id']}", json=others).raise_for_status()
 
     panel.get_by_role("button", name="Save").click()
-    expect(panel.get_by_role("alert")).to_contain_text("The learner has changed meanwhile")
+    expect(panel.get_by_role("alert")).to_contain_text("has changed")
     expect(panel.get_by_label("Last name")).to_have_value("Byron")
     expect(panel.get_by_label("Last name")).to_have_accessible_description(
         re.compile("to: King. Save to keep")
@@ -280,7 +274,7 @@ def test_a_lost_race_is_explained_and_what_is_new_shown_at_its_fields(
     assert (changed["last_name"], changed["email"]) == ("Byron", "countess@example.org")
 
 
-def test_a_click_beside_the_form_is_no_lost_race(portal: Portal, signed_in: SignIn) -> None:
+def test_status_click_during_editing_is_no_conflict(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     panel.get_by_label("First name").fill("Augusta")
@@ -291,7 +285,7 @@ def test_a_click_beside_the_form_is_no_lost_race(portal: Portal, signed_in: Sign
     assert portal.learner(ada)["status"] == "deactivated"
 
 
-def test_leaving_the_form_changes_nothing(portal: Portal, signed_in: SignIn) -> None:
+def test_cancelled_form_changes_nothing(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     panel.get_by_label("First name").fill("Augusta")
@@ -305,7 +299,7 @@ def test_leaving_the_form_changes_nothing(portal: Portal, signed_in: SignIn) -> 
     assert portal.learner(ada) == ada
 
 
-def test_what_was_entered_is_not_lost_to_a_click_elsewhere(portal: Portal, signed_in: SignIn) -> None:
+def test_unsaved_changes_are_not_lost_without_asking(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     panel = open_form(console := signed_in(), ada)
     page = console.page
@@ -329,7 +323,7 @@ def test_what_was_entered_is_not_lost_to_a_click_elsewhere(portal: Portal, signe
     expect(panel.get_by_role("heading", name="Ada Lovelace")).to_be_visible()
 
 
-def test_who_may_only_read_cannot_edit(portal: Portal, signed_in: SignIn) -> None:
+def test_read_only_key_cannot_edit(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create_of_each_status()["active"]
     page = signed_in("learners:read", place=f"#/learners?learner={ada['id']}").page
     expect(page.get_by_role("complementary").get_by_role("listitem")).to_have_count(2)
@@ -339,7 +333,7 @@ def test_who_may_only_read_cannot_edit(portal: Portal, signed_in: SignIn) -> Non
 # The panel
 
 
-def test_a_click_on_a_row_opens_its_panel_and_another_row_another(portal: Portal, signed_in: SignIn) -> None:
+def test_click_on_a_row_opens_its_panel(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in().page
     page.get_by_role("cell", name="chiara", exact=True).click()
@@ -352,7 +346,7 @@ def test_a_click_on_a_row_opens_its_panel_and_another_row_another(portal: Portal
     expect(panel).to_have_count(0)
 
 
-def test_a_long_history_is_shown_in_pieces(portal: Portal, signed_in: SignIn) -> None:
+def test_older_events_are_shown_on_request(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create(first_name="Ada")
     for number in range(24):
         body = {"last_name": f"Name{number}", "expires_on": f"2035-01-{number + 1:02}"}
@@ -368,14 +362,14 @@ def test_a_long_history_is_shown_in_pieces(portal: Portal, signed_in: SignIn) ->
     expect(page.get_by_role("button", name="Show older")).to_have_count(0)
 
 
-def test_a_learner_who_is_not_there_is_told_of_in_the_words_of_the_api(signed_in: SignIn) -> None:
+def test_unknown_learner_shows_the_apis_problem(signed_in: SignIn) -> None:
     console = signed_in(place="#/learners?learner=nobody")
     panel = console.page.get_by_role("complementary")
     expect(panel.get_by_role("alert")).to_contain_text("no such learner")
     console.check_manners()
 
 
-def test_on_a_narrow_screen_the_panel_stands_for_the_whole_page(portal: Portal, signed_in: SignIn) -> None:
+def test_panel_covers_a_narrow_screen(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = (console := signed_in()).page
     page.set_viewport_size({"width": 320, "height": 640})

@@ -1,4 +1,4 @@
-"""Operations: their history, what became of each, what is running, and the way back."""
+"""Operations: the list, the panel with the outcomes, running operations, and reverts."""
 
 import csv
 import io
@@ -12,26 +12,26 @@ from tests.support.console import Portal, SignIn
 
 
 def rows(page: Page) -> Locator:
-    """What the operations in the list are called, the newest first."""
+    """Find the names of the listed operations, newest first."""
     return page.get_by_role("rowheader")
 
 
 def bulk(portal: Portal, action: str, *usernames: str, **members: Any) -> dict[str, Any]:
-    """Do this with these learners; the operation."""
+    """Run the action on these learners and return the operation."""
     body = {"action": action, "selection": {"usernames": usernames}, **members}
     return dict(portal.client.post("/learners/bulk-actions", json=body).raise_for_status().json())
 
 
 def start_import(portal: Portal, count: int) -> dict[str, Any]:
-    """Begin to import so many new learners; the operation as it began."""
+    """Start an import of this many new learners and return the operation."""
     text = "Username\n" + "".join(f"u{number:06}\n" for number in range(count))
     headers = {"Content-Type": "text/csv", "Prefer": "respond-async"}
     answer = portal.client.post("/imports/csv", content=text, headers=headers)
     return dict(answer.raise_for_status().json())
 
 
-def a_history(portal: Portal) -> dict[str, dict[str, Any]]:
-    """An import with all kinds of rows, a bulk action with one refused, and a dry run."""
+def create_history(portal: Portal) -> dict[str, dict[str, Any]]:
+    """Run an import with all kinds of rows, a bulk action with one refused, and a dry run."""
     portal.create_of_each_status()
     return {
         "import": portal.import_csv("Username,Active\nemre,\nbjoern,Maybe\ndat,Yes\nada,No\nchiara,No\n"),
@@ -40,8 +40,8 @@ def a_history(portal: Portal) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_in: SignIn) -> None:
-    a_history(portal)
+def test_operations_are_listed_newest_first_and_filtered(portal: Portal, signed_in: SignIn) -> None:
+    create_history(portal)
     console = signed_in(place="#/operations")
     page = console.page
     expect(rows(page)).to_have_text([re.compile("^Activate 3 learners"), "Import"])
@@ -71,7 +71,7 @@ def test_the_history_is_listed_newest_first_and_filtered(portal: Portal, signed_
     expect(rows(page)).to_have_count(3)
 
 
-def test_earlier_ones_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> None:
+def test_older_operations_are_shown_on_request(portal: Portal, signed_in: SignIn) -> None:
     portal.create(username="ada")
     for number in range(52):
         bulk(portal, "deactivate" if number % 2 else "activate", "ada")
@@ -82,8 +82,8 @@ def test_earlier_ones_are_shown_in_pieces(portal: Portal, signed_in: SignIn) -> 
     expect(page.get_by_role("button", name="Show older")).to_have_count(0)
 
 
-def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_in: SignIn) -> None:
-    a_history(portal)
+def test_panel_shows_one_operation_with_its_outcomes(portal: Portal, signed_in: SignIn) -> None:
+    create_history(portal)
     console = signed_in(place="#/operations?dry_runs=shown")
     page = console.page
     page.get_by_role("table").get_by_role("link", name="Import").click()
@@ -123,8 +123,8 @@ def test_one_operation_is_shown_with_what_became_of_each(portal: Portal, signed_
     expect(page.get_by_role("button", name="Revert")).to_have_count(0)
 
 
-def test_what_became_of_somebody_leads_to_them(portal: Portal, signed_in: SignIn) -> None:
-    operation = a_history(portal)["bulk"]
+def test_outcome_links_to_its_learner(portal: Portal, signed_in: SignIn) -> None:
+    operation = create_history(portal)["bulk"]
     page = signed_in(place=f"#/operations?operation={operation['id']}").page
     panel = page.get_by_role("complementary")
     panel.get_by_text("1 not found").last.click()
@@ -136,9 +136,7 @@ def test_what_became_of_somebody_leads_to_them(portal: Portal, signed_in: SignIn
     expect(panel.get_by_role("heading", name="Activate 3 learners")).to_be_visible()
 
 
-def test_an_operation_is_reverted_once_it_was_said_whom_that_would_change(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_operation_is_reverted_after_a_preview(portal: Portal, signed_in: SignIn) -> None:
     before = portal.create_of_each_status()
     operation = bulk(portal, "deactivate", "ada", "bjoern")
     portal.client.post(f"/learners/{before['activated']['id']}/activate").raise_for_status()
@@ -167,9 +165,7 @@ def test_an_operation_is_reverted_once_it_was_said_whom_that_would_change(
     expect(page.get_by_role("complementary", name="Revert")).to_contain_text("Reverts")
 
 
-def test_what_cannot_be_reverted_any_more_is_said_in_the_words_of_the_api(
-    portal: Portal, signed_in: SignIn
-) -> None:
+def test_reverted_operation_cannot_be_reverted_again(portal: Portal, signed_in: SignIn) -> None:
     portal.create(username="ada")
     operation = bulk(portal, "deactivate", "ada")
     page = signed_in(place=f"#/operations?operation={operation['id']}").page
@@ -179,7 +175,7 @@ def test_what_cannot_be_reverted_any_more_is_said_in_the_words_of_the_api(
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("has already been reverted")
 
 
-def test_what_is_running_is_shown_as_it_gets_on_and_can_be_stopped(portal: Portal, signed_in: SignIn) -> None:
+def test_running_operation_shows_progress_and_can_be_stopped(portal: Portal, signed_in: SignIn) -> None:
     portal.create(username="ada")
     operation = start_import(portal, 60_000)
     console = signed_in(place="#/operations")
@@ -199,7 +195,7 @@ def test_what_is_running_is_shown_as_it_gets_on_and_can_be_stopped(portal: Porta
     assert stored["progress"]["done"] < 60_000
 
 
-def test_those_that_wait_are_followed_one_after_the_other(portal: Portal, signed_in: SignIn) -> None:
+def test_waiting_operations_are_followed_one_after_the_other(portal: Portal, signed_in: SignIn) -> None:
     for _ in range(3):
         start_import(portal, 10_000)
     page = signed_in(place="#/operations").page
@@ -208,8 +204,8 @@ def test_those_that_wait_are_followed_one_after_the_other(portal: Portal, signed
     assert portal.client.get("/learners/status-counts").json()["total"] == 10_000
 
 
-def test_who_may_only_read_has_no_way_back(portal: Portal, signed_in: SignIn) -> None:
-    operation = a_history(portal)["bulk"]
+def test_read_only_key_cannot_revert(portal: Portal, signed_in: SignIn) -> None:
+    operation = create_history(portal)["bulk"]
     console = signed_in("learners:read", place=f"#/operations?operation={operation['id']}")
     page = console.page
     expect(page.get_by_role("complementary").get_by_text("1 refused").last).to_be_visible()
@@ -218,13 +214,13 @@ def test_who_may_only_read_has_no_way_back(portal: Portal, signed_in: SignIn) ->
     console.check_manners()
 
 
-def test_an_operation_that_is_not_there_is_told_of_in_the_words_of_the_api(signed_in: SignIn) -> None:
+def test_unknown_operation_shows_the_apis_problem(signed_in: SignIn) -> None:
     page = signed_in(place="#/operations?operation=nobody").page
     alert = page.get_by_role("complementary").get_by_role("alert")
     expect(alert).to_contain_text("no such operation")
 
 
-def test_a_learners_history_leads_to_the_operation(portal: Portal, signed_in: SignIn) -> None:
+def test_learners_history_links_to_the_operation(portal: Portal, signed_in: SignIn) -> None:
     ada = portal.create(username="ada", first_name="Ada")
     bulk(portal, "deactivate", "ada")
     page = signed_in(place=f"#/learners?learner={ada['id']}").page
@@ -232,8 +228,8 @@ def test_a_learners_history_leads_to_the_operation(portal: Portal, signed_in: Si
     expect(page.get_by_role("complementary", name="Deactivate 1 learner")).to_contain_text("1 deactivated")
 
 
-def test_the_views_speak_german_too(portal: Portal, signed_in: SignIn) -> None:
-    operation = a_history(portal)["import"]
+def test_operations_and_import_speak_german(portal: Portal, signed_in: SignIn) -> None:
+    operation = create_history(portal)["import"]
     console = signed_in(place=f"#/operations?operation={operation['id']}")
     page = console.page
     page.get_by_label("Language").select_option("de")

@@ -1,4 +1,4 @@
-"""The organization: its name, its time zone and its guards, and what follows when they change."""
+"""The organization: its name, its time zone and its limits."""
 
 import re
 from typing import Any
@@ -11,12 +11,12 @@ PLACE = "#/organization"
 
 
 def stored(portal: Portal) -> dict[str, Any]:
-    """The organization as stored now."""
+    """Return the stored organization."""
     answer: dict[str, Any] = portal.client.get("/organization").json()
     return answer
 
 
-def test_it_is_shown_and_changed(portal: Portal, signed_in: SignIn) -> None:
+def test_settings_are_shown_and_changed(portal: Portal, signed_in: SignIn) -> None:
     page = (console := signed_in(place=PLACE)).page
     expect(page.get_by_role("heading", name="Organization")).to_be_visible()
     expect(page.get_by_label("Name")).to_have_value("Example Academy")
@@ -46,7 +46,7 @@ def test_it_is_shown_and_changed(portal: Portal, signed_in: SignIn) -> None:
     )
 
 
-def test_a_new_time_zone_moves_the_dates_that_are_shown(portal: Portal, signed_in: SignIn) -> None:
+def test_new_time_zone_changes_the_shown_dates(portal: Portal, signed_in: SignIn) -> None:
     portal.create_of_each_status()
     page = signed_in(place=PLACE).page
     zone = page.get_by_label("Time zone")
@@ -67,7 +67,7 @@ def test_a_new_time_zone_moves_the_dates_that_are_shown(portal: Portal, signed_i
     expect(page.get_by_role("row", name="Ada Lovelace")).to_contain_text(shown)
 
 
-def test_time_zones_are_offered_where_the_browser_knows_them(signed_in: SignIn) -> None:
+def test_time_zones_of_the_browser_are_offered(signed_in: SignIn) -> None:
     page = signed_in(place=PLACE).page
     offered = page.locator("datalist option")
     expect(page.get_by_label("Time zone")).to_have_attribute("list", "time-zones")
@@ -76,7 +76,7 @@ def test_time_zones_are_offered_where_the_browser_knows_them(signed_in: SignIn) 
     assert {"Europe/Berlin", "America/New_York"} < set(names)
 
 
-def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(portal: Portal, signed_in: SignIn) -> None:
+def test_invalid_setting_shows_an_error_and_is_not_stored(portal: Portal, signed_in: SignIn) -> None:
     before = stored(portal)
     page = (console := signed_in(place=PLACE)).page
     for label, wrong, said in (
@@ -101,7 +101,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(portal: Portal
     assert stored(portal) == before
 
 
-def test_only_what_was_changed_is_sent(portal: Portal, signed_in: SignIn) -> None:
+def test_only_changed_settings_are_sent(portal: Portal, signed_in: SignIn) -> None:
     page = signed_in(place=PLACE).page
     expect(page.get_by_label("Name")).to_have_value("Example Academy")
     portal.client.patch("/organization", json={"max_deactivations": "5%"}).raise_for_status()
@@ -112,7 +112,7 @@ def test_only_what_was_changed_is_sent(portal: Portal, signed_in: SignIn) -> Non
     assert (stored(portal)["name"], stored(portal)["max_deactivations"]) == ("Example School", "5%")
 
 
-def test_an_organization_that_does_not_come_can_be_asked_for_again(signed_in: SignIn) -> None:
+def test_unreachable_organization_can_be_tried_again(signed_in: SignIn) -> None:
     page = signed_in().page
     expect(page.get_by_role("table")).to_be_visible()
     page.route("**/me", lambda route: route.abort())
@@ -123,7 +123,7 @@ def test_an_organization_that_does_not_come_can_be_asked_for_again(signed_in: Si
     expect(page.get_by_label("Time zone")).to_have_value("UTC")
 
 
-def test_a_long_name_has_room(portal: Portal, signed_in: SignIn) -> None:
+def test_long_name_fits(portal: Portal, signed_in: SignIn) -> None:
     portal.client.patch("/organization", json={"name": "Ā" * 255}).raise_for_status()
     console = signed_in(place=PLACE)
     expect(console.page.get_by_label("Name")).to_have_value("Ā" * 255)

@@ -1,4 +1,4 @@
-"""Signing in with an API key, what its scopes let be seen, and how a session ends."""
+"""Signing in with an API key, what its scopes allow, and the end of a session."""
 
 from playwright.sync_api import expect
 
@@ -8,12 +8,12 @@ REFUSED = "This API key is unknown, expired or revoked."
 
 
 def sign_in(console: Console, secret: str) -> None:
-    """As a person does."""
+    """Sign in as a user does."""
     console.page.get_by_label("API key").fill(secret)
     console.page.get_by_role("button", name="Sign in").click()
 
 
-def test_a_key_signs_in_for_this_tab_only(console: Console, portal: Portal) -> None:
+def test_key_signs_in_this_tab_only(console: Console, portal: Portal) -> None:
     console.open()
     expect(console.page.get_by_label("API key")).to_be_focused()
     console.photograph("sign-in")
@@ -31,16 +31,14 @@ def test_a_key_signs_in_for_this_tab_only(console: Console, portal: Portal) -> N
     expect(other.page.get_by_label("API key")).to_be_visible()
 
 
-def test_signing_in_leads_to_the_address_that_was_opened(console: Console, portal: Portal) -> None:
+def test_sign_in_leads_to_the_opened_address(console: Console, portal: Portal) -> None:
     portal.create_of_each_status()
     console.open("#/learners?status=expired")
     sign_in(console, portal.issue_key()["secret"])
     expect(console.page.get_by_role("rowheader")).to_have_text(["Đạt Nguyễn"])
 
 
-def test_a_wrong_key_is_refused_in_the_words_of_the_api_and_not_kept(
-    console: Console, portal: Portal
-) -> None:
+def test_wrong_key_is_refused_and_not_stored(console: Console, portal: Portal) -> None:
     console.open()
     sign_in(console, "rollcall_nonsense")
     expect(console.page.get_by_role("alert")).to_contain_text(REFUSED)
@@ -53,7 +51,7 @@ def test_a_wrong_key_is_refused_in_the_words_of_the_api_and_not_kept(
     expect(console.page.get_by_role("table")).to_be_visible()
 
 
-def test_no_key_is_asked_for_without_asking_the_service(console: Console) -> None:
+def test_empty_key_is_refused_without_a_request(console: Console) -> None:
     console.open()
     console.page.route("**/me", lambda route: route.abort())
     sign_in(console, "  ")
@@ -62,14 +60,14 @@ def test_no_key_is_asked_for_without_asking_the_service(console: Console) -> Non
     console.check_manners()
 
 
-def test_signing_out_forgets_the_key(signed_in: SignIn) -> None:
+def test_sign_out_removes_the_key(signed_in: SignIn) -> None:
     console = signed_in()
     console.page.get_by_role("button", name="Sign out").click()
     expect(console.page.get_by_label("API key")).to_be_focused()
     assert console.page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_key_that_is_revoked_leads_back_to_signing_in(console: Console, portal: Portal) -> None:
+def test_revoked_key_leads_back_to_sign_in(console: Console, portal: Portal) -> None:
     learners = portal.create_of_each_status()
     key = portal.issue_key()
     console.open()
@@ -88,14 +86,14 @@ def test_a_key_that_is_revoked_leads_back_to_signing_in(console: Console, portal
     expect(console.page.get_by_role("rowheader")).to_have_count(4)
 
 
-def test_a_key_for_the_portal_has_nothing_to_see(signed_in: SignIn) -> None:
+def test_portal_key_sees_no_view(signed_in: SignIn) -> None:
     console = signed_in("access:check")
     expect(console.page.get_by_role("heading", name="This key can’t use the console")).to_be_visible()
     expect(console.page.get_by_role("navigation").get_by_role("link")).to_have_count(0)
     console.check_manners()
 
 
-def test_a_service_that_does_not_answer_is_told_of_and_the_key_kept(signed_in: SignIn) -> None:
+def test_unreachable_service_is_shown_and_keeps_the_key(signed_in: SignIn) -> None:
     console = signed_in("learners:read")
     expect(console.page.get_by_role("table")).to_be_visible()
     console.page.route("**/me", lambda route: route.abort())
@@ -106,14 +104,14 @@ def test_a_service_that_does_not_answer_is_told_of_and_the_key_kept(signed_in: S
     expect(console.page.get_by_role("table")).to_be_visible()
 
 
-def test_an_answer_of_something_in_between_is_told_of_with_its_status(console: Console) -> None:
+def test_answer_of_a_proxy_is_shown_with_its_status(console: Console) -> None:
     console.open()
     console.page.route("**/me", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
     sign_in(console, "rollcall_anything")
     expect(console.page.get_by_role("alert")).to_contain_text("status 502")
 
 
-def test_the_page_speaks_german_where_the_reader_chooses_it(signed_in: SignIn) -> None:
+def test_chosen_german_is_used(signed_in: SignIn) -> None:
     console = signed_in()
     console.page.get_by_label("Language").select_option("de")
     expect(console.page.get_by_role("heading", name="Benutzerverwaltung")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Webhooks: set up, tried out, changed, and what was sent to them, from the click to the endpoint."""
+"""Webhooks: creating, testing, editing and removing them, and their deliveries."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def stored(portal: Portal) -> list[dict[str, Any]]:
-    """The webhooks that there are, newest first."""
+    """Return the stored webhooks, newest first."""
     found: list[dict[str, Any]] = portal.client.get("/webhooks").json()["items"]
     return found
 
@@ -29,16 +29,14 @@ def panel(page: Page) -> Locator:
     return page.get_by_role("complementary")
 
 
-def opened(sign_in: SignIn, webhook: dict[str, Any]) -> Console:
-    """The page with this webhook's panel."""
+def open_panel(sign_in: SignIn, webhook: dict[str, Any]) -> Console:
+    """Open the page with this webhook's panel."""
     console = sign_in(place=f"{PLACE}?webhook={webhook['id']}")
     expect(panel(console.page).get_by_role("button", name="Send test")).to_be_visible()
     return console
 
 
-def test_a_webhook_is_set_up_and_told_of_what_happens(
-    portal: Portal, signed_in: SignIn, endpoint: Endpoint
-) -> None:
+def test_new_webhook_receives_events(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
     page = (console := signed_in(place=PLACE)).page
     expect(page.get_by_text("No webhooks yet.")).to_be_visible()
     console.photograph("webhooks-none")
@@ -85,8 +83,10 @@ def test_a_webhook_is_set_up_and_told_of_what_happens(
         console.check_manners()
 
 
-def test_a_test_says_whether_it_was_received(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
-    page = opened(signed_in, portal.create_webhook(endpoint.url)).page
+def test_test_message_shows_whether_it_was_received(
+    portal: Portal, signed_in: SignIn, endpoint: Endpoint
+) -> None:
+    page = open_panel(signed_in, portal.create_webhook(endpoint.url)).page
     panel(page).get_by_role("button", name="Send test").click()
     expect(page.get_by_text("The endpoint received the test.")).to_be_visible()
     expect(page.get_by_role("row").nth(1)).not_to_contain_text("Never")
@@ -100,11 +100,13 @@ def test_a_test_says_whether_it_was_received(portal: Portal, signed_in: SignIn, 
     assert endpoint.types == ["webhook.test", "webhook.test"]
 
 
-def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
+def test_failed_delivery_is_shown_and_sent_again(
+    portal: Portal, signed_in: SignIn, endpoint: Endpoint
+) -> None:
     endpoint.status = 503
     webhook = portal.create_webhook(endpoint.url)
     portal.create(username="ada")
-    console = opened(signed_in, webhook)
+    console = open_panel(signed_in, webhook)
     page = console.page
     item = panel(page).get_by_role("listitem").filter(has_text="Created")
     for _ in range(40):
@@ -131,9 +133,9 @@ def test_what_failed_is_shown_and_sent_again(portal: Portal, signed_in: SignIn, 
     expect(item).to_contain_text("Received")
 
 
-def test_a_webhook_is_changed(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
+def test_webhook_is_edited(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
     webhook = portal.create_webhook(endpoint.url, description="old", event_types=["learner.created"])
-    page = opened(signed_in, webhook).page
+    page = open_panel(signed_in, webhook).page
     panel(page).get_by_role("button", name="Edit").click()
     dialog = page.get_by_role("dialog", name="Edit webhook")
     expect(dialog.get_by_label("URL")).to_have_value(endpoint.url)
@@ -156,8 +158,8 @@ def test_a_webhook_is_changed(portal: Portal, signed_in: SignIn, endpoint: Endpo
     )
 
 
-def test_a_webhook_is_disabled_and_enabled(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
-    page = opened(signed_in, portal.create_webhook(endpoint.url)).page
+def test_webhook_is_disabled_and_enabled(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
+    page = open_panel(signed_in, portal.create_webhook(endpoint.url)).page
     panel(page).get_by_role("button", name="Disable").click()
     expect(page.get_by_role("row").nth(1)).to_contain_text("Disabled")
     expect(panel(page).get_by_role("button", name="Enable")).to_be_focused()
@@ -167,7 +169,7 @@ def test_a_webhook_is_disabled_and_enabled(portal: Portal, signed_in: SignIn, en
     assert stored(portal)[0]["enabled"] is True
 
 
-def test_why_the_service_has_disabled_one_is_told(
+def test_webhook_disabled_by_the_service_shows_the_reason(
     portal: Portal, signed_in: SignIn, endpoint: Endpoint
 ) -> None:
     endpoint.status = 410
@@ -182,9 +184,9 @@ def test_why_the_service_has_disabled_one_is_told(
     expect(page.get_by_role("row").nth(1)).to_contain_text("the endpoint wants no more messages (410)")
 
 
-def test_the_secret_is_replaced(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
+def test_secret_is_replaced(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
     webhook = portal.create_webhook(endpoint.url)
-    console = opened(signed_in, webhook)
+    console = open_panel(signed_in, webhook)
     page = console.page
     panel(page).get_by_role("button", name="Replace secret").click()
     question = page.get_by_role("dialog", name="Replace the secret?")
@@ -201,8 +203,8 @@ def test_the_secret_is_replaced(portal: Portal, signed_in: SignIn, endpoint: End
     Verifier(secret).verify(content, headers)
 
 
-def test_a_webhook_is_removed(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
-    page = opened(signed_in, portal.create_webhook(endpoint.url)).page
+def test_webhook_is_removed(portal: Portal, signed_in: SignIn, endpoint: Endpoint) -> None:
+    page = open_panel(signed_in, portal.create_webhook(endpoint.url)).page
     panel(page).get_by_role("button", name="Remove").click()
     page.get_by_role("dialog", name="Remove this webhook?").get_by_role("button", name="Remove").click()
     expect(page.get_by_text("Webhook removed.")).to_be_visible()
@@ -211,12 +213,12 @@ def test_a_webhook_is_removed(portal: Portal, signed_in: SignIn, endpoint: Endpo
     assert stored(portal) == []
 
 
-def test_a_webhook_that_is_gone_is_told_of(signed_in: SignIn) -> None:
+def test_unknown_webhook_shows_the_apis_problem(signed_in: SignIn) -> None:
     page = signed_in(place=f"{PLACE}?webhook=019a8c61-2222-7333-8444-555566667777").page
     expect(panel(page).get_by_role("alert")).to_contain_text("no webhook with this id")
 
 
-def test_an_unreachable_list_can_be_tried_again(portal: Portal, signed_in: SignIn) -> None:
+def test_unreachable_list_can_be_tried_again(portal: Portal, signed_in: SignIn) -> None:
     portal.create_webhook("https://nobody.invalid/")
     page = signed_in(place="#/organization").page
     expect(page.get_by_label("Time zone")).to_be_visible()
@@ -228,7 +230,7 @@ def test_an_unreachable_list_can_be_tried_again(portal: Portal, signed_in: SignI
     expect(page.get_by_role("rowheader")).to_have_count(1)
 
 
-def test_all_of_it_works_by_keyboard_and_by_address(portal: Portal, signed_in: SignIn) -> None:
+def test_keyboard_and_address_open_the_panel(portal: Portal, signed_in: SignIn) -> None:
     webhook = portal.create_webhook("https://nobody.invalid/")
     page = signed_in(place=PLACE).page
     link = page.get_by_role("link", name="https://nobody.invalid/")
@@ -243,7 +245,7 @@ def test_all_of_it_works_by_keyboard_and_by_address(portal: Portal, signed_in: S
     expect(panel(page)).to_be_visible()
 
 
-def test_only_administrators_see_webhooks(signed_in: SignIn) -> None:
+def test_only_admin_keys_see_webhooks(signed_in: SignIn) -> None:
     page = signed_in("learners:read", "learners:write", "learners:bulk", "events:read", place=PLACE).page
     expect(page.get_by_role("heading", name="User Management")).to_be_visible()
     expect(page.get_by_role("link", name="Webhooks")).to_have_count(0)

@@ -71,7 +71,7 @@ export async function send(method, path, options = {}) {
   return { status: response.status, body: isJson && text ? JSON.parse(text) : null, headers: response.headers };
 }
 
-/** Answer the body of a GET. @param {string} path @param {Options} [options] */
+/** Return the body of a GET. @param {string} path @param {Options} [options] */
 export async function get(path, options) {
   return (await send("GET", path, options)).body;
 }
@@ -113,7 +113,7 @@ export function newIdempotencyKey() {
 }
 
 /**
- * Answer the response, whose body is still to be read. Throws like `send`.
+ * Return the response, whose body is still to be read. Throws like `send`.
  * @param {string} method
  * @param {string} path
  * @param {Options} options

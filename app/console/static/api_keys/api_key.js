@@ -6,7 +6,7 @@ import { h } from "../ui/dom.js";
 import { t } from "./messages.js";
 
 /**
- * A key as the API answers, without its secret.
+ * A key as the API returns it, without its secret.
  * @typedef {{id: string, name: string, prefix: string, scopes: string[], created_at: string, expires_at: string | null,
  *   last_used_at: string | null, revoked_at: string | null}} ApiKey
  */

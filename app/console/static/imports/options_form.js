@@ -108,7 +108,7 @@ function checkbox(box, label) {
   return h("label", { class: "check" }, box, label);
 }
 
-/** Answer the options as the API takes them. @param {FormData} values */
+/** Return the options as the API takes them. @param {FormData} values */
 function queryOf(values) {
   return {
     create: values.has("create"),

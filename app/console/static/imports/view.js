@@ -150,7 +150,7 @@ export default class ImportView extends View {
 }
 
 /**
- * Answer the file as CSV, whatever type the system gives it. Throws Problem when it has changed since it was chosen:
+ * Return the file as CSV, whatever type the system gives it. Throws Problem when it has changed since it was chosen:
  * sending it would look like a broken connection.
  * @param {File} file
  */

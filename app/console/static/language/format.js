@@ -50,7 +50,7 @@ export function formatNowIn(name) {
   return new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short", timeZone: name }).format();
 }
 
-/** Answer the last second of this day in the organization's time zone, as an instant. @param {string} day YYYY-MM-DD */
+/** Return the last second of this day in the organization's time zone, as an instant. @param {string} day YYYY-MM-DD */
 export function endOf(day) {
   const asUtc = Date.parse(`${day}T23:59:59Z`);
   // Twice, since the clocks may change between the two.
@@ -58,7 +58,7 @@ export function endOf(day) {
   return new Date(asUtc - offsetAt(first)).toISOString();
 }
 
-/** Answer how far the organization's clocks are ahead of UTC, in milliseconds. @param {number} moment */
+/** Return how far the organization's clocks are ahead of UTC, in milliseconds. @param {number} moment */
 function offsetAt(moment) {
   const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(moment);
   const name = parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
@@ -66,7 +66,7 @@ function offsetAt(moment) {
   return Number(`${sign}1`) * (Number(hours) * 60 + Number(minutes)) * 60_000;
 }
 
-/** Answer today's date in the organization's time zone, YYYY-MM-DD. */
+/** Return today's date in the organization's time zone, YYYY-MM-DD. */
 export function today() {
   const parts = new Intl.DateTimeFormat("en", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
   const { year, month, day } = Object.fromEntries(parts.formatToParts().map((part) => [part.type, part.value]));

@@ -27,7 +27,7 @@ export function translator(own) {
   const messages = { ...words, ...own };
 
   /**
-   * Answer the message with this key. Each `{name}` in it is replaced by that value; numbers are written as usual in the language.
+   * Return the message with this key. Each `{name}` in it is replaced by that value; numbers are written as usual in the language.
    * @param {Key} key
    * @param {Values} [values]
    */

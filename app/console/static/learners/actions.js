@@ -58,7 +58,7 @@ function updatedText(learner, members) {
   return day === null ? t("expiration.removed", values) : t("expiration.set", { ...values, date: formatDate(day) });
 }
 
-/** @param {Learner} learner @param {() => Promise<string>} revert answers what to say */
+/** @param {Learner} learner @param {() => Promise<string>} revert returns what to say */
 function undo(learner, revert) {
   return runOnce(learner, async () => {
     const text = await revert();

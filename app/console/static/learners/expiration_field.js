@@ -28,7 +28,7 @@ export function expirationField({ label, value, min }) {
     choose,
     /** What is chosen: null = never, undefined = nothing. */
     chosen,
-    /** Answer what to send. Throws Problem when nothing is chosen, which the API would take for never, or a date before `min`. */
+    /** Return what to send. Throws Problem when nothing is chosen, which the API would take for never, or a date before `min`. */
     read() {
       const date = chosen();
       if (date === undefined) throw fieldProblem("expires_on", t("expiration.missing.title"), t("expiration.missing"));

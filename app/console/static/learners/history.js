@@ -7,7 +7,7 @@ import { fill, h } from "../ui/dom.js";
 import { has, t } from "./messages.js";
 
 /**
- * An event as the API answers.
+ * An event as the API returns it.
  * @typedef {{id: string, type: string, version: number, occurred_at: string, actor: {kind: string, name: string},
  *   operation_id: string | null, reason: string | null, before: Record<string, any>, after: Record<string, any>}} LearnerEvent
  */

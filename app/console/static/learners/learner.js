@@ -14,14 +14,14 @@ export const ACTIONS = /** @type {const} */ (["activate", "deactivate"]);
 /** @typedef {typeof ACTIONS[number]} Action */
 
 /**
- * A learner as the API answers.
+ * A learner as the API returns it.
  * @typedef {{id: string, username: string, email: string | null, first_name: string | null, last_name: string | null,
  *   external_id: string | null, status: Status, can_log_in: boolean, restores_to: Exclude<Status, "expired"> | null,
  *   expires_on: string | null, deactivated_at: string | null, first_accessed_at: string | null,
  *   last_accessed_at: string | null, created_at: string, updated_at: string, version: number}} Learner
  */
 
-/** Answer first and last name, or the username when both are missing. @param {Learner} learner */
+/** Return first and last name, or the username when both are missing. @param {Learner} learner */
 export function nameOf({ first_name, last_name, username }) {
   return [first_name, last_name].filter(Boolean).join(" ") || username;
 }

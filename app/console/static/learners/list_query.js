@@ -9,7 +9,7 @@ export const PATH = "learners";
 /** Settings that the address leaves out. */
 export const DEFAULTS = { sort: "last_name", limit: "50" };
 
-/** Answer which learners are listed: the filter of lists, counts, exports and selections. @param {URLSearchParams} params @returns {Filter} */
+/** Return which learners are listed: the filter of lists, counts, exports and selections. @param {URLSearchParams} params @returns {Filter} */
 export function filterOf(params) {
   /** @type {Filter} */
   const filter = {};
@@ -25,13 +25,13 @@ export function settingOf(params, name) {
   return params.get(name) ?? DEFAULTS[name];
 }
 
-/** Answer the query for one page of the list. @param {URLSearchParams} params */
+/** Return the query for one page of the list. @param {URLSearchParams} params */
 export function queryOf(params) {
   return { ...filterOf(params), sort: settingOf(params, "sort"), limit: settingOf(params, "limit"), cursor: params.get("cursor") };
 }
 
 /**
- * Answer the address's parameters for the first page with these settings changed. A default, "" or [] leaves the setting out.
+ * Return the address's parameters for the first page with these settings changed. A default, "" or [] leaves the setting out.
  * @param {URLSearchParams} params
  * @param {Record<string, string | readonly string[]>} changes
  */

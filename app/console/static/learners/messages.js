@@ -64,8 +64,8 @@ export const { t, has } = translator({
     en: "{status}: set a new expiration date for {name}",
     de: "{status}: neues Ablaufdatum für {name} setzen",
   },
-  "action.explain": { en: "Show details", de: "Einzelheiten anzeigen" },
-  "action.explain.label": { en: "{status}: show details for {name}", de: "{status}: Einzelheiten zu {name} anzeigen" },
+  "action.explain": { en: "Show details", de: "Details anzeigen" },
+  "action.explain.label": { en: "{status}: show details for {name}", de: "{status}: Details zu {name} anzeigen" },
   undo: { en: "Undo", de: "Rückgängig machen" },
   "undone.active": { en: "Undone. {name} is active again.", de: "Rückgängig gemacht. {name} ist wieder aktiv." },
   "undone.activated": { en: "Undone. {name} is activated again.", de: "Rückgängig gemacht. {name} ist wieder aktiviert." },
@@ -74,7 +74,7 @@ export const { t, has } = translator({
     de: "Rückgängig gemacht. {name} ist wieder deaktiviert.",
   },
   "undone.expired": {
-    en: "Undone. {name}’s account is expired.",
+    en: "Undone. {name}’s account has expired.",
     de: "Rückgängig gemacht. Das Konto von {name} ist abgelaufen.",
   },
   "undone.details": {

@@ -45,7 +45,7 @@ export class Selection extends EventTarget {
     this.#notify();
   }
 
-  /** Answer the selection as the API takes it. */
+  /** Return the selection as the API takes it. */
   toJSON() {
     const ids = [...this.#ids];
     return this.#filter === null ? { ids } : { filter: this.#filter, except_ids: ids };

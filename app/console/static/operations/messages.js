@@ -18,7 +18,7 @@ export const { t, has } = translator({
   "state.pending": { en: "Waiting", de: "Wartet" },
   "state.running": { en: "In progress", de: "Läuft" },
   "state.succeeded": { en: "Done", de: "Fertig" },
-  "state.refused": { en: "Refused: nothing was changed", de: "Abgelehnt: nichts wurde geändert" },
+  "state.refused": { en: "Refused: nothing was changed", de: "Abgelehnt, nichts geändert" },
   "state.failed": { en: "Failed", de: "Fehlgeschlagen" },
   "state.cancelled": { en: "Stopped", de: "Angehalten" },
 
@@ -28,7 +28,10 @@ export const { t, has } = translator({
   "outcome.changed.deactivate": { en: "{count} deactivated", de: "{count} deaktiviert" },
   "outcome.deactivated": { en: "{count} of them deactivated", de: "{count} davon deaktiviert" },
   "outcome.unchanged": { en: "{count} unchanged", de: "{count} unverändert" },
-  "outcome.unchanged.activate": { en: "{count} already have access", de: "{count} bereits mit Zugang" },
+  "outcome.unchanged.activate": {
+    en: { one: "{count} already has access", other: "{count} already have access" },
+    de: { one: "{count} hat bereits Zugang", other: "{count} haben bereits Zugang" },
+  },
   "outcome.unchanged.deactivate": { en: "{count} already deactivated", de: "{count} bereits deaktiviert" },
   "outcome.kept": { en: "{count} skipped", de: "{count} übersprungen" },
   "outcome.refused": { en: "{count} refused", de: "{count} abgelehnt" },
@@ -94,7 +97,7 @@ export const { t, has } = translator({
   revert: { en: "Revert", de: "Zurücknehmen" },
   "revert.title": { en: "Revert “{operation}” of {date}?", de: "„{operation}“ vom {date} zurücknehmen?" },
   "revert.explain": {
-    en: "Learners get their previous details and status back. Anyone changed since then is skipped. Learners that it created are deactivated.",
-    de: "Die vorherigen Angaben und der vorherige Status werden wiederhergestellt. Seitdem geänderte Personen werden übersprungen. Neu angelegte Personen werden deaktiviert.",
+    en: "Learners get their previous details and status back. Anyone changed since then is skipped. Learners created by this operation are deactivated.",
+    de: "Die vorherigen Angaben und der vorherige Status werden wiederhergestellt. Seitdem geänderte Personen werden übersprungen. Durch den Vorgang angelegte Personen werden deaktiviert.",
   },
 });

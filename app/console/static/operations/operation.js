@@ -19,7 +19,7 @@ export const REJECTED = /** @type {const} */ (["refused", "invalid", "not_found"
 /** @typedef {typeof OUTCOMES[number]} Outcome */
 
 /**
- * An operation as the API answers.
+ * An operation as the API returns it.
  * @typedef {{id: string, kind: Kind, dry_run: boolean, action: import("../learners/learner.js").Action | null,
  *   state: State, reason: string | null, progress: {done: number, total: number}, counts: Partial<Record<Outcome, number>>,
  *   deactivated: number, warnings: {code: string, detail: string}[], problem: Record<string, any> | null,

@@ -20,7 +20,7 @@ export function summaryOf(operation) {
 }
 
 /**
- * Answer the groups that are not empty. For a bulk action, the changed ones say already whether they lost access.
+ * Return the groups that are not empty. For a bulk action, the changed ones say already whether they lost access.
  * @param {Operation} operation
  * @returns {[Group, number][]}
  */

@@ -99,7 +99,7 @@ export default class OperationsView extends View {
     return field({ name, label: t(`operation.${name}`), control });
   }
 
-  /** Answer the address's parameters with these changed; "" removes one. @param {Record<string, string>} changes */
+  /** Return the address's parameters with these changed; "" removes one. @param {Record<string, string>} changes */
   #paramsWith(changes) {
     const params = Object.entries({ ...Object.fromEntries(this.#params), ...changes });
     return Object.fromEntries(params.filter(([, value]) => value));
@@ -125,7 +125,7 @@ export default class OperationsView extends View {
     this.table.setBusy(false);
   }
 
-  /** Load and show one page. Answers whether that worked. @param {string | null} cursor null = the newest */
+  /** Load and show one page. Returns whether that worked. @param {string | null} cursor null = the newest */
   async #loadPage(cursor) {
     const { signal } = this.#loading;
     try {

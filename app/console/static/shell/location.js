@@ -16,13 +16,13 @@
 /** @type {(place: Place) => void} */
 let notify = () => {};
 
-/** Answer the current place. @returns {Place} */
+/** Return the current place. @returns {Place} */
 export function here() {
   const [path, query = ""] = window.location.hash.replace(/^#\/?/, "").split(/\?(.*)/s, 2);
   return { path, params: new URLSearchParams(query), state: window.history.state };
 }
 
-/** Answer the address of a place, for links. @param {string} path @param {Params} [params] */
+/** Return the address of a place, for links. @param {string} path @param {Params} [params] */
 export function addressOf(path, params = {}) {
   const query = new URLSearchParams(params).toString();
   return `#/${path}${query && "?"}${query}`;

@@ -23,7 +23,7 @@ onKeyRefused((problem) => {
   if (me !== null) end(problem);
 });
 
-/** Answer who is signed in. Throws when nobody is. @returns {Me} */
+/** Return who is signed in. Throws when nobody is. @returns {Me} */
 export function whoAmI() {
   if (me === null) throw new Error("not signed in");
   return me;
@@ -57,7 +57,7 @@ export async function signIn(key) {
   sessionStorage.setItem(STORED, key);
 }
 
-/** Resume with the key stored in this tab. Answers whether there is one. Throws Problem when it is refused. */
+/** Resume with the key stored in this tab. Returns whether there is one. Throws Problem when it is refused. */
 export async function resume() {
   const key = sessionStorage.getItem(STORED);
   if (key === null) return false;

@@ -1,5 +1,5 @@
 // @ts-check
-/** Shows a secret that the API answers only once. It has to be copied before the dialog closes. */
+/** Shows a secret that the API returns only once. It has to be copied before the dialog closes. */
 import { t } from "../language/translate.js";
 import { openDialog } from "./dialog.js";
 import { fill, h } from "./dom.js";

@@ -40,7 +40,7 @@ export function openEditDialog(webhook, onSaved) {
  * @param {string} title
  * @param {string} submit
  * @param {Webhook | null} webhook null = a new one
- * @param {(values: Values) => Promise<() => void>} send answers what to do when the dialog is closed
+ * @param {(values: Values) => Promise<() => void>} send returns what to do when the dialog is closed
  */
 function openFormDialog(title, submit, webhook, send) {
   const events = EVENT_TYPES.map((type) => ({

@@ -26,12 +26,12 @@ export const TEST = "webhook.test";
 /** @typedef {typeof EVENT_TYPES[number]} EventType */
 
 /**
- * A webhook as the API answers, without its secret.
+ * A webhook as the API returns it, without its secret.
  * @typedef {{id: string, url: string, description: string | null, event_types: EventType[], enabled: boolean,
  *   disabled_reason: typeof DISABLED_REASONS[number] | null, last_delivered_at: string | null, created_at: string}} Webhook
  */
 /**
- * A delivery as the API answers.
+ * A delivery as the API returns it.
  * @typedef {{id: string, event_type: EventType | typeof TEST, state: typeof DELIVERY_STATES[number], attempts: number,
  *   error: string | null, created_at: string, next_attempt_at: string | null, event_id: string | null}} Delivery
  */
