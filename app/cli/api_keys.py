@@ -49,9 +49,7 @@ def parse_expiry(text: str) -> datetime:
 def create_key(
     name: Annotated[
         str,
-        typer.Argument(
-            callback=check_as(DisplayName), help="What the key is for. The history shows this name."
-        ),
+        typer.Argument(callback=check_as(DisplayName), help="A name for the key. The history shows it."),
     ],
     scope: Annotated[
         list[Scope],

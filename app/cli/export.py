@@ -46,7 +46,7 @@ def export(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write. Default: standard output, also with -."),
+        typer.Option("--output", "-o", help="The file to write, or - for standard output (the default)."),
     ] = None,
 ) -> None:
     """Write learners as CSV, in the columns of an import. Importing the file again changes nothing."""

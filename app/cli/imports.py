@@ -78,8 +78,8 @@ ReasonOption = Annotated[
 Rejects = Annotated[
     Path | None,
     typer.Option(
-        help="Write the rows that were not applied to this CSV file, to correct and import again. - writes them "
-        "to standard output, and everything else to standard error."
+        help="Write the rows that were not applied to this CSV file, to correct and import again. With - they go to "
+        "standard output, and everything else to standard error."
     ),
 ]
 
@@ -96,7 +96,7 @@ commands = typer.Typer()
     ),
 )
 def import_csv(
-    file: Annotated[Path, typer.Argument(help="The CSV file. - reads standard input.")],
+    file: Annotated[Path, typer.Argument(help="The CSV file, or - for standard input.")],
     organization: OrganizationOption = DEFAULT_SLUG,
     dry_run: DryRun = False,
     create: Create = True,
