@@ -1,1 +1,1 @@
-"""The CSV door: rosters in, learners changed, a report out."""
+"""Imports of rosters: CSV files whose rows create and change learners."""

@@ -1,1 +1,1 @@
-"""Work over many learners: recorded, done in chunks, and accounted for learner by learner."""
+"""Operations: work on many learners, recorded, done in chunks, with an outcome for each learner."""

@@ -427,7 +427,7 @@ async def test_row_without_a_readable_key_stops_a_feed(api: Api, row: str) -> No
     assert (real["state"], dry["state"]) == ("refused", "refused")
     assert real["problem"] == dry["problem"]
     assert real["problem"]["code"] == "incomplete-feed"
-    told_twice = row.startswith("u5,HR")  # the second names whom the first did
+    told_twice = row.startswith("u5,HR")  # the second row names the same learner as the first
     assert (real["problem"]["line"], real["problem"]["row_count"]) == (3, 1 if told_twice else 2)
     assert real["counts"] == counts(unchanged=2, invalid=2, created=1)
     assert real["progress"] == {"done": 5, "total": 5}
@@ -505,7 +505,7 @@ async def test_learners_changed_between_the_passes_are_decided_as_they_then_are(
             operation = await runner.run_next_chunk(operation)
 
     document = await ended(api, answer.json())
-    # u0's row finds nobody now, and creates; u4 has a row now; u3 was deactivated by hand.
+    # the row of u0 now finds no learner and creates one; u4 has a row now; u3 was deactivated by hand.
     assert document["counts"] == counts(created=2, unchanged=5, changed=7)
     assert document["progress"] == {"done": 14, "total": 14}
     assert await deactivated(api) == {"u3", "other-name", *(f"u{n}" for n in range(6, 12))}

@@ -1,4 +1,4 @@
-"""What became of each row: as pages of JSON, and as a CSV to mend and send back."""
+"""The outcome of each row: as pages of JSON, and as a CSV to correct and send back."""
 
 import codecs
 import csv

@@ -1,4 +1,4 @@
-"""Cancelling: what is done stays done and is counted, the rest is not begun, whoever runs the chunks."""
+"""Cancelling: changes made so far remain and are counted, and the rest is not started, in whatever process."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -47,7 +47,7 @@ async def finished_count(api: Api, state: Any) -> Any:
 
 
 async def until_a_writer_waits(database: Database) -> None:
-    """Return when somebody waits for what another transaction has locked."""
+    """Return when a transaction waits for a lock of another one."""
     if database.is_sqlite:
         for _ in range(20):  # turns of the event loop are all that it takes to queue for the one writer
             await asyncio.sleep(0)

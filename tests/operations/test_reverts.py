@@ -256,7 +256,7 @@ async def test_chains_and_circles_of_names_are_reverted_across_chunks(api: Api) 
         "a,HR-b\n"  # … the next one takes it, and so on over every end of a chunk …
         "b,HR-c\n"
         "c,HR-d\n"
-        "d,HR-new\n"  # … down to somebody new.
+        "d,HR-new\n"  # … down to a new learner.
     )
     assert (operation["counts"]["changed"], operation["counts"]["created"]) == (4, 1)
     created = (await all_learners(api))["d"]
@@ -717,7 +717,7 @@ async def change_one(api: Api, single: Any) -> None:
 
 
 async def run_with_changes_between(api: Api, what: Any, between: Any) -> dict[str, Any]:
-    """A large operation, with a change of somebody between its chunks."""
+    """A large operation, with a change of one learner between its chunks."""
     async with own_turn(api):
         if isinstance(what, str):
             answer = await api.client.post(
@@ -831,7 +831,7 @@ async def submit_revert(api: Api, *, dry_run: bool = False) -> Operation:
     learners = await all_learners(api)
     operation = await api.import_csv(
         "Username,External ID,Active,Expiration Date,First Name\n"
-        # Every name moves on by one, but for some that get another, and everybody is called something else.
+        # Every name moves on by one, except a few that get another; every learner is renamed.
         + "".join(
             f"{'x' if number % 10 == 9 else 'u'}{number - 1 if number % 10 else number + 100},HR-{number},Yes,"
             f"{'2030-01-01' if number % 3 else ''},Ada\n"
