@@ -11,6 +11,7 @@ from tests.support.memory import find_memory
 from tests.support.missing import missing, say_missing
 from tests.support.postgres import PostgresMissing, PostgresServer
 from tests.support.service import NOON, Api, Service, run_service
+from tests.support.tiers import find_tier
 
 # Examples are slow on a busy machine, not wrong; fixtures are made to be shared between them.
 settings.register_profile(
@@ -25,6 +26,12 @@ def pytest_configure() -> None:
     """Keep the databases of the tests in memory, unless somebody has chosen another folder."""
     if (memory := find_memory()) is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark each test with its tier, so that `-m unit` selects those that need nothing."""
+    for item in items:
+        item.add_marker(find_tier(item))
 
 
 @pytest.fixture(scope="session")
