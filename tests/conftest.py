@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from app.limits import Limits
+from tests.support.databases import KINDS, create_database
 from tests.support.memory import find_memory
 from tests.support.missing import missing, say_missing
 from tests.support.postgres import PostgresMissing, PostgresServer
@@ -54,13 +55,10 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session", params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/rollcall.db"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.create_database("rollcall_tests")
+    return create_database(request, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

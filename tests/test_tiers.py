@@ -10,7 +10,9 @@ def find_tiers(item: pytest.Item) -> list[str]:
 
 
 def test_every_test_has_exactly_one_tier(request: pytest.FixtureRequest) -> None:
-    assert {item.nodeid: find_tiers(item) for item in request.session.items if len(find_tiers(item)) != 1} == {}
+    assert {
+        item.nodeid: find_tiers(item) for item in request.session.items if len(find_tiers(item)) != 1
+    } == {}
 
 
 def test_rules_are_tested_without_a_database(request: pytest.FixtureRequest) -> None:

@@ -21,7 +21,7 @@ def chromium() -> str:
     """Find the system's browser."""
     path = find_chromium()
     if path is None:
-        missing = "Chromium: the console was not tested; `apt-get install chromium` brings it."
+        missing = "Chromium: the console was not tested; `apt-get install chromium-headless-shell` brings it."
         if os.environ.get("CI"):
             pytest.fail(missing)
         say_missing(missing)

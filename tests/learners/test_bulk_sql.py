@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,7 @@ from app.learners import bulk_sql, service
 from app.learners.bulk_sql import Action
 from app.learners.wish import Wish
 from app.platform.ids import instant_of
+from tests.support.examples import limit_examples
 from tests.support.learner_rows import CAUSE, accounts, all_events, all_learners, insert_accounts, undone
 from tests.support.service import NOON, Api
 
@@ -58,7 +59,7 @@ async def act_on_all(
 
 
 @pytest.mark.parametrize("action", Action)
-@settings(max_examples=25)
+@limit_examples(25)
 @given(drawn=st.lists(accounts, min_size=1, max_size=25), left_out=st.lists(accounts, max_size=3))
 async def test_bulk_action_stores_what_single_actions_store(
     api: Api, action: Action, drawn: Any, left_out: Any

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Text, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,6 +21,7 @@ from app.learners.export import guard_column
 from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
 from tests.support.answers import pointers, problem
+from tests.support.examples import limit_examples
 from tests.support.learner_rows import CAUSE
 from tests.support.rosters import walk
 from tests.support.service import NOON, Api, Service
@@ -175,7 +176,7 @@ people = st.tuples(usernames, st.none() | names, st.none() | names, days, st.boo
 _numbers = count(1)
 
 
-@settings(max_examples=30)
+@limit_examples(30)
 @given(drawn=st.lists(people, min_size=1, max_size=5))
 async def test_export_of_any_learners_imports_back_unchanged(api: Api, drawn: Any) -> None:
     organization_id = api.organization.id

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.status import Status
 from app.organizations.api_keys import Scope
 from tests.support.answers import pointers, problem
+from tests.support.examples import limit_examples
 from tests.support.rosters import SORTS, Roster, in_order, walk
 from tests.support.service import NOON, Api, Service
 
@@ -287,7 +288,7 @@ filters = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@limit_examples(60)
 @given(
     wanted=filters,
     sort=st.sampled_from([sign + key for key in SORTS for sign in ("", "-")]),

@@ -4,7 +4,7 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import ColumnElement, select
 
@@ -12,6 +12,7 @@ from app.domain.status import Account, Status, has_expired, resolve_status, stat
 from app.domain.transitions import Refused, activate, deactivate
 from app.learners import status_sql
 from app.learners.tables import learners
+from tests.support.examples import limit_examples
 from tests.support.learner_rows import TODAY, accounts, insert_accounts, undone
 from tests.support.service import NOON, Api
 
@@ -56,7 +57,7 @@ def sql_form() -> list[Any]:
     return [expression.label(name) for name, expression in columns.items()]
 
 
-@settings(max_examples=50)
+@limit_examples(50)
 @given(drawn=st.lists(accounts, min_size=1, max_size=40))
 async def test_sql_agrees_with_the_rules_for_every_account(api: Api, drawn: Any) -> None:
     async with undone(api.service.database) as connection:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,7 @@ from app.organizations.api_keys import Scope
 from app.platform.database import Database
 from app.platform.ids import new_id
 from tests.support.answers import pointers, problem
+from tests.support.examples import limit_examples
 from tests.support.rosters import Roster
 from tests.support.runners import (
     Crash,
@@ -780,7 +781,7 @@ async def check_against_history(api: Api, original: Any, document: dict[str, Any
         assert learner["username"] == expected["username"]
 
 
-@settings(max_examples=15)
+@limit_examples(15)
 @given(
     roster=st.just(ROSTER) | rows,
     what=st.one_of(chains, rows, actions),

@@ -15,6 +15,10 @@ ARGUMENTS = [
 
 
 def find_chromium() -> str | None:
-    """The path of its program; None where there is none."""
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    """Return the path of its program, or None if there is none.
+
+    The one without a window comes first: it takes half of the time of the whole browser.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    found = (shutil.which(name) for name in names)
     return next((path for path in found if path is not None), None)
