@@ -14,14 +14,30 @@ from typing import Any
 import httpx
 import pytest
 
+from app.limits import Limits
 from tests.support.disks import limit_files
 from tests.support.endpoint import Endpoint, endpoint_of_webhooks
 from tests.support.postgres import PostgresServer
-from tests.support.processes import Sender, Server, Workers, query, rollcall, server, until, workers
+from tests.support.processes import (
+    PRODUCTION,
+    Sender,
+    Server,
+    Workers,
+    query,
+    rollcall,
+    server,
+    until,
+    workers,
+)
 from tests.test_serve import CSV, roster
 
 _names = count(1)
 ROWS = 30_000
+# Where it does not matter how long an operation takes, its chunks are small.
+SMALL = Limits(chunk_rows=50)
+FEW_ROWS = 1_000
+# A message that a killed process was sending is sent again after its time.
+IMPATIENT = Limits(webhook_timeout_seconds=1.0)
 # Less than a chunk writes, more than a log.
 _FULL_BYTES = 1024 * 1024
 
@@ -40,12 +56,12 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @contextmanager
-def deployment(url: str, folder: Path) -> Iterator[tuple[httpx.Client, Workers]]:
+def deployment(url: str, folder: Path, limits: Limits = PRODUCTION) -> Iterator[tuple[httpx.Client, Workers]]:
     """A server that runs no operations, an administrator's client, and workers, none of them started."""
     with (
-        server(url, folder, with_worker=False) as running,
+        server(url, folder, limits=limits, with_worker=False) as running,
         running.client(running.secret) as client,
-        workers(url, folder) as some,
+        workers(url, folder, limits) as some,
     ):
         yield client, some
 
@@ -107,15 +123,15 @@ def assert_changed_once(url: str, operations: list[dict[str, Any]]) -> None:
 
 
 def test_operations_wait_for_a_worker_and_two_workers_do_them_once(url: str, tmp_path: Path) -> None:
-    with deployment(url, tmp_path) as (client, some):
-        first = submit(client, b"".join(roster(ROWS)))
-        second = submit(client, b"".join(roster(ROWS)).replace(b"Yes", b"No"))
+    with deployment(url, tmp_path, SMALL) as (client, some):
+        first = submit(client, b"".join(roster(FEW_ROWS)))
+        second = submit(client, b"".join(roster(FEW_ROWS)).replace(b"Yes", b"No"))
         time.sleep(1)  # two looks of an engine, if there were one
         assert look(client, first)["state"] == "pending"
         some.start()
         some.start()
         ended_first, ended_second = wait_for_end(client, first), wait_for_end(client, second)
-        assert ended_first["counts"]["created"] == ended_second["counts"]["changed"] == ROWS
+        assert ended_first["counts"]["created"] == ended_second["counts"]["changed"] == FEW_ROWS
         assert ended_first["finished_at"] <= ended_second["started_at"]
         assert_changed_once(url, [ended_first, ended_second])
 
@@ -292,8 +308,8 @@ def test_a_full_disk_holds_an_import_up_and_changes_nothing(tmp_path: Path) -> N
 
 def test_an_upload_that_is_cut_off_leaves_nothing_behind(any_url: str, tmp_path: Path) -> None:
     file = tmp_path / "roster.csv"
-    file.write_bytes(b"".join(roster(ROWS)))
-    with server(any_url, tmp_path) as running, running.client(running.secret) as client:
+    file.write_bytes(b"".join(roster(FEW_ROWS)))
+    with server(any_url, tmp_path, limits=SMALL) as running, running.client(running.secret) as client:
         for number in range(3):
             folder = tmp_path / f"sender{number}"
             folder.mkdir()
@@ -311,7 +327,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing_behind(any_url: str, tmp_path:
             content=file.read_bytes(),
             timeout=90,
         )
-        assert answer.json()["counts"]["created"] == ROWS
+        assert answer.json()["counts"]["created"] == FEW_ROWS
         assert "Traceback" not in running.stderr
 
 
@@ -319,7 +335,7 @@ def test_a_process_that_is_killed_while_it_sends_loses_no_message(any_url: str, 
     chance = random.Random(20261122)
     with (
         endpoint_of_webhooks() as endpoint,
-        server(any_url, tmp_path, webhooks_to_private_networks=True) as running,
+        server(any_url, tmp_path, limits=IMPATIENT, webhooks_to_private_networks=True) as running,
         running.client(running.secret) as client,
     ):
         endpoint.seconds = 0.05

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
@@ -24,12 +25,17 @@ from typing import Any, Self
 import httpx
 from sqlalchemy import text
 
+import app.main as app_main
+from app.cli import worker as worker_command
 from app.cli.main import COMMANDS, main
+from app.limits import Limits
+from app.operations.runner import Runner
 from app.platform.database import Database
 
 ROOT = Path(__file__).resolve().parents[2]
 # Seconds, for a busy machine: what takes this long hangs.
 PATIENCE = 120.0
+PRODUCTION = Limits()
 
 _context = multiprocessing.get_context("forkserver")
 # The second is what runs the tests, which Python imports again in every such process; the others what a command
@@ -83,11 +89,12 @@ def fork(
     stdout: Path,
     stderr: Path,
     stdin: Path | None = None,
+    limits: Limits = PRODUCTION,
 ) -> BaseProcess:
     """Start `rollcall`; its streams are these files or terminals."""
     process = _context.Process(
         target=_main,
-        args=([*map(str, arguments)], dict(variables), stdin or Path(os.devnull), stdout, stderr),
+        args=([*map(str, arguments)], dict(variables), stdin or Path(os.devnull), stdout, stderr, limits),
     )
     process.start()
     return process
@@ -107,7 +114,9 @@ def ended(process: BaseProcess) -> int:
     return status
 
 
-def _main(arguments: list[str], variables: dict[str, str], stdin: Path, stdout: Path, stderr: Path) -> None:
+def _main(
+    arguments: list[str], variables: dict[str, str], stdin: Path, stdout: Path, stderr: Path, limits: Limits
+) -> None:
     # As from a terminal, also where the tests run in the background, where shells have SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
@@ -118,6 +127,9 @@ def _main(arguments: list[str], variables: dict[str, str], stdin: Path, stdout: 
         os.close(opened)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
     sys.argv = ["rollcall", *arguments]
+    # The way in for other limits than those of production: no setting and no option changes them.
+    vars(app_main)["create_app"] = partial(app_main.create_app, limits=limits)
+    vars(worker_command)["Runner"] = partial(Runner, limits=limits)
     main()
 
 
@@ -164,6 +176,7 @@ class Server:
     is_fresh: bool = False
     # Where the code is.
     root: Path = ROOT
+    limits: Limits = PRODUCTION
     port: int = field(default_factory=find_free_port)
     _process: Any = None
 
@@ -216,7 +229,7 @@ class Server:
                     start_new_session=True,
                 )
         else:
-            self._process = fork(arguments, variables, output, errors)
+            self._process = fork(arguments, variables, output, errors, limits=self.limits)
         with self.client() as client:
             until(lambda: self._is_ready(client), "a server that is ready")
         return self
@@ -276,9 +289,11 @@ class Server:
 
 
 @contextmanager
-def server(database_url: str, folder: Path, *options: str, **settings: Any) -> Iterator[Server]:
+def server(
+    database_url: str, folder: Path, *options: str, limits: Limits = PRODUCTION, **settings: Any
+) -> Iterator[Server]:
     """A running `rollcall serve`, forked."""
-    running = Server(database_url, folder, options, settings)
+    running = Server(database_url, folder, options, settings, limits=limits)
     try:
         yield running.start()
     finally:
@@ -291,13 +306,14 @@ class Workers:
 
     url: str
     folder: Path
+    limits: Limits = PRODUCTION
     running: list[BaseProcess] = field(default_factory=list)
     started: int = 0
 
     def start(self) -> BaseProcess:
         self.started += 1
         output = self.folder / f"worker{self.started}"
-        process = fork(["worker"], environment(self.url), output, output)
+        process = fork(["worker"], environment(self.url), output, output, limits=self.limits)
         self.running.append(process)
         until(lambda: output.exists() and "engine ready" in output.read_text(), "a worker that is ready")
         return process
@@ -312,8 +328,8 @@ class Workers:
 
 
 @contextmanager
-def workers(url: str, folder: Path) -> Iterator[Workers]:
-    some = Workers(url, folder)
+def workers(url: str, folder: Path, limits: Limits = PRODUCTION) -> Iterator[Workers]:
+    some = Workers(url, folder, limits)
     try:
         yield some
     finally:
