@@ -14,7 +14,7 @@ import asyncpg
 from app.platform.database import Database
 
 # The first half of each advisory lock's key: any number that nothing else locks.
-_LOCK_CLASS = 1_380_927_308
+LOCK_CLASS = 1_380_927_308
 _NUMBERS = 2**31 - 1
 # A server that does not answer for this many seconds counts as gone.
 _TIMEOUT = 10.0
@@ -64,7 +64,7 @@ class AdvisoryLocks(Presence):
         if self._connection is None or self._connection.is_closed():
             connection = await asyncpg.connect(self._url, timeout=_TIMEOUT, command_timeout=_TIMEOUT)
             try:
-                await connection.execute("SELECT pg_advisory_lock($1, $2)", _LOCK_CLASS, self._number)
+                await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_CLASS, self._number)
             except BaseException:
                 # Without the lock, this process would look dead while it works.
                 connection.terminate()
@@ -74,7 +74,7 @@ class AdvisoryLocks(Presence):
 
     async def living(self) -> frozenset[str]:
         """See Presence."""
-        rows = await (await self._connect()).fetch(_LIVING, _LOCK_CLASS)
+        rows = await (await self._connect()).fetch(_LIVING, LOCK_CLASS)
         return frozenset(str(row[0]) for row in rows)
 
     async def leave(self) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.platform.database import Database
 
 # Beside the package, in a checkout and in an installation.
-_MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 # Two processes must not migrate one database at once. Any number that nothing else locks will do.
 _MIGRATION_LOCK = 7_046_029_254
 
@@ -53,7 +53,7 @@ class SchemaState:
 def migration_config(connection: Connection | None = None) -> Config:
     """Return Alembic's configuration. It is made in code, so the service needs no file for it."""
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 

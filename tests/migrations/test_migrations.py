@@ -248,4 +248,4 @@ def test_alembic_works_at_the_command_line(kind: str, request: pytest.FixtureReq
 
 
 def test_migrations_are_installed_with_the_service() -> None:
-    assert Path(migrations.__file__).parent == schema._MIGRATIONS
+    assert Path(migrations.__file__).parent == schema.MIGRATIONS

@@ -48,9 +48,9 @@ def add_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[
 
     def add() -> Any:
         head = ScriptDirectory.from_config(schema.migration_config()).get_current_head()
-        shutil.copytree(schema._MIGRATIONS, tmp_path / "migrations")
+        shutil.copytree(schema.MIGRATIONS, tmp_path / "migrations")
         (tmp_path / "migrations/versions/later.py").write_text(LATER.format(head=head).lstrip())
-        monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path / "migrations")
+        monkeypatch.setattr(schema, "MIGRATIONS", tmp_path / "migrations")
         return head
 
     return add

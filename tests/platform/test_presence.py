@@ -18,11 +18,11 @@ async def test_process_without_its_lock_tries_again(postgres: PostgresServer) ->
     entering, observing = AdvisoryLocks(database), AdvisoryLocks(database)
     in_its_way = await asyncpg.connect(database.libpq_url)
     try:
-        await in_its_way.execute("SELECT pg_advisory_lock($1, $2)", presence._LOCK_CLASS, int(entering.name))
+        await in_its_way.execute("SELECT pg_advisory_lock($1, $2)", presence.LOCK_CLASS, int(entering.name))
         attempt = asyncio.create_task(entering.enter())
         while not await in_its_way.fetchval(
             "SELECT count(pg_cancel_backend(pid)) FROM pg_locks WHERE NOT granted AND classid = $1",
-            presence._LOCK_CLASS,
+            presence.LOCK_CLASS,
         ):
             pass
         with pytest.raises(asyncpg.QueryCanceledError):

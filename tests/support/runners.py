@@ -218,7 +218,7 @@ async def losing_connection(database: Database, at: int) -> AsyncIterator[Any]:
             return
         reached.append("statement")
         if len(reached) == at:
-            connection.connection.driver_connection._transport.abort()
+            connection.connection.driver_connection._transport.abort()  # noqa: SLF001 - asyncpg gives it no other way
 
     engine = database.engine.sync_engine
     event.listen(engine, "after_cursor_execute", after_statement)
