@@ -1,7 +1,7 @@
 """How much the service does at a time, and how long it pauses: one value, handed in at the start.
 
-Operators set what depends on their machine in `Settings`. Production never needs other values here. A test that hands
-in chunks of five rows shows in a moment what would otherwise take thirty thousand rows.
+Operators set what depends on their machine in `Settings`. Production never needs other values here. A test
+with chunks of five rows shows in a moment what would otherwise need thirty thousand rows.
 """
 
 from dataclasses import dataclass

@@ -153,7 +153,7 @@ async def _flush_key_use(authenticator: Authenticator, seconds: float) -> None:
         try:
             await authenticator.flush_use()
         except (SQLAlchemyError, OSError):
-            logger.warning("last use of keys not stored")
+            logger.warning("could not store when keys were last used")
 
 
 def serve_app() -> FastAPI:

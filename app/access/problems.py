@@ -38,7 +38,7 @@ _SENTENCES = {
 
 
 def access_denied(document: dict[str, Any]) -> Problem:
-    """Make the problem from the members of an AccessDocument that does not allow access."""
+    """Return the problem for the members of an AccessDocument that does not allow access."""
     members = DeniedMembers(learner_status=document["status"], **document)
     return Problem(ACCESS_DENIED, _SENTENCES[members.reason], members=members.model_dump(mode="json"))
 

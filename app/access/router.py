@@ -37,7 +37,10 @@ async def check_access(
     learner_id: LearnerIdPath,
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """Answer for this moment. A deactivation counts from its own answer on, in every process. Records nothing."""
+    """Check whether the learner may enter now.
+
+    Records nothing. A deactivation counts in every process as soon as it is answered.
+    """
     organization = principal.organization
     async with database.read() as connection:
         checked = await service.check_access(
@@ -66,7 +69,7 @@ async def check_access_by_username(
     ],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """Answer the same for a username."""
+    """Check the same for the learner with this username. Records nothing."""
     organization = principal.organization
     async with database.read() as connection:
         checked = await service.check_access_by_username(

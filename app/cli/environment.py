@@ -30,7 +30,7 @@ def read_settings() -> Settings:
 
 @asynccontextmanager
 async def open_database(*, prepared: bool = True) -> AsyncIterator[Database]:
-    """Open the database of the settings. If `prepared`, check its schema, or create it in a new database.
+    """Open the configured database. If `prepared`, check its schema, or create it in a new database.
 
     Raises Failure and SchemaMismatch.
     """
@@ -50,7 +50,10 @@ def run(
     *arguments: P.args,
     **options: P.kwargs,
 ) -> None:
-    """Run `work(database, *arguments, **options)` to its end. Raises what it and `open_database` raise."""
+    """Open the database and run `work(database, *arguments, **options)`.
+
+    Raises what `open_database` and `work` raise.
+    """
     asyncio.run(_run(work, *arguments, **options))
 
 

@@ -47,33 +47,34 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen.
 Create = Annotated[bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")]
 ProtectManual = Annotated[
     bool,
-    typer.Option("--protect-manual", help="Do not activate learners whom a person deactivated by hand."),
+    typer.Option("--protect-manual", help="Refuse to activate learners that a person deactivated."),
 ]
 MissingOption = Annotated[Missing, typer.Option(help="What to do with learners that the file does not list.")]
 MaxDeactivations = Annotated[
     str | None,
     typer.Option(
         callback=check_as(Annotated[PlainText, clean_with(clean_max_deactivations)] | None),
-        help="Stop before anything is changed if more learners would be deactivated: a number, or a percentage "
-        "such as 5%. Default: the organization's limit with --missing deactivate, otherwise no limit.",
+        help="The most learners that the import may deactivate: a number, or a percentage such as 5%. If it would "
+        "deactivate more, nothing is changed. Default: the organization's limit with --missing deactivate, "
+        "otherwise no limit.",
     ),
 ]
 Delimiter = Annotated[
     str | None,
     typer.Option(
         callback=check_as(Annotated[str, clean_with(clean_delimiter)] | None),
-        help="One of , ; | or tab. Default: detected.",
+        help="The delimiter: one of , ; | or tab. Default: detected.",
     ),
 ]
 Encoding = Annotated[
     str | None,
     typer.Option(
         callback=check_as(Annotated[PlainText, clean_with(clean_encoding)] | None),
-        help="Such as utf-8 or windows-1252. Default: detected.",
+        help="The encoding, such as utf-8 or windows-1252. Default: detected.",
     ),
 ]
 ReasonOption = Annotated[
-    str | None, typer.Option(callback=check_as(Reason | None), help="Why. The history keeps it.")
+    str | None, typer.Option(callback=check_as(Reason | None), help="The reason. The history shows it.")
 ]
 Rejects = Annotated[
     Path | None,
@@ -148,7 +149,7 @@ async def _import(
             operation = await _follow(runner, operation)
         except asyncio.CancelledError:
             typer.echo(
-                "rollcall: interrupted. The service finishes the import now, or when it next starts.",
+                "rollcall: interrupted. The import is stored: the service completes it now, or when it next starts.",
                 err=True,
             )
             raise

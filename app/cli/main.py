@@ -46,7 +46,10 @@ class _Commands(TyperGroup):
         return name, None if name is None else load_command(name), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that is called. Say in our words what is wrong with the value of an option."""
+        """Run the command that is called.
+
+        Explain in the service's own words what is wrong with the value of an option.
+        """
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
@@ -85,7 +88,7 @@ def main() -> None:
 def options(
     *, version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False
 ) -> None:
-    """Options of `rollcall` itself."""
+    """Accept the options of `rollcall` itself."""
     if version:
         typer.echo(f"rollcall {__version__}")
         raise typer.Exit

@@ -20,7 +20,8 @@ commands = typer.Typer()
 def migrate() -> None:
     """Update the database schema to this version. Safe to repeat, and to run on several machines at once.
 
-    Every start also updates an empty database or an SQLite file. Only this command updates a PostgreSQL schema.
+    A start also updates an SQLite database or an empty one. Only this command updates an existing PostgreSQL
+    schema.
     """
     asyncio.run(_migrate())
 

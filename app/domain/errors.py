@@ -1,4 +1,7 @@
-"""What the rules can refuse, as facts. No HTTP here: each door puts them into its own words."""
+"""What the rules can refuse, as facts.
+
+They know nothing of HTTP: the API, CSV and the command line each put them into their own words.
+"""
 
 from dataclasses import dataclass
 from datetime import date

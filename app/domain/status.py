@@ -1,6 +1,6 @@
 """The rule: how the stored facts of an account and a date resolve to a status.
 
-The status is never stored. The rule stands alone here, so that it can be read on one page.
+The status is never stored. This module holds nothing else, so that the rule can be read on one page.
 """
 
 from datetime import date, datetime

@@ -30,7 +30,7 @@ class MissingLearners(NamedTuple):
 
 
 def decode_content(content: bytes) -> StagedRows | MissingLearners:
-    """Read what `encode` has made."""
+    """Decode what `encode` returned."""
     document = orjson.loads(content)
     if isinstance(document, dict):
         return MissingLearners(document["ids"], document["external_ids"])

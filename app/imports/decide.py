@@ -47,7 +47,7 @@ def name_keys(row: Wish | InvalidRow) -> Iterator[str]:
 
 
 def moved_name_keys(row: Wish | InvalidRow) -> Iterator[str]:
-    """Yield keys that stand for the names of a row as taken or given up by earlier rows of a dry run."""
+    """Yield the keys that tell whether earlier rows of a dry run took or gave up a name of this row."""
     for kind, value in _names(row):
         yield _name_key(f"{kind} taken", value)
         yield _name_key(f"{kind} given up", value)
@@ -73,7 +73,7 @@ class Roll:
     cause: Cause
     creates: bool
     is_dry_run: bool
-    # Ids of learners whom a person deactivated, and who must stay deactivated.
+    # Ids of learners that a person deactivated and that must stay deactivated.
     protected: Collection[str] = ()
     # The first line of each learner (by id) and of each unknown name (by name key) in earlier chunks, and those that
     # this chunk adds. A dry run stores no change, so the line on which a name would be taken or given up is kept too.
@@ -117,7 +117,7 @@ class Roll:
         return decision
 
     def _find(self, holders: Mapping[str, Learner], kind: str, value: str) -> Learner | None:
-        """Return the holder of this name; in a dry run also a stand-in for a holder from an earlier chunk."""
+        """Return the learner with this name. In a dry run, a stand-in may represent a learner of an earlier chunk."""
         learner = holders.get(value)
         if learner is not None or not self.is_dry_run:
             return learner

@@ -91,7 +91,7 @@ def _parse_content_type(header: str) -> tuple[str, str | None]:
     message = Message()
     message["Content-Type"] = header
     charset = message.get_param("charset")
-    # Not the message's own reading of the type, which turns everything unreadable into text/plain.
+    # Not the message's own method, which turns every unreadable type into text/plain.
     return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
 
 

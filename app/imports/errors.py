@@ -27,7 +27,7 @@ class NoRows(UnreadableCsv):
 
 
 class IncompleteFeed(UnreadableCsv):
-    """The file may be cut off, so the learners that are missing from it are not known."""
+    """The file may be cut off, so it cannot show which learners are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class MissingKey:
 class InvalidCell:
     """A cell cannot be read; `detail` is a sentence that a person can act on."""
 
-    # The name of the roster column, and its title as the header of this file has it.
+    # The name of the roster column, and its title in the header of this file.
     field: str
     column: str
     detail: str
@@ -136,7 +136,7 @@ class TooManyDeactivations:
     by_row: int
     missing: int
     allowed: int
-    # The limit as it was given, a number or a percentage of `not_deactivated` learners.
+    # The limit that was sent: a number, or a percentage of `not_deactivated` learners.
     limit: str
     not_deactivated: int
 

@@ -46,7 +46,7 @@ def count(decisions: Iterable[Decision]) -> Rehearsal:
 
 
 def _is_unidentified(decision: Decision) -> bool:
-    """Return whether the row could be about any learner, so that none can be called missing."""
+    """Return whether the row could be about any learner. Then no learner can be called missing."""
     if decision.learner_id is not None:
         return False
     reason = decision.reason
@@ -65,7 +65,10 @@ def judge_completeness(rehearsal: Rehearsal) -> UnidentifiedRows | None:
 def judge_deactivations(
     rehearsal: Rehearsal, max_deactivations: str, not_deactivated: int
 ) -> TooManyDeactivations | None:
-    """Return why so many may not be deactivated of the `not_deactivated` learners of the organization, or None."""
+    """Return why the import deactivates too many learners, or None if it does not.
+
+    `not_deactivated` is how many of the organization's learners are not deactivated yet.
+    """
     reason = TooManyDeactivations(
         rehearsal.deactivated_by_row,
         rehearsal.missing,

@@ -149,7 +149,7 @@ class CsvImportHandler:
         """Return the header as it was sent, without the columns of an earlier report."""
         parameters = _parameters_of(operation)
         header = [name for name in parameters.header if not is_report_column(name)]
-        # Without a mark Excel reads a file in its own old encoding. A file that came as plain UTF-8 goes as it came.
+        # Without a mark Excel reads a file in its own old encoding. A file that came as UTF-8 without a mark gets none.
         has_mark = parameters.has_mark or parameters.encoding != "utf-8"
         return ReportFormat(header, parameters.delimiter, has_mark)
 
@@ -216,7 +216,7 @@ async def _store_lines(
     await repository.store_lines(connection, operation, KeyKind.NAME, roll.new_name_lines)
     if _parameters_of(operation).missing != guards.Missing.DEACTIVATE:
         return
-    # Learners that a row names without being their row are not missing.
+    # A learner that a row of another learner names is not missing.
     others = [learner.id for learner in named if learner.id not in roll.learner_lines]
     mentioned = await repository.find_lines(connection, operation, KeyKind.MENTION, others)
     lines = dict.fromkeys(set(others) - mentioned.keys(), 0)
@@ -255,7 +255,7 @@ async def _deactivate_missing(
 def _missing_cells(
     parameters: CsvImportParameters, chunk: Chunk, missing: MissingLearners, outcomes: Sequence[Outcome]
 ) -> list[Sequence[str]]:
-    """Return a row for each that names the learner as the file would, and asks for no change."""
+    """Return a row for each missing learner. It has only the learner's keys, so importing it changes nothing."""
     username_place = parameters.columns.get("username")
     external_id_place = parameters.columns.get("external_id")
     kept = _kept_places(parameters)
@@ -280,7 +280,7 @@ def _parameters_of(operation: Operation) -> CsvImportParameters:
 async def _find_protected(
     connection: AsyncConnection, operation: Operation, named: Sequence[Learner]
 ) -> frozenset[str]:
-    """Return the ids of learners whom a person deactivated: by a single call or a bulk action, not by an import."""
+    """Return the ids of learners that a person deactivated: by a single call or a bulk action, not by an import."""
     if not _parameters_of(operation).protect_manual:
         return frozenset()
     deactivated = [learner.id for learner in named if learner.account.deactivated_at is not None]

@@ -61,7 +61,7 @@ class DeactivationMembers(BaseModel):
 
     deactivation_count: Annotated[int, Field(description="How many learners would be deactivated.")]
     allowed_count: Annotated[int, Field(description="How many may be deactivated.")]
-    max_deactivations: Annotated[str, Field(description="The limit as it was given.")]
+    max_deactivations: Annotated[str, Field(description="The limit that was sent.")]
 
 
 UNREADABLE_CSV = define_problem(
@@ -124,7 +124,7 @@ INVALID_DATE = _row_problem(
 INVALID_USERNAME = _row_problem(
     "invalid-username",
     "The username is not valid",
-    "Use 1 to 255 characters, without control characters and invisible characters.",
+    "Use 1 to 255 characters, without control or invisible characters.",
 )
 INVALID_EXTERNAL_ID = _row_problem(
     "invalid-external-id",
@@ -151,7 +151,7 @@ DUPLICATE_ROW = _row_problem(
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",
     "A person deactivated this learner",
-    "With `protect_manual=true` an import does not activate learners whom a person deactivated.",
+    "With `protect_manual=true` an import does not activate learners that a person deactivated.",
     status=409,
 )
 

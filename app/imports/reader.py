@@ -30,7 +30,7 @@ _LONGEST_NAME = 40
 
 
 _TITLES = {column.name: column.title for column in ROSTER_COLUMNS}
-# What the report of an import adds: a corrected report that is sent back is a roster.
+# The columns that a report adds. An import knows them, because a corrected report can be sent back.
 _PROBLEM_COLUMN = "problem"
 _REPORT_COLUMNS = {"line", "outcome", _PROBLEM_COLUMN}
 
@@ -65,7 +65,7 @@ _OTHER_FORMATS = tuple(
 )
 # Bytes that no text contains. NUL is not among them, since a text may contain it by accident.
 _BINARY = re.compile(rb"[\x01-\x08\x0e-\x1f]")
-# Replaces bytes that are not text in the encoding. A text that really contains NUL is no better.
+# Replaces bytes that are not text in the encoding. A text that really contains NUL is treated the same.
 _NO_TEXT = "\0"
 _MARK_NO_TEXT = "rollcall.no-text"
 
@@ -110,7 +110,7 @@ class _Text(NamedTuple):
         try:
             yield wrapper
         finally:
-            # Otherwise the wrapper would close the caller's file.
+            # Detach, because the wrapper would otherwise close the caller's file.
             if not self.file.closed:
                 wrapper.detach()
 
@@ -257,7 +257,7 @@ def clean_delimiter(name: str) -> str:
 
 
 def _refuse_other_formats(head: bytes) -> None:
-    # Without its mark and its NULs, UTF-16 reads as ASCII wherever it is.
+    # Without its mark and its NULs, ASCII text in UTF-16 reads as ASCII.
     text = re.sub(rb"^(?:\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*", b"", head.replace(b"\0", b""))
     for signature, name, advice in _OTHER_FORMATS:
         if signature.match(head) or signature.match(text):
@@ -351,7 +351,7 @@ def _find_header(text: _Text, before: int, delimiters: Sequence[str]) -> tuple[s
     if not any(map(count_known, readings)):
         if fault is not None:
             raise fault
-        if len(readings) < len(delimiters):  # to one of them, all cells are empty
+        if len(readings) < len(delimiters):  # with one of them, all cells are empty
             raise UnreadableCsv("The file is empty. Its first row must name the columns.")
     # If no delimiter yields a known column, the one with the most cells describes the file best.
     return max(readings, key=lambda reading: (count_known(reading), len(reading[1].cells)))

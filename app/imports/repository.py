@@ -17,7 +17,7 @@ _COLUMNS = ("operation_number", "is_rehearsal", "kind", "key", "line")
 class KeyKind(IntEnum):
     """What a key stands for."""
 
-    # The id of a learner whose row was handled: any later row is a duplicate.
+    # The id of a learner with a row that was handled: any later row is a duplicate.
     LEARNER = 0
     # A username or external id that no learner in the database has.
     NAME = 1
@@ -36,7 +36,7 @@ def _of(operation: Operation) -> ColumnElement[bool]:
 
 
 async def has_names(connection: AsyncConnection, operation: Operation) -> bool:
-    """Return whether any row so far had an unknown name: mostly none did, and then there is nothing to look up."""
+    """Return whether any row so far had an unknown name. Usually none did, so no names need to be looked up."""
     statement = select(import_keys.c.line).where(_of(operation), import_keys.c.kind == KeyKind.NAME).limit(1)
     return (await connection.execute(statement)).first() is not None
 
@@ -60,14 +60,14 @@ async def find_lines(
 async def find_named(
     connection: AsyncConnection, operation: Operation, learner_ids: Collection[str]
 ) -> set[str]:
-    """Return those of these learners whom a row of the pass has named so far."""
+    """Return those of these learners that a row of the pass has named so far."""
     found = [await find_lines(connection, operation, kind, learner_ids) for kind in _NAMED]
     return {learner_id for lines in found for learner_id in lines}
 
 
 def is_named(operation: Operation, learner_id: Column[str]) -> ColumnElement[bool]:
     """Return SQL for whether any row of the pass has named this learner."""
-    # Each by its whole key: asked for both kinds at once, the planner may read all keys of the operation.
+    # Ask for each kind by its whole key. For both at once, the planner may read all keys of the operation.
     return or_(
         *(
             exists_row_by_row(

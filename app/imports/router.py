@@ -33,7 +33,8 @@ Create = Annotated[
 DateFormatName = Annotated[
     DateFormat,
     Query(
-        description="`iso`: YYYY-MM-DD. `mdy`: MM/DD/YYYY. `dmy`: DD/MM/YYYY. The last two also with . or -."
+        description="`iso`: YYYY-MM-DD. `mdy`: MM/DD/YYYY. `dmy`: DD/MM/YYYY. "
+        "The last two also accept . or - as the separator."
     ),
 ]
 Delimiter = Annotated[
@@ -50,8 +51,8 @@ Encoding = Annotated[
 ProtectManual = Annotated[
     bool,
     Query(
-        description="Do not activate learners whom a person deactivated, by a single call or a bulk action. Their "
-        "rows are refused as `deactivated-by-hand`. So a nightly feed does not undo what a person did."
+        description="Do not activate learners that a person deactivated, by a single call or a bulk action. Their "
+        "rows are refused as `deactivated-by-hand`. So a nightly import does not undo what a person did."
     ),
 ]
 MissingLearners = Annotated[
@@ -91,7 +92,7 @@ _BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    # `format` is what generators of clients know an upload by.
+                    # Client generators recognize an upload by `format`.
                     "properties": {
                         "file": {"type": "string", "format": "binary", "contentMediaType": "text/csv"}
                     },
@@ -127,11 +128,11 @@ async def import_csv(
     protect_manual: ProtectManual = False,
     missing: MissingLearners = Missing.KEEP,
     max_deactivations: MaxDeactivations = None,
-    reason: Annotated[Reason | None, Query(description="Why. The history keeps it.")] = None,
+    reason: Annotated[Reason | None, Query(description="The reason. The history shows it.")] = None,
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Each row is about one learner. A row applies completely or not at all.
+    """Import a roster. Each row is about one learner and applies completely or not at all.
 
     Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (a date, or the
     word `never`). Their order, case and spacing do not matter. An empty cell or a missing column leaves the field

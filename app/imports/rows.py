@@ -1,6 +1,6 @@
 """What the cells of a roster's row mean: a wish, or the reason why the row is invalid.
 
-Pure, and apart from `reader`, because this runs a million times on cells that were read long before.
+Pure, and separate from `reader`, because it works on cells that were read and stored earlier.
 """
 
 import re
@@ -28,7 +28,7 @@ from app.learners.wish import NO_CHANGE, Wish
 from app.platform.csv_cells import unguard_formula
 
 _LONGEST_QUOTE = 40
-# Nearly every roster has its dates from a few years.
+# The dates of nearly every roster are from a few years, so they repeat.
 _DATES_REMEMBERED = 4_096
 
 
@@ -114,8 +114,8 @@ def _respect_report(
 ) -> Callable[[list[str]], Wish | InvalidRow]:
     """Return a parser that refuses two kinds of rows of an earlier report until their Problem cell is emptied.
 
-    A duplicate that stands alone in a file of rejected rows would replace the row that was used. A row with a wrong
-    number of cells has the right number in the report, and would be read as something that nobody wrote.
+    A duplicate that stands alone in a file of rejected rows would replace the row that was used. A row with a
+    wrong number of cells has the right number in the report, so its cells could be read under wrong columns.
     """
     places = [index for index, name in enumerate(header) if is_problem_column(name)]
     if not places:

@@ -1,4 +1,4 @@
-"""Starting an import: the file is read once to find out how it is written, staged in chunks, then applied."""
+"""Starts an import: reads the file once to find out how it is written, stages its rows in chunks, then applies them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -40,7 +40,7 @@ class ImportOptions:
 
     @property
     def is_guarded(self) -> bool:
-        """Whether it must be judged before anything is changed."""
+        """Whether guards must judge the import before anything is changed."""
         return self.missing is Missing.DEACTIVATE or self.max_deactivations is not None
 
 

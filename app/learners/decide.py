@@ -1,6 +1,6 @@
 """Decides what a wish does to one learner, by the rules. Pure: no database, no clock.
 
-Every door that changes one learner decides here: PATCH, activate, deactivate, and the rows of an import.
+PATCH, activate, deactivate and the rows of an import all decide here.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Unchanged:
 def decide_change(learner: Learner, wish: Wish, cause: Cause) -> Change | Unchanged | Refused:
     """Decide the profile, the expiration date and Active together: all of it happens, or nothing.
 
-    The date is applied before Active, so that one wish can move the date of an expired learner and activate them.
-    Whether a username or an external id is free is for the caller to check.
+    The date is applied before Active, so that one wish can move the date of an expired learner and activate
+    them. The caller checks whether the username and the external id are free.
     """
     account = _decide_account(learner.account, wish, cause)
     if isinstance(account, Expired):

@@ -23,7 +23,7 @@ LearnerIdPath = Annotated[
 
 
 def parse_learner_id(text: str) -> str:
-    """Return the id in canonical form. Raises LearnerNotFound if the text is no UUID, since no learner has it."""
+    """Return the id in canonical form. Raises LearnerNotFound if the text is not a UUID."""
     parsed = parse_id(text)
     if parsed is None:
         raise LearnerNotFound

@@ -1,4 +1,4 @@
-"""Why a request about one learner cannot be done, as facts."""
+"""Why a request about one learner is refused, as facts."""
 
 
 class LearnerNotFound(Exception):

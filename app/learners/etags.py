@@ -1,7 +1,7 @@
 """Entity tags of learners (RFC 9110 section 8.8.3), and how conditional requests are compared with them.
 
-A tag begins with the version. If-Match compares only that: a learner who logs in, or whose last day of access passes,
-looks different, but nobody has changed the account.
+A tag begins with the version. If-Match compares only that. A login, or the end of the last day of access,
+makes the learner look different but does not change the account.
 """
 
 import re

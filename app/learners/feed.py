@@ -13,7 +13,7 @@ _EVENT_COLUMNS = [events.c[name] for name in Event._fields]
 
 
 class FeedEntry(NamedTuple):
-    """What a reader needs to know of an event to decide whether it wants it."""
+    """What a reader needs to know about an event to decide whether to read it."""
 
     position: int
     id: str
@@ -28,7 +28,7 @@ class _Awaited(NamedTuple):
 
 
 class SafePosition:
-    """Knows how far the feed can be read: no event will ever appear at or before this position.
+    """Finds out how far the feed can be read: no new event will ever appear at or before this position.
 
     A transaction takes the positions of its events before it commits. So on PostgreSQL a later position can become
     visible before an earlier one. A position is safe once every transaction has ended that was running when the
@@ -41,7 +41,7 @@ class SafePosition:
         self._awaited: _Awaited | None = None
 
     async def advance(self, connection: AsyncConnection) -> int:
-        """Return the safe position now, 0 = none yet. Call it again and again: long transactions hold it back."""
+        """Return the safe position now, 0 = none yet. Call it repeatedly: long transactions hold it back."""
         newest = select(func.coalesce(func.max(events.c.position), 0))
         if (
             connection.dialect.name == "sqlite"

@@ -20,7 +20,7 @@ from app.domain.profile import (
 
 
 class SearchPart(Enum):
-    """Where a field stands in the text that `q` searches."""
+    """Which part of the text that `q` searches a field belongs to."""
 
     # Joined with a space and first, so that "Adaeze Okafor" finds her.
     NAME = auto()
@@ -34,7 +34,7 @@ class SearchPart(Enum):
 class ProfileField:
     """A text that says who a learner is. People and HR systems write it."""
 
-    # The attribute, the column, the JSON member, the name in events and the CSV column are all called this.
+    # The name of the attribute, the column, the JSON member, the fact in events and the CSV column.
     name: str
     # The title of the CSV column in exports and messages.
     title: str
@@ -68,7 +68,7 @@ class RosterColumn:
 
     name: str
     title: str
-    # The code of the problem for a row whose cell cannot be read.
+    # The code of the problem for a row in which this cell cannot be read.
     problem: str
     synonyms: tuple[str, ...] = ()
 
@@ -132,14 +132,14 @@ ACCOUNT = (
     AccountFact("expires_on", date.fromisoformat),
     AccountFact("deactivated_at", datetime.fromisoformat),
     AccountFact("first_accessed_at", datetime.fromisoformat),
-    # Follows from the deactivations, which events tell.
+    # Not in events, because it follows from the deactivations there.
     AccountFact("sessions_valid_from", datetime.fromisoformat, is_in_events=False),
 )
 
 PROFILE_NAMES = tuple(field.name for field in PROFILE)
 SEARCHED_NAMES = frozenset(field.name for field in PROFILE if field.search_part is not None)
 
-# Each column of the table `learners`, apart from the organization's, and the attribute of a Learner that it holds.
+# Each column of the table `learners`, except the organization, and the attribute of a Learner that it stores.
 COLUMNS: dict[str, str] = {
     "id": "id",
     **{name: name for name in PROFILE_NAMES},
@@ -151,7 +151,7 @@ COLUMNS: dict[str, str] = {
     "version": "version",
 }
 
-# Each fact that an event tells, apart from the status, and the attribute of a Learner that it is.
+# Each fact that events record, except the status, and the attribute of a Learner that it comes from.
 EVENT_FACTS: dict[str, str] = {
     **{name: name for name in PROFILE_NAMES},
     **{fact.name: f"account.{fact.name}" for fact in ACCOUNT if fact.is_in_events},

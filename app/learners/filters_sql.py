@@ -20,9 +20,9 @@ from app.platform.bulk_rows import is_one_of
 class Criterion:
     """One member of a filter, in two forms that mean the same.
 
-    An index of its own answers `seek`. `walk` is checked on each row of another index. A page is found fast by
-    seeking what few learners match, or by walking the sort order past what many match. A planner that does not know
-    the counts picks either one at random. `ids` is a query for the ids that match.
+    An index of its own answers `seek`. `walk` is checked on each row of another index. Seeking is fast if few
+    learners match, and walking the sort order is fast if many match. A planner that does not know the counts
+    may pick the slow one. `ids` is a query for the ids that match.
     """
 
     walk: ColumnElement[bool]

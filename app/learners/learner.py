@@ -68,7 +68,7 @@ class Change(NamedTuple):
 
     @property
     def deactivates(self) -> bool:
-        """True if it takes access away from a learner who existed and was not deactivated."""
+        """Whether it takes access away from a learner who existed and was not deactivated."""
         return self.type is EventType.DEACTIVATED
 
 
@@ -174,7 +174,10 @@ _NAMES_END = sum(field.search_part is SearchPart.NAME for field in PROFILE)
 
 
 def search_text(learner: Learner) -> str:
-    """Join the text that `q` searches, folded. The email stands last, so that its end marks an exact one."""
+    """Join the text that `q` searches, folded.
+
+    The email comes last, so that a search can recognize a whole address by the end of the text.
+    """
     values = _read_searched(learner)
     name = " ".join(filter(None, values[:_NAMES_END]))
     own = filter(None, values[_NAMES_END:-1])

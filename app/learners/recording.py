@@ -1,7 +1,7 @@
 """Stores changes of learners: the facts, the searched texts and the events, in one transaction.
 
-Every change is stored here, with two exceptions: `bulk_sql.apply_action` makes the same rows with SQL, and
-`repository.record_access_time` notes an access, which is no change of the account.
+Every change is stored here, with two exceptions. `bulk_sql.apply_action` makes the same rows with SQL.
+`repository.record_access_time` stores the time of an access, which does not change the account.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from app.platform.bulk_rows import insert_rows, update_rows
 from app.platform.ids import new_id
 from app.platform.threads import compute
 
-# The names of the values that make_row answers.
+# The names of the values that make_row returns.
 STORED_COLUMNS = ("organization_id", *COLUMNS)
 _KEYS = ("organization_id", "id")
 _read_columns = attrgetter(*COLUMNS.values())

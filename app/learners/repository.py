@@ -79,7 +79,8 @@ class LastChange(NamedTuple):
 def _make_learner(row: Row[Any]) -> Learner:
     """Make a learner of a row that begins with _COLUMNS.
 
-    In slices, because a read by name takes six times as long, and imports read every learner of the file.
+    It slices the row, because reading by name takes six times as long, and imports read every learner of the
+    file.
     """
     account = Account._make(row[_BEFORE_ACCOUNT:_AFTER_ACCOUNT])
     return Learner._make((*row[:_BEFORE_ACCOUNT], account, *row[_AFTER_ACCOUNT : len(_COLUMNS)]))
@@ -237,7 +238,7 @@ async def count_by_status(
     dialect = connection.dialect.name
     statement: Executable
     if wanted.model_dump(exclude_none=True).keys() <= {"status"}:
-        # Each status is one part of the status index, or three, which counts them without the table.
+        # Each status is one range of the status index, or three, so counting needs no look at the table.
         statement = union_all(
             *(
                 select_whole(
@@ -299,14 +300,15 @@ async def list_not_deactivated(
 ) -> list[MissingLearner]:
     """List up to `limit` learners who are not deactivated, in id order beyond the id `after`.
 
-    It leaves out those for whose id `unless` holds, and those created by an event after the position `created_by`.
-    Positions decide, not clocks. One statement reads at most `walked_rows` learners.
+    It leaves out ids for which `unless` holds, and learners created by an event after the position
+    `created_by`. It compares positions, because clocks can differ. One statement reads at most `walked_rows`
+    learners.
     """
     found: list[MissingLearner] = []
     begin: str | None = after or _BEFORE_ALL
     while begin is not None and len(found) < limit:
-        # In parts of the primary key. For all of it, a planner that takes the table for a small one would build and
-        # sort one set, each time again.
+        # Read it in ranges of the primary key. For the whole key, a planner that assumes a small table would build and
+        # sort the whole set every time.
         own = learners.c.organization_id == organization_id
         part = select(learners.c.id).where(own, learners.c.id > begin).order_by(learners.c.id)
         end = (await connection.execute(part.offset(walked_rows - 1).limit(1))).scalar_one_or_none()
@@ -365,7 +367,7 @@ async def select_learners(
 async def record_access_time(
     connection: AsyncConnection, organization_id: int, learner_id: str, now: datetime
 ) -> None:
-    """Store the time of the last access. This is no change of the account: no event, no new version."""
+    """Store the time of the last access. It does not change the account, so there is no event and no new version."""
     await connection.execute(
         update(learners)
         .where(learners.c.organization_id == organization_id, learners.c.id == learner_id)
@@ -397,7 +399,8 @@ async def find_with_last_change(
     connection: AsyncConnection, organization_id: int, learner_ids: Collection[str], operation_id: str
 ) -> list[LastChange]:
     """Find these learners, each with what this operation changed, if nothing changed the learner since."""
-    # Not a join: one look into the index of histories for each learner, whatever sizes the planner assumes.
+    # Not a join, so that each learner costs one look into the index of histories, even if the planner assumes wrong
+    # sizes.
     before = (
         select(events.c.before)
         .where(

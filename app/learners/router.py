@@ -87,7 +87,7 @@ async def list_learners(
     now: Now,
     query: Annotated[LearnerQuery, Query()],
 ) -> Any:
-    """A page of the learners that match every given filter.
+    """Return a page of the learners that match every given filter.
 
     With `Accept: text/csv`, the answer is a CSV file of all matches, in the columns of an import. The paging
     parameters have no effect on it.
@@ -135,7 +135,7 @@ async def _export(
     if exports.locked():
         raise Problem(
             OVERLOADED,
-            f"{limits.exports_at_once} exports are running, which is the most at once. Try again in a few seconds.",
+            f"{limits.exports_at_once} exports are already running. Try again in a few seconds.",
             headers={"Retry-After": "5"},
         )
 
@@ -148,7 +148,7 @@ async def _export(
         sort=sort,
         few=limits.few_matches,
     )
-    # The first part is read now: once the answer has begun, it can no longer say that the database is away.
+    # Read the first part now. Once the answer has begun, it cannot report that the database is unavailable.
     return StreamingResponse(
         prepend(await anext(streamed), streamed),
         media_type="text/csv; charset=utf-8",
@@ -179,7 +179,7 @@ async def _stream_export(
 async def count_by_status(
     request: Request, principal: Reader, database: Db, now: Now, wanted: Annotated[LearnerFilter, Query()]
 ) -> Any:
-    """How many of the matching learners have each status today. The filter is that of `GET /learners`."""
+    """Count the matching learners by their status today. Takes the filters of `GET /learners`."""
     today = principal.organization.today(now)
     async with database.read() as connection:
         counts = await repository.count_by_status(
@@ -214,7 +214,7 @@ async def create_learner(
     body: NewLearner,
     idempotency_key: KeyHeader = None,
 ) -> Response:
-    """A new learner is activated: they have access and have not used it yet."""
+    """Create a learner, who is `activated`: they have access and have not used it yet."""
     organization = principal.organization
     cause = make_cause(principal, now)
     wish, root = body.wish(), request.scope.get("root_path", "")
@@ -267,7 +267,7 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
 async def get_learner(
     request: Request, principal: Reader, database: Db, now: Now, learner_id: LearnerIdPath
 ) -> Response:
-    """One learner, with an `ETag`. With `If-None-Match`, the answer is 304 if nothing has changed."""
+    """Return a learner, with an `ETag`. With `If-None-Match`, the answer is 304 if nothing has changed."""
     async with database.read() as connection:
         learner = await service.get_learner(
             connection, principal.organization.id, parse_learner_id(learner_id)
@@ -295,7 +295,10 @@ async def get_learner(
 async def patch_learner(
     request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
 ) -> Response:
-    """A merge patch. A past `expires_on` expires the learner at once. Today, a later day or null restores access."""
+    """Apply a merge patch.
+
+    A past `expires_on` expires the learner at once. Today, a later day or null restores access.
+    """
     return await _change(request, principal, database, learner_id, make_cause(principal, now), body.wish())
 
 
@@ -337,7 +340,7 @@ async def deactivate_learner(
     learner_id: LearnerIdPath,
     body: ActionBody | None = None,
 ) -> Response:
-    """Take access away, from this answer on. Safe to repeat. Deletes nothing."""
+    """Take access away. It takes effect before the answer is sent. Safe to repeat. Deletes nothing."""
     cause = make_cause(principal, now, body.reason if body else None)
     return await _change(request, principal, database, learner_id, cause, Wish(is_active=False))
 
@@ -376,7 +379,7 @@ async def list_learner_events(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Every change of one learner, newest first."""
+    """Return every change of one learner, newest first."""
     organization = principal.organization
     cursor_of = [organization.public_id, "history", parse_learner_id(learner_id)]
     position = decode_cursor(cursor_of, cursor, (int,))

@@ -29,7 +29,7 @@ def _text_type(field: ProfileField) -> Any:
 
 
 _TEXT_TYPES = {field.name: _text_type(field) for field in PROFILE}
-# Values for the examples of documents.
+# Values for the examples in openapi.yaml.
 _EXAMPLE_PROFILE: dict[str, JsonValue] = {field.name: field.example for field in PROFILE}
 
 ExpiresOn = Annotated[
@@ -209,7 +209,7 @@ class NewLearner(_NewProfile):
     status: RefusedStatus = None
 
     def wish(self) -> Wish:
-        """Return what the new learner is to have."""
+        """Return the wish for the new learner."""
         return Wish({name: getattr(self, name) for name in PROFILE_NAMES}, self.expires_on)
 
 
@@ -227,7 +227,7 @@ class LearnerPatch(_PatchedProfile):
     status: RefusedStatus = None
 
     def wish(self) -> Wish:
-        """Return what was sent. An absent member changes nothing."""
+        """Return the wish. An absent member changes nothing."""
         sent = self.model_fields_set
         return Wish(
             {name: getattr(self, name) for name in PROFILE_NAMES if name in sent},
@@ -280,7 +280,7 @@ class EventDocument(BaseModel):
         str | None,
         Field(description="The operation that it was part of. Null for a change of one learner."),
     ]
-    reason: Annotated[str | None, Field(description="Why, if a reason was given.")]
+    reason: Annotated[str | None, Field(description="The reason, if one was given.")]
     before: Annotated[
         dict[str, Any],
         Field(description="The changed facts and the status before. Empty for a new learner."),

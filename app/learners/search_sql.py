@@ -12,8 +12,8 @@ from app.learners.learner import PART_BREAK
 from app.learners.tables import learner_search, learners
 
 _TRIGRAM = 3
-# The most trigrams that narrow a search down. Each costs the reading of a list, and the lists of common ones, such as
-# those of the host in every email, are long.
+# The most trigrams that narrow a search down. Each one means reading a list. The lists of common trigrams, such as
+# those of an email host that many share, are long.
 _MOST_TRIGRAMS = 12
 _trigrams = table("learner_search_trigrams", column("rowid"))
 

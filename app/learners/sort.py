@@ -53,7 +53,7 @@ class Sort:
         return here < there if self.is_descending else here > there
 
     def parse_position(self, texts: Sequence[str]) -> list[Any]:
-        """Return the position that `write_position` wrote. Raises ValueError if it did not write this."""
+        """Return the position that `write_position` wrote. Raises ValueError for any other text."""
         return [
             _PARSERS[column.type.python_type](text) for column, text in zip(self.columns, texts, strict=True)
         ]

@@ -1,7 +1,7 @@
 """The rules of app.domain.status in SQL. No other module of the service writes status logic in SQL.
 
-This module declares the columns that the rules read; `tables.learners` has them. A property test holds each
-expression against its Python form, on both databases.
+This module declares the columns that the rules read; `tables.learners` has them. A property test compares
+each expression with its Python form, on both databases.
 """
 
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The tables of learners, of the text that searches look into, and of events.
+"""The tables of learners, of the texts in which they are searched, and of events.
 
 A comment at each index names the queries that need it. Every index costs a write for each changed row, so there is
 none without a query.

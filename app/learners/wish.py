@@ -8,7 +8,7 @@ from typing import Final
 
 
 class NoChange(Enum):
-    """Stands for "leave this value as it is" where None is a value too."""
+    """Means "leave this value unchanged", for values that may be None."""
 
     NO_CHANGE = "no change"
 

@@ -1,4 +1,4 @@
-"""Bulk actions: the selected learners are staged in chunks, and each chunk is a few statements."""
+"""Bulk actions: stages the selected learners in chunks, and applies each chunk with a few statements."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -123,7 +123,8 @@ async def _select_batches(
                     while len(pending) >= chunk_rows:
                         yield SelectedLearners(pending[:chunk_rows])
                         del pending[:chunk_rows]
-                # In here: the stream's end swallows GeneratorExit, after which nothing may be yielded.
+                # Inside the block, because the end of the stream swallows GeneratorExit, and nothing may be yielded
+                # after that.
                 if pending:
                     yield SelectedLearners(pending)
 
@@ -133,7 +134,7 @@ async def _find_learners(
 ) -> SelectedLearners:
     """Return the ids of the learners who have these usernames now, and the usernames that no learner has.
 
-    Done once and at the beginning, so that a later change adds no learner to the selection, and none twice.
+    Call it once, at the beginning, so that a later change cannot add a learner or select one twice.
     """
     # Of several spellings the first counts.
     by_key = {username_key(username): username for username in reversed(usernames)}
@@ -148,7 +149,7 @@ class BulkActionHandler(OnePass, LearnerColumns):
     """Activates or deactivates the learners of a chunk."""
 
     async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """Do nothing: a bulk action needs no further rows."""
+        """Do nothing: a bulk action stores no rows that only it needs."""
         return 0
 
     def read_chunk(self, operation: Operation, chunk: Chunk) -> SelectedLearners:

@@ -84,7 +84,8 @@ class DurableEngine:
                         await self._launch()
                     await self._look()
             except Exception:
-                # Mostly a database that is away for a while. Whatever it is, operations wait for this loop.
+                # Usually the database is unavailable for a while. Catch every error, because operations wait for this
+                # loop.
                 logger.exception("cannot look for operations, will try again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._runner.submitted.wait(), self._limits.engine_look_seconds)
@@ -123,8 +124,8 @@ class DurableEngine:
     async def _look(self) -> None:
         """Give the next operation of each organization a workflow, unless it has one.
 
-        Only the next one: what is taken over from a dead process goes to the end of the queue, and no later operation
-        may overtake it.
+        Only the next one: an operation that is taken over from a dead process goes to the end of the queue,
+        and later ones must not overtake it.
         """
         async with self._database.read() as connection:
             unfinished = await repository.list_unfinished(connection)
@@ -146,7 +147,7 @@ class DurableEngine:
             enqueued += workflow.status == "ENQUEUED"
             active.add(workflow.workflow_id.partition(".")[0])
         first: dict[int, Operation] = {}
-        for operation in sorted(unfinished, key=lambda each: each.state is State.PENDING):  # begun ones first
+        for operation in sorted(unfinished, key=lambda each: each.state is State.PENDING):  # begun first
             first.setdefault(operation.organization_id, operation)
         for operation in first.values():
             if operation.id not in active:
@@ -225,7 +226,7 @@ def _list_active() -> list[Any]:
 
 
 def _delete_ended(limit: int) -> None:
-    # Their operations say all that ended workflows say.
+    # The operations hold everything that ended workflows hold.
     ended = DBOS.list_workflows(
         name=_WORKFLOW,
         status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],

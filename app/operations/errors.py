@@ -15,7 +15,7 @@ class OutcomesDeleted(Exception):
 
 
 class SelectionChanged(Exception):
-    """Another number of learners is selected than the person saw."""
+    """The number of selected learners is not the one that the caller expects."""
 
     def __init__(self, expected: int, matched: int) -> None:
         super().__init__(f"{expected} expected, {matched} matched")
@@ -24,7 +24,7 @@ class SelectionChanged(Exception):
 
 
 class OperationNotCancellable(Exception):
-    """The operation has ended, and not by being cancelled; `state` tells how."""
+    """The operation has ended, and was not cancelled. `state` says how it ended."""
 
     def __init__(self, state: str) -> None:
         super().__init__(state)
@@ -43,7 +43,7 @@ class Obstacle(StrEnum):
 
 
 class OperationNotRevertible(Exception):
-    """The operation cannot be reverted; `reverted_by` is the id of the revert that it has had, if any."""
+    """The operation cannot be reverted; `reverted_by` is the id of its revert, if it has one."""
 
     def __init__(self, obstacle: Obstacle, reverted_by: str | None = None) -> None:
         super().__init__(obstacle.value)

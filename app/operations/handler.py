@@ -28,7 +28,7 @@ class Handler(Protocol):
         ...
 
     def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
-        """Decode the chunk's content. Pure: done in a thread, ahead of the chunk's turn."""
+        """Decode the chunk's content. Pure, because it runs in a thread before the chunk is due."""
         ...
 
     async def run_chunk(
@@ -41,8 +41,8 @@ class Handler(Protocol):
     ) -> Tally:
         """Do the whole chunk, record its outcomes and count them, in the caller's transaction.
 
-        `work` is what read_chunk has returned. If the operation changes nothing, only the outcomes are stored. In a
-        rehearsal not even they are, and the tally holds what `judge` needs.
+        `work` is what read_chunk has returned. If the operation changes nothing, only the outcomes are
+        stored. In a rehearsal, no outcomes are stored either, and the tally holds what `judge` needs.
         """
         ...
 
@@ -56,7 +56,7 @@ class Handler(Protocol):
     async def judge(
         self, connection: AsyncConnection, operation: Operation, organization: Organization
     ) -> Mapping[str, Any] | None:
-        """Return the problem document that forbids any change, by what was rehearsed, or None."""
+        """Return the problem document if a guard stops the operation after its rehearsal, or None."""
         ...
 
     def report_format(self, operation: Operation) -> ReportFormat:
@@ -83,7 +83,7 @@ class OnePass:
 
 
 class LearnerColumns:
-    """The part of a Handler whose report names learners by username and id; an unknown id has no username."""
+    """The part of a Handler for reports that name learners by username and id. An unknown id has no username."""
 
     def report_format(self, operation: Operation) -> ReportFormat:
         """See Handler.report_format."""

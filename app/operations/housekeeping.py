@@ -1,4 +1,4 @@
-"""Removes what has had its time: abandoned stages, what operations needed while they ran, and finally outcomes.
+"""Removes what is no longer needed: abandoned stages, the working rows of ended operations, and old outcomes.
 
 Events are kept forever. Everything is removed in small transactions, so that nothing else waits for long, and several
 processes may do it at once.
@@ -18,7 +18,7 @@ _Removal = Callable[[AsyncConnection, Operation, int], Awaitable[int]]
 
 
 async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
-    """Remove all that has had its time; outcomes and uploaded rows have it after `keep_outcomes`."""
+    """Remove everything that is no longer needed. Outcomes and uploaded rows are kept for `keep_outcomes`."""
     now = runner.clock.now()
     abandoned = new_id(now - runner.limits.stage_abandoned_after)
     await runner.database.write(repository.delete_abandoned_stages, abandoned)

@@ -84,7 +84,7 @@ class Rehearsal:
 
     deactivated_by_row: int = 0
     missing: int = 0
-    # Rows that name no learner who could be found, and the line of the first.
+    # How many rows do not say which learner they are about, and the line of the first.
     unidentified_rows: int = 0
     first_unidentified_line: int | None = None
 
@@ -100,7 +100,7 @@ class Rehearsal:
 
     @classmethod
     def from_document(cls, document: Mapping[str, int]) -> Self:
-        """Read what `to_document` has made."""
+        """Read what `to_document` returned."""
         return cls(
             document.get("deactivated_by_row", 0),
             document.get("missing", 0),
@@ -120,7 +120,7 @@ class Rehearsal:
 
 
 class Tidied(IntEnum):
-    """How much of an operation that has ended was already removed."""
+    """What housekeeping has already removed of an operation that has ended."""
 
     NOTHING = 0
     # What it needed while it ran.

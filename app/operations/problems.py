@@ -151,7 +151,7 @@ def describe_reason(reason: Reason) -> Mapping[str, Any]:
 
 
 def describe_failure() -> Mapping[str, Any]:
-    """Return the problem document of an operation that a fault of the service has ended."""
+    """Return the problem document of an operation that a fault in the service has ended."""
     detail = "An internal error stopped this operation. Changes made before it remain."
     return Problem(INTERNAL_ERROR, detail).document()
 

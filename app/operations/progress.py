@@ -1,4 +1,7 @@
-"""The progress of an operation as server-sent events, read from the database, since any process may run it."""
+"""The progress of an operation as server-sent events.
+
+It is read from the database, because any process may run the operation.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -46,7 +46,7 @@ def _report_row(cells: Sequence[str], outcome: Outcome) -> list[str]:
 
 
 def _guard_cell(cell: str) -> str:
-    # A cell that was sent with its guard keeps just one: an import must find what was meant.
+    # A cell that was sent with a guard keeps only that one, so that an import finds the original text.
     return guard_formula(unguard_formula(cell))
 
 

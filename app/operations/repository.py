@@ -80,7 +80,7 @@ def _read_outcome(row: Row[Any]) -> Outcome:
 
 
 async def insert_operation(connection: AsyncConnection, operation: Operation) -> Operation:
-    """Store a new operation, whose staged chunks count from then on."""
+    """Store a new operation. From then on its staged chunks count."""
     values = _stored_values(operation, (name for name in _FIELDS if name != "number"))
     statement = insert(operations).values(**values).returning(operations.c.number)
     number = (await connection.execute(statement)).scalar_one()
@@ -145,7 +145,7 @@ async def list_unfinished(connection: AsyncConnection) -> list[Operation]:
 
 
 async def list_ended(connection: AsyncConnection, tidied: Tidied, ended_before: datetime) -> list[Operation]:
-    """List the operations of every organization that ended before this instant and are as tidied as given."""
+    """List the operations of every organization that ended before this instant and are tidied exactly this far."""
     statement = select(*_COLUMNS).where(
         operations.c.tidied == tidied, operations.c.finished_at <= ended_before
     )
@@ -202,7 +202,7 @@ async def delete_stage(connection: AsyncConnection, operation_id: str) -> None:
 
 
 async def delete_abandoned_stages(connection: AsyncConnection, before_id: str) -> int:
-    """Remove stages without an operation whose ids (which carry the time) are below `before_id`."""
+    """Remove stages without an operation that are older than `before_id`. Ids carry the time."""
     known = select(operations.c.id).where(operations.c.id == operation_chunks.c.operation_id)
     statement = delete(operation_chunks).where(operation_chunks.c.operation_id < before_id, ~known.exists())
     return (await connection.execute(statement)).rowcount

@@ -1,4 +1,4 @@
-"""Reverts: what an operation has changed goes back learner by learner, the last first, except for later changes."""
+"""Reverts: undoes an operation learner by learner, the last change first, and keeps learners who have changed since."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -91,7 +91,7 @@ async def submit_revert(
 def require_revertible(operation: Operation, earlier: Operation | None) -> None:
     """Raise OperationNotRevertible, unless the operation can be reverted.
 
-    `earlier` is the revert that it has had. One that was cancelled or failed may have left something to do.
+    `earlier` is its earlier revert. If that was cancelled or failed, there may be something left to revert.
     """
     if not operation.is_finished:
         raise OperationNotRevertible(Obstacle.NOT_ENDED)
@@ -165,7 +165,7 @@ class Decision(NamedTuple):
 
 @dataclass(slots=True)
 class Reversal:
-    """Reverts changes one after the other, each with the names as the ones before it have left them. Pure.
+    """Reverts changes one after the other, each with the names that the earlier ones have left. Pure.
 
     `holders`: the learner who has each of the names to be restored (None or absent = no learner).
     """

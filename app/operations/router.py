@@ -115,7 +115,9 @@ async def start_bulk_action(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """The selection is fixed when the action begins. Learners created later are not included.
+    """Apply an action to many learners.
+
+    The selection is fixed when the action begins: learners created later are not included.
 
     Up to 5,000 learners are done at once. More are done in the background, chunk by chunk.
     """
@@ -147,7 +149,7 @@ async def list_operations(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Lists the organization's operations, newest first."""
+    """Return the organization's operations, newest first."""
     organization = principal.organization
     cursor_of = [organization.public_id, "operations", kind, state, dry_run]
     after = decode_id(cursor_of, cursor)
@@ -172,7 +174,7 @@ async def list_operations(
     responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
-    """Returns what the operation does, how far it is, and how many learners have which outcome."""
+    """Return what the operation does, how far it is, and how many learners have which outcome."""
     return present(await service.get_operation(database, principal.organization.id, operation_id))
 
 
@@ -186,7 +188,7 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
 async def follow_operation(
     request: Request, principal: OperationReader, database: Db, operation_id: OperationIdPath
 ) -> StreamingResponse:
-    """Sends server-sent events until the operation has ended.
+    """Send server-sent events until the operation has ended.
 
     `progress` is sent at once and after each change, `end` when the operation has ended. The data of both is the
     operation, as in `GET /operations/{id}`. The stream closes after `end`. If it closes earlier, for example because
@@ -215,9 +217,9 @@ async def follow_operation(
 async def cancel_operation(
     principal: BulkWriter, runner: CurrentRunner, operation_id: OperationIdPath
 ) -> Any:
-    """Changes made so far remain and are counted. The rest is not started. Safe to repeat.
+    """Stop the operation. Changes made so far remain and are counted, and the rest is not started.
 
-    Waits until the running chunk is complete, and answers the operation as it ended.
+    Waits until the running chunk is complete, and returns the operation in its final state. Safe to repeat.
     """
     operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
     return present(await service.cancel(runner, operation))
@@ -240,11 +242,12 @@ async def revert_operation(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Restores the earlier values of each learner that the operation changed, as a new change.
+    """Restore the earlier values of each learner that the operation changed, as a new change.
 
-    A learner who has changed since is `kept`, with the problem `changed-since`. So is a learner whose former username
-    or external id now belongs to another learner. Learners created by an import are deactivated, never deleted.
-    Learners who return to deactivated lose access at once. A revert is itself an operation and can be reverted.
+    A learner who has changed since is `kept`, with the problem `changed-since`. So is a learner if another
+    learner now has their former username or external id. Learners created by an import are deactivated, never
+    deleted. Learners who return to deactivated lose access at once. A revert is itself an operation and can
+    be reverted.
     """
     submit = partial(
         submit_revert,
@@ -287,7 +290,7 @@ async def list_outcomes(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Lists the outcomes so far, in the order of the file or of the learners' ids.
+    """Return the outcomes so far, in the order of the file or of the learners' ids.
 
     The outcomes of a revert begin with the change that was made last.
 

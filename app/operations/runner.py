@@ -37,7 +37,7 @@ class TooLargeAtOnce(Exception):
 
 
 class Engine(Protocol):
-    """Has the stored operations run until they are finished."""
+    """Runs stored operations until they are finished."""
 
     def start(self) -> None:
         """Begin to run the operations that wait, and those to come."""
@@ -123,7 +123,7 @@ class Runner:
                         )
                         if not may_pass and not is_faulty:
                             logger.exception("operation failed", operation=operation.id)
-                            is_faulty = True  # a fault of ours, which would happen again
+                            is_faulty = True  # a bug, which would happen again
                             continue
                         # The database is away, full or busy. The cursor has not moved, so try again.
                         logger.exception(
@@ -265,7 +265,7 @@ class Runner:
         return advanced
 
     async def fail(self, operation: Operation) -> Operation:
-        """End the operation as failed, because of a fault of ours, unless it has ended meanwhile."""
+        """End the operation as failed, because of a bug, unless it has ended meanwhile."""
         step = await self.database.write(self._take_failing_step, operation)
         report_progress(step.before, step.after)
         return step.after
@@ -288,7 +288,7 @@ class Runner:
 
 
 def report_progress(before: Operation, after: Operation) -> None:
-    """Count and log what a committed transaction has done; before the commit it is not true yet."""
+    """Count and log what a transaction has done. Call it only after the commit."""
     for outcome, number in (Counter(after.counts) - Counter(before.counts)).items():
         ROWS.labels(after.kind, outcome).inc(number)
     if after.is_finished and not before.is_finished:

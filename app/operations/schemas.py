@@ -95,7 +95,9 @@ class Progress(BaseModel):
 
     done: Annotated[
         int,
-        Field(description="It never falls. It stays 0 while an import with a guard is checked as a whole."),
+        Field(
+            description="It never decreases. It stays 0 while an import with a guard is checked as a whole."
+        ),
     ]
     total: Annotated[
         int,

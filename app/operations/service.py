@@ -1,6 +1,6 @@
-"""Starting an operation and ending it early.
+"""Starts and cancels operations.
 
-A small operation is done at once; a large one is staged, stored and left to the engine.
+A small operation is done at once. A large one is staged, stored and left to the engine.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ from app.organizations.organization import Organization
 from app.platform.database import Database
 from app.platform.ids import parse_id
 
-# Called in the transaction that makes the operation count, with the operation as it then is.
+# Called with the stored operation, in the transaction that stores it.
 OnStored = Callable[[AsyncConnection, Operation], Awaitable[None]]
 # Called with the number of learners or rows, once it is known; raises if the operation must not begin.
 CheckTotal = Callable[[int], None]
@@ -32,7 +32,7 @@ async def submit(
     on_stored: OnStored,
     check_total: CheckTotal | None = None,
 ) -> Operation:
-    """Stage `chunks` and store the operation `draft`, whose chunks and total are set from them.
+    """Stage `chunks` and store the operation `draft`, after setting its chunks and total.
 
     A single chunk is done in one transaction together with the operation's row, unless its rehearsal finds too much
     more to do. Several chunks are staged in short transactions. The row comes last and makes the stage count, so a

@@ -78,7 +78,7 @@ class AuthenticatedRoute(StrictRoute):
         self.openapi_extra = {**(self.openapi_extra or {}), "x-required-scopes": scopes}
 
     async def admit(self, request: Request) -> None:
-        """Authenticate and count the request. An unknown caller learns nothing from how a body is judged."""
+        """Authenticate and count the request. Without a valid key, a caller cannot find out how a body is checked."""
         principal = await AUTHENTICATOR.of(request.app).authenticate(authorization_of(request))
         structlog.contextvars.bind_contextvars(
             organization=principal.organization.slug, api_key=principal.credential_id

@@ -54,7 +54,7 @@ ExpiringDays = Annotated[
     int,
     Field(
         strict=True,
-        description="How many days before the expiration date an account is shown as expiring.",
+        description="Days of notice before the expiration date. Stored, but not used yet.",
     ),
     Between(0, 366),
 ]

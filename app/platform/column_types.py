@@ -28,7 +28,7 @@ class Id(TypeDecorator[str]):
 
     @property
     def python_type(self) -> type[str]:
-        """The type into which paging turns a text of a cursor."""
+        """The type to which paging converts a text from a cursor."""
         return str
 
 
@@ -46,7 +46,7 @@ class Instant(TypeDecorator[datetime]):
 
     @property
     def python_type(self) -> type[datetime]:
-        """The type into which paging turns a text of a cursor."""
+        """The type to which paging converts a text from a cursor."""
         return datetime
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:

@@ -1,4 +1,4 @@
-"""The shared values that routes take: the database, the clock and the sign to stop."""
+"""The shared values that routes take: the database, the clock and the stop signal."""
 
 import asyncio
 from datetime import datetime

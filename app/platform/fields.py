@@ -86,7 +86,8 @@ PlainText = Annotated[str, AfterValidator(_require_plain)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_require_instant), AfterValidator(_convert_to_utc)]
 Day = Annotated[date, BeforeValidator(_require_day)]
 Reason = Annotated[
-    PlainText, Field(max_length=1000, description="Why. The history keeps it.", examples=["contract ended"])
+    PlainText,
+    Field(max_length=1000, description="The reason. The history shows it.", examples=["contract ended"]),
 ]
 
 

@@ -41,7 +41,7 @@ router = APIRouter(tags=["service"])
     },
 )
 async def read_metrics() -> Response:
-    """Counters and histograms of this service, without personal data. Needs no credential."""
+    """Return the counters and histograms of this service, without personal data. Needs no credential."""
     registry = CollectorRegistry()
     try:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

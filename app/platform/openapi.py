@@ -44,7 +44,7 @@ def answers(
     headers: tuple[str, ...] = (),
     status: int = 200,
 ) -> Responses:
-    """Return the `responses` of a route: these problems, and the media types and headers of its good answer.
+    """Return the `responses` of a route: these problems, and the media types and headers of its successful answer.
 
     A Problem is its own example. A ProblemType has its example in the catalogue.
     """

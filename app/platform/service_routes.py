@@ -38,7 +38,7 @@ _UNKNOWN_CODE = Problem(NOT_FOUND, "There is no problem with this code. GET /pro
 _NOT_OFFERED = not_offered((_HTML, JSON), "image/png")
 
 # Unknown parameters are accepted here, because probes and browsers add their own, such as a cache-buster.
-# Kept once it has been written.
+# The YAML is written once and then kept.
 OPENAPI_YAML: StateKey[str] = StateKey("openapi_yaml")
 
 TAG = Tag(name="service", description="Health, metrics and this description. No credential needed.")
@@ -65,7 +65,7 @@ class Health(BaseModel):
 
 @router.get("/healthz", summary="Check that the process is alive", response_model=Health)
 async def check_health() -> Any:
-    """Answers as long as the process is alive. Needs no credential."""
+    """Answer as long as the process is alive. Needs no credential."""
     return {"status": "ok"}
 
 
@@ -76,7 +76,7 @@ async def check_health() -> Any:
     responses=answers(DATABASE_UNAVAILABLE),
 )
 async def check_readiness(database: Db) -> Any:
-    """Checks that the database can be reached and has the schema of this version. Needs no credential."""
+    """Check that the database can be reached and has the schema of this version. Needs no credential."""
     state = await read_state(database)
     try:
         state.require_current()
@@ -96,7 +96,7 @@ async def check_readiness(database: Db) -> Any:
     },
 )
 async def read_openapi(request: Request) -> Response:
-    """Returns the OpenAPI 3.1 document of this service as YAML. `/docs` shows it as a page. Needs no credential."""
+    """Return the OpenAPI 3.1 document of this service as YAML. `/docs` shows it as a page. Needs no credential."""
     text = OPENAPI_YAML.find(request.app)
     if text is None:
         # Writing it takes half a second, during which the event loop could answer nothing else.
@@ -131,7 +131,7 @@ async def go_to_documentation() -> RedirectResponse:
     ),
 )
 async def list_problems(request: Request) -> Response:
-    """Lists every kind of problem that this service can answer with. Needs no credential."""
+    """List every kind of problem that this service can answer with. Needs no credential."""
     kinds = sorted(CATALOGUE.values(), key=lambda kind: kind.code)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse([_describe(kind) for kind in kinds])
@@ -156,7 +156,7 @@ async def explain_problem(
     request: Request,
     code: Annotated[str, Path(description="A problem's `code`.", examples=["not-found"])],
 ) -> Response:
-    """Explains one kind of problem. The `type` of a problem points here. Needs no credential."""
+    """Explain one kind of problem. The `type` of a problem points here. Needs no credential."""
     kind = CATALOGUE.get(code)
     if kind is None:
         raise Problem(NOT_FOUND, _UNKNOWN_CODE.detail)

@@ -20,7 +20,7 @@ webhooks = Table(
     Column("previous_secret_until", Instant),
     Column("is_enabled", Boolean, nullable=False),
     Column("disabled_reason", Text),
-    # That of the last event that was staged or skipped.
+    # The position of the last event that was staged or skipped.
     Column("position", BigInteger, nullable=False),
     Column("last_delivered_at", Instant),
     Column("created_at", Instant, nullable=False),

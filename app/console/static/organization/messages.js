@@ -17,8 +17,8 @@ export const { t } = translator({
   },
   expiring_days: { en: "Expiration notice in days", de: "Vorwarnzeit in Tagen" },
   "expiring_days.hint": {
-    en: "Accounts count as expiring this many days ahead. Enter a number from 0 to 366.",
-    de: "So viele Tage im Voraus gelten Konten als bald ablaufend. Geben Sie eine Zahl von 0 bis 366 ein.",
+    en: "Nothing uses this number yet. Enter a number from 0 to 366.",
+    de: "Diese Zahl wird noch nicht verwendet. Geben Sie eine Zahl von 0 bis 366 ein.",
   },
   saved: { en: "Organization saved.", de: "Organisation gespeichert." },
 });
