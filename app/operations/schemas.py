@@ -62,14 +62,13 @@ class BulkActionRequest(BaseModel):
     action: Action
     selection: Selection
     expected_count: Annotated[
-        int | None,
+        # Larger JSON numbers are not exact.
+        Annotated[int, Field(strict=True), Between(0, 2**53 - 1)] | None,
         Field(
-            strict=True,
             description="The number of learners that you expect to be selected, after `except_ids`. In a list of ids "
             "or usernames each one counts once, even if no learner has it. If another number is selected, nothing is "
             "changed: 409 `selection-changed`.",
         ),
-        Between(0, 2**53 - 1),  # larger JSON numbers are not exact
     ] = None
     dry_run: Annotated[
         bool, Field(strict=True, description="Report the same counts and outcomes, but change nothing.")

@@ -278,6 +278,12 @@ async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api: Ap
         assert told == {"b", "c"}
 
 
+async def test_null_expected_count_expects_no_number(api: Api) -> None:
+    await api.create()
+    operation = await act(api, "deactivate", {"filter": {}}, expected_count=None)
+    assert operation["counts"] == counts(changed=1)
+
+
 async def test_empty_selection_succeeds_without_outcomes(api: Api) -> None:
     learner = await api.create()
 
