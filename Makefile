@@ -19,7 +19,7 @@ run: $(RUNS) ## start the service, on a fresh machine too; ARGS="--port 8001" fo
 	$(BIN)/rollcall serve $(ARGS)
 
 test: $(DEVELOPS) ## run the tests on SQLite and on PostgreSQL; ARGS="-k expired" for some of them
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations=25 $(if $(COVERAGE),--cov=app) $(ARGS)
 
 check: $(DEVELOPS) ## what CI runs: formatting, lint, types, architecture, openapi.yaml, tests
 	$(BIN)/ruff format --check .
