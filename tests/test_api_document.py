@@ -248,9 +248,7 @@ def test_problem_of_the_catalogue_is_documented(
     (elsewhere,) = document["components"]["responses"]
     assert elsewhere == "method-not-allowed"
     elsewhere = {elsewhere, "changed-since", "too-many-deactivations"} | {
-        code
-        for code, kind in CATALOGUE.items()
-        if kind.explanation.endswith("Nothing of this row was applied.")
+        code for code, kind in CATALOGUE.items() if kind.explanation.endswith("The row was not applied.")
     }
     assert set(CATALOGUE) - documented == elsewhere
 

@@ -25,13 +25,13 @@ ACCESS_DENIED = define_problem(
     "access-denied",
     403,
     "Access denied",
-    "The learner may not enter, or this portal session may not go on. `reason` says why. Nothing was recorded.",
+    "The learner may not enter, or this portal session is no longer valid. `reason` says why. Nothing was recorded.",
     DeniedMembers,
 )
 
 _SENTENCES = {
-    DenialReason.DEACTIVATED: "The learner is deactivated.",
-    DenialReason.EXPIRED: "The learner has expired.",
+    DenialReason.DEACTIVATED: "The learner is deactivated. An administrator can activate them.",
+    DenialReason.EXPIRED: "The learner has expired. An administrator can set a new expiration date.",
     DenialReason.SESSION_REVOKED: "The learner was deactivated after this portal session began. Ask the learner to log "
     "in again.",
 }

@@ -26,7 +26,7 @@ router = APIRouter(tags=["access"], route_class=AuthenticatedRoute)
 
 @router.get(
     "/learners/{learner_id}/access",
-    summary="May this learner enter?",
+    summary="Check a learner's access",
     response_model=AccessDocument,
     responses=answers(_NOT_FOUND),
 )
@@ -37,9 +37,9 @@ async def check_access(
     learner_id: LearnerIdPath,
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """Check whether the learner may enter now.
+    """Check whether a learner may enter now. Records nothing.
 
-    Records nothing. A deactivation counts in every process as soon as it is answered.
+    A deactivated learner is refused by every process as soon as the deactivation has been answered.
     """
     organization = principal.organization
     async with database.read() as connection:
@@ -55,7 +55,7 @@ async def check_access(
 
 @router.get(
     "/access",
-    summary="May the learner with this username enter?",
+    summary="Check access by username",
     response_model=AccessDocument,
     responses=answers(_NOT_FOUND),
 )
@@ -69,7 +69,7 @@ async def check_access_by_username(
     ],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """Check the same for the learner with this username. Records nothing."""
+    """Check access like `GET /learners/{id}/access`, but for a username."""
     organization = principal.organization
     async with database.read() as connection:
         checked = await service.check_access_by_username(
@@ -80,7 +80,7 @@ async def check_access_by_username(
 
 @router.post(
     "/learners/{learner_id}/access",
-    summary="Let a learner in, and record it",
+    summary="Check and record access",
     response_model=AccessDocument,
     responses=answers(_NOT_FOUND, ACCESS_DENIED),
 )
@@ -91,9 +91,10 @@ async def record_access(
     learner_id: LearnerIdPath,
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:
-    """Check access and record that training was accessed. The first access makes an activated learner active.
+    """Check whether a learner may enter now. If so, record that they accessed training.
 
-    `status` in the answer is the status after the access. A refusal records nothing.
+    The first access makes an activated learner active. `status` is the status after the access. A refusal records
+    nothing.
     """
     checked = await database.write(
         service.check_and_record_access,

@@ -22,10 +22,11 @@ EXAMPLE: JsonDict = {
 SessionsValidFrom = Annotated[
     datetime | None,
     Field(
-        description="The last deactivation. Portal sessions that began before it are refused. Null if there was none."
+        description="When the learner was last deactivated. Portal sessions that began earlier are refused. "
+        "Null if never."
     ),
 ]
-CheckedAt = Annotated[datetime, Field(description="The moment for which the answer holds.")]
+CheckedAt = Annotated[datetime, Field(description="When access was checked.")]
 
 
 class AccessDocument(BaseModel):

@@ -38,14 +38,14 @@ def describe_refusal(problem: Mapping[str, Any]) -> str:
         limit = str(problem["max_deactivations"])
         share = f" ({limit})" if limit.endswith("%") else ""
         return (
-            f"The import would deactivate {problem['deactivation_count']:,} learners. "
-            f"The limit is {problem['allowed_count']:,}{share}. Nothing was changed. "
-            f"To apply it anyway, use --max-deactivations {problem['deactivation_count']}."
+            f"The import would deactivate {problem['deactivation_count']:,} learners. The limit is "
+            f"{problem['allowed_count']:,}{share}. Nothing was changed. To apply it anyway, use "
+            f"--max-deactivations {problem['deactivation_count']}."
         )
     if problem["code"] == "incomplete-feed":
         return (
-            f"{_describe_unidentified_rows(problem['row_count'], problem['line'])} So the missing learners are not "
-            "known, and nothing was changed. Correct the file, or use --missing keep."
+            f"{_describe_unidentified_rows(problem['row_count'], problem['line'])} So Rollcall cannot tell which "
+            "learners are missing. Nothing was changed. Correct the file, or use --missing keep."
         )
     return str(problem["detail"])
 

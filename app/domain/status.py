@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 
 class Status(StrEnum):
-    """What the facts of an account resolve to on a given day."""
+    """A learner's status today. An activated learner has access but has not used it yet."""
 
     ACTIVE = "active"
     ACTIVATED = "activated"

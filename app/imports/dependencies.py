@@ -70,8 +70,8 @@ async def _read_form(request: Request) -> AsyncIterator[FormData]:
     async with aclosing(request.stream()) as stream:
         try:
             form = await _FormParser(request.headers, stream, max_files=2, max_fields=10).parse()
-        except MultiPartException as error:
-            detail = f"The form cannot be read: {error.message}"
+        except MultiPartException:
+            detail = f"The form cannot be read. Send one part, named {_PART!r}, as multipart/form-data."
             raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}]) from None
     try:
         yield form
@@ -107,5 +107,5 @@ def not_csv(content_type: str) -> Problem:
 
 def _wrong_parts(names: list[str]) -> Problem:
     found = ", ".join(map(repr, names)) or "none"
-    detail = f"Send exactly one part, named 'file'. Found: {found}. Send options in the query."
+    detail = f"Send exactly one part, named 'file'. Found: {found}. Send options as query parameters."
     return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])

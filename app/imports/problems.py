@@ -40,13 +40,13 @@ from app.platform.problems import (
 
 
 class UnreadableMembers(BaseModel):
-    """The further members of `unreadable-csv`."""
+    """The additional members of `unreadable-csv`."""
 
     line: Annotated[int | None, Field(description="The line, or null if the problem is not on one line.")]
 
 
 class IncompleteMembers(BaseModel):
-    """The further members of `incomplete-feed`."""
+    """The additional members of `incomplete-feed`."""
 
     line: Annotated[int | None, Field(description="The line, or null if the problem is not on one line.")] = (
         None
@@ -57,29 +57,29 @@ class IncompleteMembers(BaseModel):
 
 
 class DeactivationMembers(BaseModel):
-    """The further members of `too-many-deactivations`."""
+    """The additional members of `too-many-deactivations`."""
 
     deactivation_count: Annotated[int, Field(description="How many learners would be deactivated.")]
     allowed_count: Annotated[int, Field(description="How many may be deactivated.")]
-    max_deactivations: Annotated[str, Field(description="The limit that was sent.")]
+    max_deactivations: Annotated[str, Field(description="The limit: a number or a percentage.")]
 
 
 UNREADABLE_CSV = define_problem(
     "unreadable-csv",
     422,
     "The file cannot be read as a roster",
-    "Nothing was imported. The detail says what is wrong, and `line` where. A roster is a CSV file whose first line "
-    "names its columns. Username or External ID must be among them.",
+    "Nothing was imported. `detail` says what is wrong, and `line` says where. A roster is a CSV file. Its first line "
+    "names the columns, including Username or External ID.",
     UnreadableMembers,
 )
 INCOMPLETE_FEED = define_problem(
     "incomplete-feed",
     422,
     "The file may be incomplete",
-    "With `missing=deactivate`, learners that the file does not list are deactivated, so the file must be complete. "
-    "This one ends without a line break or inside a quoted cell, or has rows that do not say which learner they are "
-    "about (`row_count` rows, the first on `line`). Nothing was changed. Send the whole file, correct the rows, or "
-    "send it with `missing=keep`.",
+    "With `missing=deactivate`, learners that the file does not list are deactivated, so the file must be "
+    "complete. This file ends without a line break or inside a quoted cell. Or some rows do not say which "
+    "learner they are about: `row_count` rows, the first on `line`. Nothing was changed. Send the whole file, "
+    "correct the rows, or use `missing=keep`.",
     IncompleteMembers,
 )
 TOO_MANY_DEACTIVATIONS = define_problem(
@@ -94,17 +94,19 @@ TOO_MANY_DEACTIVATIONS = define_problem(
 
 
 def _row_problem(code: str, title: str, explanation: str, status: int = 422) -> ProblemType:
-    return define_problem(code, status, title, f"{explanation} Nothing of this row was applied.")
+    return define_problem(code, status, title, f"{explanation} The row was not applied.")
 
 
 WRONG_NUMBER_OF_CELLS = _row_problem(
     "wrong-number-of-cells",
     "The row has more or fewer cells than the header",
-    "Often a cell contains a comma and is not in quotes. If you send a report back, such a row is still not applied: "
-    "put each cell into its column, and empty its Problem cell.",
+    "Usually a cell contains the delimiter but is not in quotes. Put such a cell in quotes. If you correct a "
+    "report and send it back, put each cell into its column and empty the Problem cell.",
 )
 MISSING_KEY = _row_problem(
-    "missing-key", "The row names no learner", "A row needs a Username or an External ID."
+    "missing-key",
+    "The row does not say which learner it is about",
+    "A row needs a Username or an External ID.",
 )
 MISSING_USERNAME = _row_problem(
     "missing-username",
@@ -140,18 +142,19 @@ INVALID_NAME = _row_problem(
 IDENTITY_CONFLICT = _row_problem(
     "identity-conflict",
     "Username and External ID belong to two learners",
-    "One learner has the External ID of this row, and another has its Username.",
+    "One learner has the External ID of this row, and another has its Username. Correct one of the two cells.",
 )
 DUPLICATE_ROW = _row_problem(
     "duplicate-row",
     "The file has an earlier row for this learner",
-    "Only the first row of a learner is used. If you send a report back, this row is still not applied: delete it, or "
-    "empty its Problem cell.",
+    "Only the first row of a learner is used. If you correct a report and send it back, delete this row, or empty its "
+    "Problem cell to apply it.",
 )
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",
     "A person deactivated this learner",
-    "With `protect_manual=true` an import does not activate learners that a person deactivated.",
+    "With `protect_manual=true`, an import does not activate learners that a person deactivated. To restore access, "
+    "activate the learner yourself.",
     status=409,
 )
 
@@ -171,8 +174,7 @@ def _no_rows(error: NoRows) -> Problem:
 def _incomplete(error: IncompleteFeed) -> Problem:
     return Problem(
         INCOMPLETE_FEED,
-        f"{error.detail} With missing=deactivate the file must be complete. Send the whole file, or send it with "
-        "missing=keep.",
+        f"{error.detail} With missing=deactivate, the file must be complete. Send the whole file, or use missing=keep.",
         members={"line": error.line},
     )
 
@@ -197,14 +199,14 @@ def _row_problem_of(reason: RowReason) -> Problem:
             )
             return Problem(IDENTITY_CONFLICT, detail)
         case UnknownLearner():
-            return Problem(NOT_FOUND, "No such learner exists, and this import does not create learners.")
+            return Problem(
+                NOT_FOUND, "No such learner exists, and this import does not create learners. Check the row."
+            )
         case MissingUsername(external_id):
             detail = f"No learner has the External ID {external_id!r}. Fill in Username to create one."
             return Problem(MISSING_USERNAME, detail)
         case DeactivatedByHand():
-            detail = (
-                "A person deactivated this learner, and this import may not undo that. Activate them by hand."
-            )
+            detail = "A person deactivated this learner, and this import does not undo that. Activate them yourself."
             return Problem(DEACTIVATED_BY_HAND, detail, members={"column": ACTIVE.title})
         case ExpiredRow():
             return _expired_row(reason)
@@ -248,14 +250,14 @@ def _cell_problem_of(reason: CellReason) -> Problem:
             return Problem(_CELL_PROBLEMS[field], detail, members={"column": column})
         case ReportedWrongNumber(column):
             detail = (
-                "An earlier import found too few or too many cells in this row. Put each into its column, then empty "
-                f"the cell {column}."
+                "An earlier import found too few or too many cells in this row. Put each cell into its column, then "
+                f"empty the cell in the column {column}."
             )
             return Problem(WRONG_NUMBER_OF_CELLS, detail, members={"column": column})
         case ReportedDuplicate(column):
             detail = (
-                "An earlier import found a row of the same learner above this one. Delete this row, or empty its cell "
-                f"{column} to apply it."
+                "An earlier import found a row for the same learner above this one. Delete this row. To apply "
+                f"it, empty its cell in the column {column}."
             )
             return Problem(DUPLICATE_ROW, detail, members={"column": column})
 
@@ -281,7 +283,7 @@ def _unidentified_rows(reason: UnidentifiedRows) -> Problem:
         )
     return Problem(
         INCOMPLETE_FEED,
-        f"{what} So the missing learners are not known, and nothing was changed. Correct the file, or send it with "
+        f"{what} So Rollcall cannot tell which learners are missing. Nothing was changed. Correct the file, or use "
         "missing=keep.",
         members={"line": reason.first_line, "row_count": reason.row_count},
     )

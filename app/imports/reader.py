@@ -128,11 +128,21 @@ class _Text(NamedTuple):
                     feed.room = LONGEST_ROW
             except csv.Error as error:
                 raise UnreadableCsv(
-                    f"The row that begins on line {line} cannot be read: {error}. Check its quotes: a quoted cell must "
-                    "be closed, and a quote inside it doubled.",
+                    f"The row that begins on line {line} {_describe_fault(error)}. Check its quotes: close every "
+                    "quoted cell, and double every quote inside one.",
                     line,
                     is_cut_off=feed.is_over,
                 ) from error
+
+
+class _TooLong(csv.Error):
+    """A row has more than LONGEST_ROW characters."""
+
+
+def _describe_fault(error: csv.Error) -> str:
+    if isinstance(error, _TooLong):
+        return f"is longer than {LONGEST_ROW:,} characters"
+    return "cannot be read"
 
 
 class _Feed:
@@ -147,7 +157,7 @@ class _Feed:
         for line in iter(self._readline, ""):
             self.room -= len(line)
             if self.room < 0:
-                raise csv.Error(f"longer than {LONGEST_ROW:,} characters")
+                raise _TooLong
             yield line
         self.is_over = True
 
@@ -211,7 +221,9 @@ def open_roster(
     separator = _find_separator(text)
     if separator is not None and delimiter is None:
         if separator not in DELIMITERS:
-            raise UnreadableCsv(f"Line 1 names the delimiter {separator!r}. Use one of , ; | or tab.", line=1)
+            raise UnreadableCsv(
+                f"Line 1 sets the delimiter to {separator!r}. Use one of , ; | or tab.", line=1
+            )
         delimiters = (separator,)
     before = 0 if separator is None else 1
     found, (line, cells) = _find_header(text, before, delimiters)
@@ -243,8 +255,8 @@ def clean_encoding(name: str) -> str:
             if codec not in _NOT_FOR_ROSTERS:
                 return codec
     raise InvalidValue(
-        f"Unknown encoding {_quote(name)}. Use for example utf-8, utf-16, windows-1252 or iso-8859-1, or leave it out "
-        "to detect the encoding."
+        f"Unknown encoding {_quote(name)}. Use utf-8, utf-16, windows-1252 or iso-8859-1, for example. If you leave it "
+        "out, the encoding is detected."
     )
 
 
@@ -270,8 +282,8 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None, block_bytes: int)
         mark, encoding = marked
         if asked is not None and not encoding.startswith(asked):
             raise UnreadableCsv(
-                f"The file begins with the byte order mark of {_title(encoding)}, but you asked to read it as "
-                f"{_title(asked)}. Change the encoding, or leave it out.",
+                f"The file begins with the byte order mark of {_title(encoding)}, but the encoding of the import "
+                f"is {_title(asked)}. Change it, or leave it out.",
                 line=1,
             )
         candidates = [_Text(file, len(mark), encoding)]
@@ -287,7 +299,7 @@ def _find_text(file: BinaryIO, head: bytes, asked: str | None, block_bytes: int)
         line = max(line, undecodable_line)
     titles = " or ".join(_title(text.encoding) for text in candidates)
     raise UnreadableCsv(
-        f"Line {line} contains bytes that are not valid {titles}. Save the file as CSV (UTF-8), or name its encoding.",
+        f"Line {line} contains bytes that are not valid {titles}. Save the file as CSV (UTF-8), or set the encoding.",
         line,
     )
 
@@ -408,7 +420,7 @@ def _warn(text: _Text, header: Sequence[str], *, guessed: bool) -> Iterator[Rost
         title = _title(text.encoding)
         yield RosterWarning(
             "guessed-encoding",
-            f"The file does not name its encoding and was read as {title}. Check names with accents, or name the "
+            f"The file does not say how it is encoded. It was read as {title}. Check names with accents, or set the "
             "encoding.",
         )
     ignored = [name for name in header if _recognize(name) is None and not is_report_column(name)]

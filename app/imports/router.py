@@ -26,10 +26,8 @@ from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, Problem
 
-DryRun = Annotated[bool, Query(description="Report the same counts and outcomes, but change nothing.")]
-Create = Annotated[
-    bool, Query(description="Whether a row creates its learner if the learner does not exist.")
-]
+DryRun = Annotated[bool, Query(description="Change nothing, but report what would happen.")]
+Create = Annotated[bool, Query(description="Whether to create learners that do not exist yet.")]
 DateFormatName = Annotated[
     DateFormat,
     Query(
@@ -39,40 +37,41 @@ DateFormatName = Annotated[
 ]
 Delimiter = Annotated[
     Annotated[str, Field(max_length=3), clean_with(clean_delimiter)] | None,
-    Query(description="One of `,` `;` `|` or `tab`. The default is detected from the header."),
+    Query(description="One of `,` `;` `|` or `tab`. By default it is detected from the header."),
 ]
 Encoding = Annotated[
     Annotated[PlainText, Field(max_length=40), clean_with(clean_encoding)] | None,
     Query(
-        description="For example utf-8, utf-16 or windows-1252. The default is the charset of Content-Type; "
-        "without one it is detected."
+        description="For example utf-8, utf-16 or windows-1252. The default is the charset of Content-Type. If that "
+        "has none, the encoding is detected."
     ),
 ]
 ProtectManual = Annotated[
     bool,
     Query(
-        description="Do not activate learners that a person deactivated, by a single call or a bulk action. Their "
-        "rows are refused as `deactivated-by-hand`. So a nightly import does not undo what a person did."
+        description="Do not activate learners that were deactivated by a single call or a bulk action. Rows that would "
+        "do so are refused as `deactivated-by-hand`. Use this to keep a nightly feed from undoing a person's decision."
     ),
 ]
 MissingLearners = Annotated[
     Missing,
     Query(
-        description="What to do with learners that no row names, not even an invalid or refused one. `keep` leaves "
-        "them unchanged. `deactivate` deactivates those who existed before the import was sent, including expired "
-        "ones. Each of them gets an outcome `changed` without a line, and counts in `progress.total`. A file "
-        "without rows is refused (`unreadable-csv`). So is a file that may be cut off, or has rows that do not say "
-        "which learner they are about (`incomplete-feed`)."
+        description="What to do with missing learners: those that no row names, not even an invalid or refused row. "
+        "`keep` leaves them unchanged. `deactivate` deactivates those who existed before the import was sent, "
+        "including expired ones. Each gets an outcome `changed` without a line, and counts in `progress.total`. A file "
+        "without rows is refused (`unreadable-csv`). A file is also refused (`incomplete-feed`) if it may be cut off, "
+        "or if rows do not say which learner they are about."
     ),
 ]
 MaxDeactivations = Annotated[
     Annotated[PlainText, clean_with(clean_max_deactivations)] | None,
     Query(
-        description="A number, or a percentage such as `5%` of the learners who are not deactivated, rounded down. If "
-        "the import would deactivate more, by rows with Active=No or because the file does not list them, nothing is "
-        "changed. The operation then ends as `refused` with the problem `too-many-deactivations`, and its counts and "
-        "outcomes show what would have happened. The default is the organization's `max_deactivations` with "
-        "`missing=deactivate`, and no limit otherwise.",
+        description="The most learners that the import may deactivate: a number, or a percentage such as `5%` of "
+        "the learners who are not deactivated, rounded down. Rows with Active=No and missing "
+        "learners both count. If the import would deactivate more, nothing is changed. The operation "
+        "then ends as `refused` with the problem `too-many-deactivations`, and its counts and "
+        "outcomes show what would have happened. With `missing=deactivate`, the default is the "
+        "organization's `max_deactivations`. Otherwise there is no limit by default.",
         examples=["5%"],
     ),
 ]
@@ -80,9 +79,8 @@ MaxDeactivations = Annotated[
 router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
 
 _CSV_EXAMPLE = (
-    "Username,External ID,Email,First Name,Last Name,Active,Expiration Date\n"
-    "a.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,Yes,2027-12-31\n"
-    "b.lindqvist,HR-1004,b.lindqvist@example.org,Björn,Lindqvist,No,\n"
+    "Username,External ID,Email,First Name,Last Name,Active,Expiration "
+    "Date\na.okafor,HR-1003,a.okafor@example.org,Adaeze,Okafor,Yes,2027-12-31\nb.lindqvist,HR-1004,b.lindqvist@example.org,Björn,Lindqvist,No,\n"
 )
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -136,11 +134,10 @@ async def import_csv(
 
     Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (a date, or the
     word `never`). Their order, case and spacing do not matter. An empty cell or a missing column leaves the field
-    unchanged. Up to 5,000 rows are done at once. More are done in the background, chunk by chunk.
+    unchanged. Up to 5,000 rows are done within the request. More are done in the background, in chunks.
 
-    With `missing=deactivate` or a limit, all rows are checked first and then applied. During the check the operation is
-    `running` and its `progress.done` stays 0. The missing learners are found in the check, so `progress.total` grows
-    once.
+    With `missing=deactivate` or a limit, all rows are checked before any is applied. During the check the operation is
+    `running` and its `progress.done` stays 0. `progress.total` grows once, when the missing learners have been found.
     """
     async with receive_upload(request) as upload:
         options = ImportOptions(

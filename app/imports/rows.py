@@ -33,7 +33,7 @@ _DATES_REMEMBERED = 4_096
 
 
 class DateFormat(StrEnum):
-    """How a roster writes dates: YYYY-MM-DD, or month or day first with / . or - between."""
+    """The format of dates in a roster: `iso` is YYYY-MM-DD, `mdy` has the month first, `dmy` the day."""
 
     ISO = "iso"
     MDY = "mdy"
@@ -167,7 +167,9 @@ def _compile_date_parser(date_format: DateFormat) -> Callable[[str], date | None
         try:
             return date(int(found["year"]), int(found["month"]), int(found["day"]))
         except ValueError:
-            raise InvalidValue(f"{_quote(cell)} does not exist in the calendar. Write {title}.") from None
+            raise InvalidValue(
+                f"{_quote(cell)} does not exist in the calendar. Correct it, and write it as {title}."
+            ) from None
 
     return parse_date
 

@@ -127,7 +127,7 @@ def _require_complete(roster: Roster, first_rows: StagedRows) -> None:
     if not first_rows.rows:
         raise NoRows
     if not roster.ends_with_line_break:
-        raise IncompleteFeed("The file does not end with a line break, so its end may be missing.")
+        raise IncompleteFeed("The file does not end with a line break, so it may be cut off.")
 
 
 def _take(rows: Iterator[Row], limits: Limits) -> StagedRows:

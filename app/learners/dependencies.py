@@ -52,10 +52,10 @@ def _describe_header(name: str, description: str) -> dict[str, Any]:
 # How routes that take these headers describe them in openapi.yaml.
 IF_MATCH = _describe_header(
     "If-Match",
-    "An `ETag` of this learner. If the learner has changed since, the answer is 412 `version-mismatch`.",
+    "An `ETag` of this learner. If the learner has changed since then, the response is 412 `version-mismatch`.",
 )
 IF_NONE_MATCH = _describe_header(
-    "If-None-Match", "The `ETag` that the client already has. The answer is 304 if nothing has changed."
+    "If-None-Match", "The `ETag` that the client already has. The response is 304 if nothing has changed."
 )
 
 

@@ -17,7 +17,7 @@ MAX_IDS = 1000
 def _parse_id(value: str) -> str:
     parsed = parse_id(value)
     if parsed is None:
-        raise ValueError("An id is a UUID in its canonical form.")
+        raise ValueError("Invalid id: use a UUID, such as 019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11.")
     return parsed
 
 
@@ -53,7 +53,9 @@ class LearnerFilter(BaseModel):
     status: Annotated[
         AtLeastOne[Status] | None,
         BeforeValidator(_make_list),
-        Field(description="The learner has one of these statuses today. Repeatable.", examples=[["active"]]),
+        Field(
+            description="The learner has one of these statuses today. Can be repeated.", examples=[["active"]]
+        ),
     ] = None
     q: Annotated[
         SearchText | None,
@@ -75,14 +77,18 @@ class LearnerFilter(BaseModel):
     ] = None
     expires_before: Annotated[
         Day | None,
-        Field(description="The expiration date is before this day. Learners without one do not match."),
+        Field(
+            description="The expiration date is before this day. Learners without an expiration date do not match."
+        ),
     ] = None
     expires_after: Annotated[
         Day | None,
-        Field(description="The expiration date is after this day. Learners without one do not match."),
+        Field(
+            description="The expiration date is after this day. Learners without an expiration date do not match."
+        ),
     ] = None
     ids: Annotated[
         AtLeastOne[LearnerId] | None,
         BeforeValidator(_make_list),
-        Field(description="The learner has one of these ids, at most 1,000. Repeatable."),
+        Field(description="The learner has one of these ids, at most 1,000. Can be repeated."),
     ] = None

@@ -37,15 +37,15 @@ class ExpiredMembers(BaseModel):
 class MismatchMembers(BaseModel):
     """The members of `version-mismatch`."""
 
-    current_version: Annotated[int, Field(description="The learner's version now.")]
+    current_version: Annotated[int, Field(description="The learner's current version.")]
 
 
 LEARNER_EXPIRED = define_problem(
     "learner-expired",
     409,
     "The learner has expired",
-    "An expired learner cannot be activated. Set `expires_on` to today, a later day or null; in a CSV file, fill in "
-    "Expiration Date. The learner then has the status that `restores_to` names.",
+    "An expired learner cannot be activated. Set `expires_on` to today, a later day or null. In a CSV file, fill in "
+    "Expiration Date. The learner then has the status in `restores_to`.",
     ExpiredMembers,
 )
 USERNAME_TAKEN = define_problem(
@@ -65,8 +65,8 @@ VERSION_MISMATCH = define_problem(
     "version-mismatch",
     412,
     "The learner has changed",
-    "The learner has changed since you read the `ETag` that you sent in `If-Match`. Read the learner again, then "
-    "decide whether your change is still right.",
+    "The learner has changed since you received the `ETag` that you sent in `If-Match`. Read the learner again. "
+    "If your change is still right, send it again with the new `ETag`.",
     MismatchMembers,
 )
 
@@ -84,7 +84,7 @@ def expired_problem(reason: Expired) -> Problem:
 
 def learner_not_found(_error: LearnerNotFound | None = None) -> Problem:
     """Make the problem that answers a request for a learner that does not exist."""
-    return Problem(NOT_FOUND, "There is no such learner in your organization.")
+    return Problem(NOT_FOUND, "Your organization has no such learner. Check the id or username.")
 
 
 def _learner_expired(error: LearnerExpired) -> Problem:
@@ -94,16 +94,21 @@ def _learner_expired(error: LearnerExpired) -> Problem:
 def _username_taken(error: UsernameTaken) -> Problem:
     return Problem(
         USERNAME_TAKEN,
-        f"Another learner already has the username {error.username!r}.",
-        errors=[{"pointer": "/username", "detail": "This username is taken."}],
+        f"Another learner already has the username {error.username!r}. Choose another.",
+        errors=[{"pointer": "/username", "detail": "This username is taken. Choose another."}],
     )
 
 
 def _external_id_taken(error: ExternalIdTaken) -> Problem:
     return Problem(
         EXTERNAL_ID_TAKEN,
-        f"Another learner already has the external id {error.external_id!r}.",
-        errors=[{"pointer": "/external_id", "detail": "This external id is taken."}],
+        f"Another learner already has the external id {error.external_id!r}. Check which of the two it belongs to.",
+        errors=[
+            {
+                "pointer": "/external_id",
+                "detail": "This external id is taken. Check which learner it belongs to.",
+            }
+        ],
     )
 
 
@@ -115,8 +120,8 @@ def _invalid_if_match(_error: InvalidIfMatch) -> Problem:
 def _version_mismatch(error: VersionMismatch) -> Problem:
     return Problem(
         VERSION_MISMATCH,
-        f"This learner has changed since you read it. The version is now {error.current}. Read the learner again, "
-        "then send the change again if it is still right.",
+        f"This learner has changed since you read it. The version is now {error.current}. Read the learner again. "
+        "If your change is still right, send it again with the new ETag.",
         members={"current_version": error.current},
     )
 

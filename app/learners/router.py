@@ -89,8 +89,8 @@ async def list_learners(
 ) -> Any:
     """Return a page of the learners that match every given filter.
 
-    With `Accept: text/csv`, the answer is a CSV file of all matches, in the columns of an import. The paging
-    parameters have no effect on it.
+    `Accept: text/csv` returns a CSV file of all matches, with the columns of an import. It ignores the paging
+    parameters.
     """
     today = principal.organization.today(now)
     sort = parse_sort(query.sort)
@@ -214,7 +214,10 @@ async def create_learner(
     body: NewLearner,
     idempotency_key: KeyHeader = None,
 ) -> Response:
-    """Create a learner, who is `activated`: they have access and have not used it yet."""
+    """Create a learner. They are activated: they have access but have not used it yet.
+
+    If `expires_on` has passed, they are expired.
+    """
     organization = principal.organization
     cause = make_cause(principal, now)
     wish, root = body.wish(), request.scope.get("root_path", "")
@@ -267,7 +270,7 @@ def _answer(learner: Learner, today: date, status_code: int = 200) -> Response:
 async def get_learner(
     request: Request, principal: Reader, database: Db, now: Now, learner_id: LearnerIdPath
 ) -> Response:
-    """Return a learner, with an `ETag`. With `If-None-Match`, the answer is 304 if nothing has changed."""
+    """Return a learner, with an `ETag`. With `If-None-Match`, the response is 304 if nothing has changed."""
     async with database.read() as connection:
         learner = await service.get_learner(
             connection, principal.organization.id, parse_learner_id(learner_id)
@@ -295,9 +298,9 @@ async def get_learner(
 async def patch_learner(
     request: Request, principal: Writer, database: Db, now: Now, learner_id: LearnerIdPath, body: LearnerPatch
 ) -> Response:
-    """Apply a merge patch.
+    """Apply a merge patch. A past `expires_on` expires the learner at once.
 
-    A past `expires_on` expires the learner at once. Today, a later day or null restores access.
+    Today, a later day or null restores an expired learner to `restores_to`.
     """
     return await _change(request, principal, database, learner_id, make_cause(principal, now), body.wish())
 
@@ -320,7 +323,10 @@ async def activate_learner(
     learner_id: LearnerIdPath,
     body: ActionBody | None = None,
 ) -> Response:
-    """Give access back. Refused for an expired learner: change `expires_on` instead."""
+    """Give a deactivated learner access again. Safe to repeat.
+
+    Refused if the learner has expired: change `expires_on` instead.
+    """
     cause = make_cause(principal, now, body.reason if body else None)
     return await _change(request, principal, database, learner_id, cause, Wish(is_active=True))
 
@@ -340,7 +346,7 @@ async def deactivate_learner(
     learner_id: LearnerIdPath,
     body: ActionBody | None = None,
 ) -> Response:
-    """Take access away. It takes effect before the answer is sent. Safe to repeat. Deletes nothing."""
+    """Take access away. It takes effect before the response is sent. Safe to repeat. Deletes nothing."""
     cause = make_cause(principal, now, body.reason if body else None)
     return await _change(request, principal, database, learner_id, cause, Wish(is_active=False))
 

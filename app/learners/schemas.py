@@ -64,7 +64,7 @@ _ProfileDocument = create_model("_ProfileDocument", __base__=_IdentifiedDocument
 
 
 class LearnerDocument(_ProfileDocument):
-    """One learner. `status`, `can_log_in` and `restores_to` hold for the moment of the answer."""
+    """One learner. `status`, `can_log_in` and `restores_to` describe the moment of the response."""
 
     model_config = ConfigDict(
         title="Learner",
@@ -89,13 +89,11 @@ class LearnerDocument(_ProfileDocument):
         },
     )
 
-    status: Annotated[Status, Field(description="Follows from the facts below and today's date.")]
+    status: Annotated[Status, Field(description="Follows from the members below and today's date.")]
     can_log_in: Annotated[bool, Field(description="True if the status is active or activated.")]
     restores_to: Annotated[
         Literal["active", "activated", "deactivated"] | None,
-        Field(
-            description="The status that a new expiration date gives back. Null unless the learner has expired."
-        ),
+        Field(description="The status after a new expiration date. Null unless the learner has expired."),
     ]
     expires_on: ShownExpiresOn
     deactivated_at: Annotated[
@@ -111,18 +109,18 @@ class LearnerDocument(_ProfileDocument):
     sessions_valid_from: Annotated[
         datetime | None,
         Field(
-            description="The last deactivation. Portal sessions that began before it are refused. Null if there was "
-            "none."
+            description="When the learner was last deactivated. Portal sessions that began earlier are refused. "
+            "Null if never."
         ),
     ]
     created_at: Annotated[datetime, Field(description="When the learner was created.")]
     updated_at: Annotated[
         datetime,
         Field(
-            description="When the learner last changed. Of all accesses, only the first counts as a change."
+            description="When the learner last changed. The first access counts as a change, later ones do not."
         ),
     ]
-    version: Annotated[int, Field(description="Counts the changes of this learner, from 1.")]
+    version: Annotated[int, Field(description="1 for a new learner. Grows by 1 with each change.")]
 
 
 class LearnerPage(Page[LearnerDocument]):
@@ -157,7 +155,7 @@ class LearnerQuery(LearnerFilter):
     limit: Limit = 50
     cursor: CursorText = None
     include: Annotated[
-        Literal["total"] | None, Field(description="`total` adds the number of all matches to the answer.")
+        Literal["total"] | None, Field(description="`total` adds the number of all matches to the response.")
     ] = None
 
     def filter_document(self) -> dict[str, Any]:
@@ -219,7 +217,7 @@ _PatchedProfile = create_model("_PatchedProfile", **_PATCHED, **_OPTIONAL)
 
 
 class LearnerPatch(_PatchedProfile):
-    """A merge patch (RFC 7396): an absent member changes nothing, null clears the field."""
+    """A merge patch (RFC 7396). Members that you leave out keep their values; null clears an optional member."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"expires_on": "2027-12-31"}]})
 
@@ -271,28 +269,30 @@ class EventDocument(BaseModel):
     )
 
     id: str
-    type: Annotated[EventType, Field(description="What kind of change it was.")]
+    type: Annotated[EventType, Field(description="The kind of change.")]
     learner_id: str
     version: Annotated[int, Field(description="The learner's version after the change.")]
     occurred_at: Annotated[datetime, Field(description="When the change was made.")]
-    actor: Annotated[dict[str, Any], Field(description="Who made it: `kind`, `id` and `name`.")]
+    actor: Annotated[dict[str, Any], Field(description="Who made the change: `kind`, `id` and `name`.")]
     operation_id: Annotated[
         str | None,
-        Field(description="The operation that it was part of. Null for a change of one learner."),
+        Field(
+            description="The operation that the change was part of. Null if it was made to this learner alone."
+        ),
     ]
     reason: Annotated[str | None, Field(description="The reason, if one was given.")]
     before: Annotated[
         dict[str, Any],
-        Field(description="The changed facts and the status before. Empty for a new learner."),
+        Field(description="What changed, and the status, before the change. Empty for a new learner."),
     ]
-    after: Annotated[dict[str, Any], Field(description="The same facts and the status afterwards.")]
+    after: Annotated[dict[str, Any], Field(description="The same members after the change.")]
 
 
 SessionStartedAt = Annotated[
     Instant | None,
     Field(
-        description="When the portal session began (RFC 3339, with an offset). A session that began before the last "
-        "deactivation is refused. Without this, sessions are not checked."
+        description="When the portal session began (RFC 3339, with an offset). A session that began before the "
+        "learner's last deactivation is refused. If you leave this out, no session is checked."
     ),
 ]
 

@@ -25,7 +25,8 @@ CurrentRunner = Annotated[Runner, Depends(RUNNER)]
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     202: {
         "model": OperationDocument,
-        "description": "The operation continues in the background. Get `Location` again after `Retry-After` seconds.",
+        "description": "The operation continues in the background. Read it at `Location`, at the earliest after "
+        "`Retry-After` seconds.",
     }
 }
 PreferHeader = Annotated[

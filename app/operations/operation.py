@@ -18,7 +18,7 @@ from app.organizations.organization import Organization
 
 
 class Kind(StrEnum):
-    """What an operation does."""
+    """The kind of an operation."""
 
     BULK_ACTION = "bulk-action"
     CSV_IMPORT = "csv-import"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """How far an operation is: pending, running, then one of the final states."""
+    """The state of an operation: pending, running, then one of the final states."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -31,40 +31,38 @@ from app.platform.problems import (
 
 
 class SelectionMembers(BaseModel):
-    """The further members of `selection-changed`."""
+    """The additional members of `selection-changed`."""
 
     expected_count: Annotated[int, Field(description="How many learners were expected.")]
     matched_count: Annotated[int, Field(description="How many learners are selected now.")]
 
 
 class StateMembers(BaseModel):
-    """The further members of `operation-not-cancellable`."""
+    """The additional members of `operation-not-cancellable`."""
 
     state: Annotated[str, Field(description="How the operation ended.")]
 
 
 class RevertedByMembers(BaseModel):
-    """The further members of `operation-not-revertible`."""
+    """The additional members of `operation-not-revertible`."""
 
-    reverted_by: Annotated[
-        str | None, Field(description="The id of the revert, if the operation has been reverted.")
-    ] = None
+    reverted_by: Annotated[str | None, Field(description="The id of the revert, if there is one.")] = None
 
 
 SELECTION_CHANGED = define_problem(
     "selection-changed",
     409,
     "The selection has changed",
-    "`expected_count` learners were expected, but `matched_count` are selected now. Nothing was changed. Look at the "
-    "selection again, then send the number that you see.",
+    "`expected_count` learners were expected, but `matched_count` are selected now. Nothing was changed. Check the "
+    "selection again, then send the new number as `expected_count`.",
     SelectionMembers,
 )
 OUTCOMES_REMOVED = define_problem(
     "outcomes-removed",
     410,
     "The outcomes have been deleted",
-    "Outcomes and uploaded rows are deleted some weeks after an operation ends. Its counts remain, and so does the "
-    "history of each learner.",
+    "Outcomes and uploaded rows are deleted some time after an operation ends: 30 days, unless the operator has set "
+    "`ROLLCALL_OUTCOMES_DAYS`. The counts remain, and so does the history of each learner.",
 )
 OPERATION_NOT_CANCELLABLE = define_problem(
     "operation-not-cancellable",
@@ -78,23 +76,23 @@ OPERATION_NOT_REVERTIBLE = define_problem(
     "operation-not-revertible",
     409,
     "The operation cannot be reverted",
-    "An operation can be reverted once, after it has ended (succeeded, cancelled or failed) and if it has changed at "
-    "least one learner. The detail says what prevents it. A dry run of a revert is always safe.",
+    "An operation can be reverted once, after it has ended (succeeded, cancelled or failed), and only if it changed "
+    "learners. `detail` says what prevents it.",
     RevertedByMembers,
 )
 CHANGED_SINCE = define_problem(
     "changed-since",
     409,
-    "The learner has changed since",
-    "A revert does not overwrite later changes. This learner was changed again after the operation and is left "
-    "unchanged.",
+    "The learner was changed later",
+    "This learner was changed again after the operation. A revert does not overwrite later changes, so it left the "
+    "learner unchanged.",
 )
-OPERATION_NOT_FOUND = "Your organization has no such operation."
+OPERATION_NOT_FOUND = "Your organization has no operation with this id."
 
 _OBSTACLES = {
     Obstacle.NOT_ENDED: "The operation has not ended yet. Wait until it ends, or cancel it.",
-    Obstacle.DRY_RUN: "The operation was a dry run, which changes nothing.",
-    Obstacle.REFUSED: "The operation was refused and changed nothing.",
+    Obstacle.DRY_RUN: "The operation was a dry run, so there is nothing to revert.",
+    Obstacle.REFUSED: "The operation was refused and changed nothing, so there is nothing to revert.",
     Obstacle.CHANGED_NOTHING: "The operation changed no learner, so there is nothing to revert.",
     Obstacle.OUTCOMES_DELETED: "The outcomes of the operation have been deleted, so it can no longer be reverted.",
 }
@@ -111,7 +109,8 @@ def _outcomes_deleted(_error: OutcomesDeleted) -> Problem:
 def _selection_changed(error: SelectionChanged) -> Problem:
     return Problem(
         SELECTION_CHANGED,
-        f"You expected {error.expected} learners, but {error.matched} are selected now. Nothing was changed.",
+        f"You expected {error.expected:,} learners, but {error.matched:,} are selected now. Nothing was changed. "
+        "Check the selection again, then send the new number.",
         members={"expected_count": error.expected, "matched_count": error.matched},
     )
 
@@ -152,7 +151,7 @@ def describe_reason(reason: Reason) -> Mapping[str, Any]:
 
 def describe_failure() -> Mapping[str, Any]:
     """Return the problem document of an operation that a fault in the service has ended."""
-    detail = "An internal error stopped this operation. Changes made before it remain."
+    detail = "An internal error stopped this operation. Changes made before the error remain."
     return Problem(INTERNAL_ERROR, detail).document()
 
 
@@ -162,7 +161,10 @@ def _problem_of(reason: Reason) -> Problem:
     if isinstance(reason, UnknownLearner):
         return learner_not_found()
     if isinstance(reason, ChangedSince):
-        return Problem(CHANGED_SINCE, "The learner has changed since the operation and is left unchanged.")
+        return Problem(
+            CHANGED_SINCE,
+            "This learner was changed again after the operation. The revert keeps the later change.",
+        )
     return _name_taken(reason)
 
 

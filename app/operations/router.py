@@ -115,11 +115,9 @@ async def start_bulk_action(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Apply an action to many learners.
+    """Apply an action to all learners of a selection. Learners created after it has begun are not included.
 
-    The selection is fixed when the action begins: learners created later are not included.
-
-    Up to 5,000 learners are done at once. More are done in the background, chunk by chunk.
+    Up to 5,000 learners are done within the request. More are done in the background, in chunks.
     """
     submit = partial(submit_bulk_action, runner, principal.organization, principal.actor, body, now)
     return await run_once(
@@ -174,7 +172,7 @@ async def list_operations(
     responses=answers(_NO_OPERATION),
 )
 async def get_operation(principal: OperationReader, database: Db, operation_id: OperationIdPath) -> Any:
-    """Return what the operation does, how far it is, and how many learners have which outcome."""
+    """Return an operation: what it does, its progress, and the number of learners by outcome."""
     return present(await service.get_operation(database, principal.organization.id, operation_id))
 
 
@@ -188,11 +186,11 @@ async def get_operation(principal: OperationReader, database: Db, operation_id: 
 async def follow_operation(
     request: Request, principal: OperationReader, database: Db, operation_id: OperationIdPath
 ) -> StreamingResponse:
-    """Send server-sent events until the operation has ended.
+    """Stream server-sent events until the operation has ended.
 
-    `progress` is sent at once and after each change, `end` when the operation has ended. The data of both is the
-    operation, as in `GET /operations/{id}`. The stream closes after `end`. If it closes earlier, for example because
-    the service stops, send the request again. A comment keeps the stream alive after 15 seconds without a change.
+    `progress` is sent at once and after each change. `end` is sent when the operation has ended. The data of both is
+    the operation, as in `GET /operations/{id}`. The stream closes after `end`. If it closes earlier, for example
+    because the service stops, send the request again. After 15 seconds without a change, a comment keeps it open.
     """
     operation = await service.get_operation(database, principal.organization.id, operation_id)
     events = progress.stream_progress(
@@ -217,9 +215,9 @@ async def follow_operation(
 async def cancel_operation(
     principal: BulkWriter, runner: CurrentRunner, operation_id: OperationIdPath
 ) -> Any:
-    """Stop the operation. Changes made so far remain and are counted, and the rest is not started.
+    """Stop an operation. Changes already made remain and are counted. Safe to repeat.
 
-    Waits until the running chunk is complete, and returns the operation in its final state. Safe to repeat.
+    The response is sent when the running chunk is complete, and shows how the operation ended.
     """
     operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
     return present(await service.cancel(runner, operation))
@@ -242,12 +240,11 @@ async def revert_operation(
     idempotency_key: KeyHeader = None,
     prefer: PreferHeader = None,
 ) -> Response:
-    """Restore the earlier values of each learner that the operation changed, as a new change.
+    """Restore the earlier values of each learner that the operation changed. The history shows this as a new change.
 
-    A learner who has changed since is `kept`, with the problem `changed-since`. So is a learner if another
-    learner now has their former username or external id. Learners created by an import are deactivated, never
-    deleted. Learners who return to deactivated lose access at once. A revert is itself an operation and can
-    be reverted.
+    A learner who was changed again after the operation is `kept`, with the problem `changed-since`. A learner is also
+    `kept` if another learner now has the earlier username or external id. Learners that an import created are
+    deactivated, never deleted. A revert is itself an operation and can be reverted.
     """
     submit = partial(
         submit_revert,
@@ -284,7 +281,7 @@ async def list_outcomes(
     deactivated: Annotated[
         bool | None,
         Query(
-            description="`true`: only learners who lost access, or would lose it. `false`: only the others."
+            description="`true`: only learners who were deactivated, or would be. `false`: only the others."
         ),
     ] = None,
     limit: Limit = 50,
@@ -294,8 +291,8 @@ async def list_outcomes(
 
     The outcomes of a revert begin with the change that was made last.
 
-    `Accept: text/csv` streams all of them: an import's rows as they were sent, plus Line, Outcome and Problem. Correct
-    the rows and send that file back.
+    `Accept: text/csv` returns all of them. For an import these are the rows that you sent, plus the columns Line,
+    Outcome and Problem. To apply the rows that failed, correct them and import that file.
     """
     operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:

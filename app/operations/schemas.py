@@ -30,7 +30,8 @@ class Selection(BaseModel):
         LearnerFilter | None, Field(description="The filter of `GET /learners`. `{}` selects all learners.")
     ] = None
     except_ids: Annotated[
-        list[LearnerId], Field(max_length=MAX_SELECTED, description="Learners to leave out, up to 10,000.")
+        list[LearnerId],
+        Field(max_length=MAX_SELECTED, description="Ids of learners to leave out, up to 10,000."),
     ] = []
 
     @model_validator(mode="after")
@@ -65,13 +66,13 @@ class BulkActionRequest(BaseModel):
         # Larger JSON numbers are not exact.
         Annotated[int, Field(strict=True), Between(0, 2**53 - 1)] | None,
         Field(
-            description="The number of learners that you expect to be selected, after `except_ids`. In a list of ids "
-            "or usernames each one counts once, even if no learner has it. If another number is selected, nothing is "
-            "changed: 409 `selection-changed`.",
+            description="How many learners you expect to be selected, not counting those in `except_ids`. In a list of "
+            "ids or usernames each one counts once, even if no learner has it. If the number differs, nothing is "
+            "changed and the response is 409 `selection-changed`.",
         ),
     ] = None
     dry_run: Annotated[
-        bool, Field(strict=True, description="Report the same counts and outcomes, but change nothing.")
+        bool, Field(strict=True, description="Change nothing, but report what would happen.")
     ] = False
     reason: Reason | None = None
 
@@ -84,7 +85,7 @@ class RevertRequest(BaseModel):
     )
 
     dry_run: Annotated[
-        bool, Field(strict=True, description="Report the same counts and outcomes, but change nothing.")
+        bool, Field(strict=True, description="Change nothing, but report what would happen.")
     ] = False
     reason: Reason | None = None
 
@@ -95,17 +96,21 @@ class Progress(BaseModel):
     done: Annotated[
         int,
         Field(
-            description="It never decreases. It stays 0 while an import with a guard is checked as a whole."
+            description="How many are done. It never decreases. It stays 0 while all rows of an import with a guard "
+            "are checked."
         ),
     ]
     total: Annotated[
         int,
-        Field(description="For an import: its rows, plus the missing learners once they have been found."),
+        Field(
+            description="How many there are. For an import: its rows, plus the missing learners once they have "
+            "been found."
+        ),
     ]
 
 
 class OperationDocument(BaseModel):
-    """Work on many learners: what it is, how far it is, and the number of learners by outcome."""
+    """Work on many learners: its kind, its progress, and the number of learners by outcome."""
 
     model_config = ConfigDict(
         title="Operation",
@@ -163,20 +168,27 @@ class OperationDocument(BaseModel):
     deactivated: Annotated[
         int,
         Field(
-            description="How many of the changed learners lost access: deactivated by the action or by their row, or "
-            "because the file does not list them. In a dry run or a refused operation: how many would lose it."
+            description="How many learners the operation deactivated. In a dry run or a refused operation: how many it "
+            "would deactivate."
         ),
     ]
     warnings: Annotated[
         list[dict[str, str]],
-        Field(description="What to check about the whole file: `code` and `detail`."),
+        Field(description="What to check in the file as a whole: `code` and `detail`."),
     ]
     problem: Annotated[dict[str, Any] | None, Field(description="Why the operation was refused or failed.")]
-    reverts: Annotated[str | None, Field(description="For a revert: the operation that it reverts.")]
-    reverted_by: Annotated[
-        str | None, Field(description="The operation that has reverted this one, or is reverting it.")
+    reverts: Annotated[
+        str | None, Field(description="The operation that this one reverts. Null if this is not a revert.")
     ]
-    created_by: Annotated[dict[str, Any], Field(description="The actor: `kind`, `id` and `name`.")]
+    reverted_by: Annotated[
+        str | None,
+        Field(
+            description="The operation that has reverted this one, or is reverting it. Null if there is none."
+        ),
+    ]
+    created_by: Annotated[
+        dict[str, Any], Field(description="Who started the operation: `kind`, `id` and `name`.")
+    ]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -215,7 +227,10 @@ class OutcomeDocument(BaseModel):
     learner_id: str | None
     username: str | None
     outcome: OutcomeName
-    deactivated: Annotated[bool, Field(description="Whether the learner lost access, or would lose it.")]
+    deactivated: Annotated[
+        bool,
+        Field(description="Whether the operation deactivated the learner. In a dry run: whether it would."),
+    ]
     problem: dict[str, Any] | None
 
 

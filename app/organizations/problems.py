@@ -35,7 +35,9 @@ def _missing_credential(_error: MissingCredential) -> Problem:
 
 
 def _invalid_credential(_error: InvalidCredential) -> Problem:
-    return _not_authenticated("This API key is unknown, expired or revoked.", error="invalid_token")
+    return _not_authenticated(
+        "This API key is unknown, expired or revoked. Use a valid key.", error="invalid_token"
+    )
 
 
 def _not_authenticated(detail: str, *, error: str | None) -> Problem:

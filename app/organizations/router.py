@@ -40,7 +40,7 @@ TAG = Tag(name="administration", description="The organization and its API keys.
 router = APIRouter(tags=["administration"], route_class=AuthenticatedRoute)
 
 
-@router.get("/me", summary="Who am I?", response_model=MeDocument)
+@router.get("/me", summary="Show the current API key", response_model=MeDocument)
 async def get_me(principal: Anyone) -> Any:
     """Return the organization, the actor and the scopes of the API key that you use."""
     return {

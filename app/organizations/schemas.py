@@ -39,14 +39,17 @@ DisplayName = Annotated[
 ]
 TimeZone = Annotated[
     PlainText,
-    Field(description="An IANA time zone name. Accounts expire at midnight in this time zone."),
+    Field(
+        description="An IANA time zone name. An account expires when its last day of access ends in this time zone."
+    ),
     clean_with(clean_time_zone),
 ]
 MaxDeactivations = Annotated[
     PlainText,
     Field(
-        description="How many learners one import may deactivate: a number, or a percentage such as 20%. An import "
-        "that would deactivate more is stopped."
+        description="How many learners an import with `missing=deactivate` may deactivate: a number, or a "
+        "percentage such as `20%`. An import can set its own limit. An import that would deactivate "
+        "more is refused."
     ),
     clean_with(clean_max_deactivations),
 ]
@@ -98,7 +101,9 @@ class ApiKeyDocument(BaseModel):
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: Annotated[datetime | None, Field(description="Can be up to a minute out of date.")]
+    last_used_at: Annotated[
+        datetime | None, Field(description="When the key was last used. Can be up to a minute out of date.")
+    ]
     revoked_at: datetime | None
 
 
@@ -126,7 +131,7 @@ class NewApiKey(BaseModel):
             "histories. `admin`: everything, including the organization, its keys and webhooks.",
         ),
     ]
-    expires_at: Annotated[Instant | None, Field(description="When the key expires; null = never.")] = None
+    expires_at: Annotated[Instant | None, Field(description="When the key expires. Null means never.")] = None
 
 
 class ApiKeyWithSecret(ApiKeyDocument):
@@ -143,7 +148,7 @@ class ApiKeyWithSecret(ApiKeyDocument):
 
 
 class ActorDocument(BaseModel):
-    """The caller, as events and operations record it."""
+    """The actor that events and operations record for calls with this key."""
 
     kind: str
     id: str | None

@@ -41,14 +41,14 @@ KEY_REUSED = define_problem(
     "idempotency-key-reused",
     422,
     "Idempotency key already used",
-    "This Idempotency-Key was already sent with another method, address or body. Use a new key for each request.",
+    "This Idempotency-Key was already used with another method, address or body. Use a new key for each request.",
 )
 KEY_IN_PROGRESS = define_problem(
     "idempotency-key-in-progress",
     409,
     "First request still running",
-    "The first request with this Idempotency-Key has no answer yet. Send the same request again after "
-    "`Retry-After` seconds.",
+    "The first request with this Idempotency-Key is still running. Send the same request again after `Retry-After` "
+    "seconds.",
 )
 
 KeyHeader = Annotated[
@@ -56,8 +56,8 @@ KeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="Makes a request safe to repeat. Send 1 to 255 ASCII letters, digits and punctuation marks "
-        "(`!` to `~`) without spaces, such as a UUID. If the same key comes again with the same request, byte for "
-        "byte, the first answer is sent again with `Idempotent-Replayed: true`. Keys are kept for 24 hours.",
+        "(`!` to `~`) without spaces, such as a UUID. If you repeat a request byte for byte with the same "
+        "key, you get the first response again, with `Idempotent-Replayed: true`. Keys are kept for 24 hours.",
     ),
 ]
 

@@ -103,7 +103,11 @@ def _overloaded() -> Problem:
 
 
 def _internal_error() -> Problem:
-    return Problem(INTERNAL_ERROR, "The service failed to handle this request. Nothing was changed.")
+    return Problem(
+        INTERNAL_ERROR,
+        "The service failed to handle this request. Nothing was changed. If it fails again, tell the operator "
+        "the request id.",
+    )
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -191,4 +195,4 @@ def _too_large(limit: int) -> Problem:
 
 illustrate(_overloaded())
 illustrate(_internal_error())
-illustrate(_too_large(8 * 1024 * 1024))
+illustrate(_too_large(4 * 1024 * 1024))

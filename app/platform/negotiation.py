@@ -29,7 +29,9 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
 
 def not_offered(offered: Sequence[str], header: str) -> Problem:
     """Return the problem for an `Accept` header with none of the offered types."""
-    return Problem(NOT_ACCEPTABLE, f"This address offers {' or '.join(offered)}, not {header}.")
+    return Problem(
+        NOT_ACCEPTABLE, f"This address offers {' or '.join(offered)}, not {header}. Change the Accept header."
+    )
 
 
 def _parse_range(text: str) -> tuple[str, float]:

@@ -85,30 +85,30 @@ def _example(problem: Problem) -> dict[str, Any]:
 
 # What holds for every address, in the description of the document as a whole.
 _CONVENTIONS = """\
-**Errors** are `application/problem+json` (RFC 9457), without exception. `type` is the address of a page that
-explains the problem. In `errors`, `pointer` says where: a JSON Pointer into the body, `?name` for a query parameter
-(also for one that is repeated), or `header:Name` for a header.
+**Errors** are always `application/problem+json` (RFC 9457). `type` is the address of a page that explains the
+problem. In `errors`, `pointer` says where the fault is: a JSON Pointer into the body, `?name` for a query parameter,
+or `header:Name` for a header.
 
 **Paging** uses cursors: follow `next_cursor`, or the `Link` header, until it is null.
 
-**Unknown** members and query parameters are rejected, so a mistyped filter never selects everyone. The same holds
-for a single-valued parameter that is sent twice, and for a body where none is expected.
+**Unknown** members and query parameters are rejected, so a mistyped filter never selects everyone. A
+parameter with one value that is sent twice is also rejected, and so is a body where none is expected.
 
 **Methods**: HEAD works wherever GET does, with the same headers. Any other method returns status 405 with `Allow`
 (`#/components/responses/method-not-allowed`).
 
-**Request ids**: send `X-Request-ID` (up to 128 letters, digits and `._~:+/=-`), or the service makes one. Every
-answer, problem and log line carries it.
+**Request ids**: send `X-Request-ID` (up to 128 letters, digits and `._~:+/=-`), or the service makes one. It is
+in every response, problem and log line.
 
-**Rate limits** are in the `RateLimit` and `RateLimit-Policy` headers of every authenticated answer.
+**Rate limits** are in the `RateLimit` and `RateLimit-Policy` headers of every authenticated response.
 """
 _HEADERS = {
     "Accept": "The media types that this address accepts.",
     "Allow": "The methods that this address supports.",
-    "Cache-Control": "`no-store`: do not keep the answer. It contains a secret, or is valid only now.",
+    "Cache-Control": "`no-store`: do not store the response. It contains a secret, or is valid only now.",
     "Content-Disposition": "The file name. Sent with `text/csv`.",
-    "ETag": "The entity tag of this answer. Send it as `If-Match` or `If-None-Match`.",
-    "Idempotent-Replayed": "`true` if this repeats the first answer to this `Idempotency-Key`.",
+    "ETag": "The entity tag of this response. Send it as `If-Match` or `If-None-Match`.",
+    "Idempotent-Replayed": "`true` if this repeats the first response for this `Idempotency-Key`.",
     "Link": '`<…>; rel="next"` (RFC 8288): the next page. Absent on the last page.',
     "Location": "The address of the new resource.",
     "RateLimit": "The remaining requests `r` for the next `t` seconds. Absent if there is no limit.",
@@ -202,12 +202,15 @@ def _problem_schemas() -> dict[str, Any]:
     )
     schemas: dict[str, Any] = definitions["$defs"]
     problem = schemas.pop(ProblemDocument.__name__)
+    # Several kinds may have a member with the same name, and may describe it alike.
+    told: dict[str, dict[str, list[str]]] = {}
     for kind, model in with_members:
         for name, schema in schemas.pop(model.__name__)["properties"].items():
-            told = f"Only with `{kind.code}`. {schema.get('description', '')}".rstrip()
-            # Several kinds may have a member with the same name.
-            told_before = problem["properties"].get(name, {}).get("description")
-            described = told if told_before is None else f"{told_before} {told}"
+            meanings = told.setdefault(name, {})
+            meanings.setdefault(schema.get("description", ""), []).append(f"`{kind.code}`")
+            described = " ".join(
+                f"Only with {' and '.join(codes)}. {meaning}".rstrip() for meaning, codes in meanings.items()
+            )
             problem["properties"][name] = schema | {"description": described}
     return {"Problem": problem, **schemas}
 

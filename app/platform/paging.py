@@ -33,7 +33,8 @@ Limit = Annotated[int, Query(description="Items per page, 1 to 1,000."), Between
 CursorText = Annotated[
     str | None,
     Query(
-        max_length=4096, description="`next_cursor` of the previous page. It continues only the same query."
+        max_length=4096,
+        description="`next_cursor` of the previous page. Send it only with the same filter and sort.",
     ),
 ]
 
@@ -41,8 +42,8 @@ INVALID_CURSOR = define_problem(
     "invalid-cursor",
     400,
     "Invalid cursor",
-    "A cursor continues only the query that returned it: the same path, filter, sort and organization. Start again "
-    "without `cursor`, then send `next_cursor` unchanged or follow the `Link` header.",
+    "A cursor continues only the query that returned it, with the same path, filter, sort and organization. "
+    "Start again without `cursor`. Then send `next_cursor` unchanged, or follow the `Link` header.",
 )
 
 

@@ -123,13 +123,15 @@ class ProblemDocument(BaseModel):
     status: Annotated[int, Field(description="The HTTP status.")]
     detail: Annotated[str, Field(description="What is wrong and what to do, for people.")]
     instance: Annotated[str | None, Field(description="The request id.")] = None
-    errors: Annotated[list[FieldError] | None, Field(description="Every fault of the request.")] = None
+    errors: Annotated[
+        list[FieldError] | None, Field(description="Every fault of the request, and where it is.")
+    ] = None
 
 
 class NotPermittedMembers(BaseModel):
     """The additional members of `not-permitted`."""
 
-    required_scope: Annotated[str, Field(description="The scope that the request needs.")]
+    required_scope: Annotated[str, Field(description="A scope that would be enough.")]
 
 
 NOT_AUTHENTICATED = define_problem(
@@ -151,7 +153,7 @@ NOT_FOUND = define_problem(
     "not-found",
     404,
     "Not found",
-    "This address does not exist, or what it names does not belong to your organization.",
+    "This address does not exist, or your organization has nothing with this id. Check the path and the id.",
 )
 METHOD_NOT_ALLOWED = define_problem(
     "method-not-allowed",
@@ -194,7 +196,8 @@ INTERNAL_ERROR = define_problem(
     "internal-error",
     500,
     "Internal error",
-    "The service failed. Nothing was changed. The service's log has the details under the request id.",
+    "The service failed, and nothing was changed. Try again. If it fails again, tell the operator the request "
+    "id. The service's log has it too.",
 )
 OVERLOADED = define_problem(
     "overloaded",
@@ -286,7 +289,7 @@ def _method_not_allowed(methods: set[str]) -> Problem:
 
 
 def _no_such_address() -> Problem:
-    return Problem(NOT_FOUND, "This address does not exist.")
+    return Problem(NOT_FOUND, "This address does not exist. Check the path.")
 
 
 def _translate_database(error: Exception) -> Problem | None:

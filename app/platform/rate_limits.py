@@ -39,7 +39,7 @@ class RateLimiter:
 def _used_up(per_minute: int, seconds: int) -> Problem:
     return Problem(
         RATE_LIMITED,
-        f"This credential may send {per_minute:,} requests per minute. Try again in {seconds} s.",
+        f"This credential may send {per_minute:,} requests per minute. Try again in {seconds} seconds.",
         headers={"Retry-After": str(seconds)},
     )
 

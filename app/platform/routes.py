@@ -73,7 +73,9 @@ def _require_known(request: Request, parameters: Mapping[str, bool]) -> None:
 def unknown_parameters(unknown: Sequence[str], known: Collection[str]) -> Problem:
     """Return the problem for query parameters that an address does not have."""
     supported = (
-        f"This address supports: {', '.join(sorted(known))}." if known else "This address supports none."
+        f"This address supports: {', '.join(sorted(known))}."
+        if known
+        else "This address has no query parameters."
     )
     return Problem(
         INVALID_REQUEST,
@@ -111,7 +113,7 @@ async def _require_no_body(request: Request) -> None:
         return
     async for block in request.stream():
         if block:
-            detail = "This address takes no body. Use the path and the query instead."
+            detail = "This address takes no body. Send the request without one."
             raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
 
 

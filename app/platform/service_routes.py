@@ -41,7 +41,7 @@ _NOT_OFFERED = not_offered((_HTML, JSON), "image/png")
 # The YAML is written once and then kept.
 OPENAPI_YAML: StateKey[str] = StateKey("openapi_yaml")
 
-TAG = Tag(name="service", description="Health, metrics and this description. No credential needed.")
+TAG = Tag(name="service", description="Health, metrics, problems and this description. No credential needed.")
 router = APIRouter(tags=["service"])
 
 
@@ -131,7 +131,7 @@ async def go_to_documentation() -> RedirectResponse:
     ),
 )
 async def list_problems(request: Request) -> Response:
-    """List every kind of problem that this service can answer with. Needs no credential."""
+    """List every kind of problem that this service can return. Needs no credential."""
     kinds = sorted(CATALOGUE.values(), key=lambda kind: kind.code)
     if choose_media_type(request, (_HTML, JSON)) == JSON:
         return JSONResponse([_describe(kind) for kind in kinds])

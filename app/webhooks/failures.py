@@ -75,20 +75,20 @@ def describe_failure(failure: Failure) -> str:
     """Return the sentence for the webhook's owner."""
     match failure:
         case NotAccepted(status):
-            return f"The endpoint returned {status}. Any 2xx counts as received."
+            return f"The endpoint returned {status}. Only 2xx counts as received."
         case TimedOut(seconds):
-            return f"The endpoint did not answer within {seconds:.0f} seconds."
+            return f"The endpoint did not answer within {seconds:.0f} seconds. Answer first, then process the message."
         case UrlNotAllowed():
-            return "Webhooks are sent only with https and only to public addresses."
+            return "Webhooks are sent only with https and only to public addresses. Change the URL."
         case HostIsPrivate(host):
             return f"{host} resolves to a private address. Webhooks are sent only to public addresses."
         case HostNotFound(host):
             return f"The host {host} was not found. Check the URL and its DNS entry."
         case InvalidCertificate(reason):
-            return f"The endpoint's certificate is not valid: {reason}."
+            return f"The endpoint's certificate is not valid: {reason}. Install a valid certificate."
         case TlsFailed():
             return "No secure connection was possible. Check that the endpoint supports TLS on this port."
         case ConnectionRefused():
             return "No connection was possible. Check that the endpoint is running."
         case ConnectionLost():
-            return "The connection ended before the endpoint answered."
+            return "The connection ended before the endpoint answered. Check its log."

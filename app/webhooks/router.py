@@ -37,7 +37,7 @@ from app.webhooks.schemas import (
 )
 from app.webhooks.webhook import Webhook, WebhookSettings
 
-TAG = Tag(name="webhooks", description="Events, sent to the addresses that an organization chooses.")
+TAG = Tag(name="webhooks", description="Send events to the URLs that an organization chooses.")
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=AuthenticatedRoute)
 
 
@@ -80,18 +80,18 @@ async def create_webhook(
     sender: CurrentSender,
     body: NewWebhook,
 ) -> Any:
-    """Create a webhook, which receives events from now on. Store the secret now: only this response contains it.
+    """Create a webhook. It receives events from now on. Store the secret now: only this response contains it.
 
-    Messages are signed and retried as the Standard Webhooks specification describes. Their headers are
-    `webhook-id`, `webhook-timestamp` and `webhook-signature`. Their body is
+    Messages are signed and retried as the Standard Webhooks specification describes. They have the headers
+    `webhook-id`, `webhook-timestamp` and `webhook-signature`, and the body
     `{"type": …, "timestamp": …, "data": <an event, as in a learner's history>}`.
 
     Return 2xx within 15 seconds. Otherwise the message is sent again after 5 seconds, 5 minutes, 30 minutes, and 2, 5,
     10, 14, 20 and 24 hours, always with the same `webhook-id`. A message can arrive twice or out of order.
 
-    The webhook is disabled if the endpoint returns 410 (except to a test), or if a delivery fails for good and no
-    message has been received since that delivery was created. When you enable it again, it continues where it
-    stopped.
+    The webhook is disabled if the endpoint returns 410 (except to a test). It is also disabled if all attempts of a
+    delivery fail and the endpoint has received no message since that delivery was created. When you enable it again,
+    it continues where it stopped.
     """
     settings = WebhookSettings(body.url, body.description, tuple(body.event_types), body.enabled)
     webhook = await database.write(service.create_webhook, sender, principal.organization.id, settings, now)
@@ -125,7 +125,7 @@ async def patch_webhook(
 ) -> Any:
     """Apply a merge patch. A webhook that you enable again continues where it stopped.
 
-    It does not send deliveries again that have failed. Use `retry` for those.
+    Failed deliveries are not sent again. Use `retry` for those.
     """
     changed = await database.write(
         service.change_webhook,
@@ -140,7 +140,7 @@ async def patch_webhook(
 
 @router.delete("/{webhook_id}", summary="Remove a webhook", status_code=204, responses=answers(NO_WEBHOOK))
 async def delete_webhook(principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath) -> None:
-    """Remove a webhook. Nothing more is sent to it, except messages that are being sent right now."""
+    """Remove a webhook. Nothing more is sent to it, except messages that are already on their way."""
     await database.write(service.remove_webhook, principal.organization.id, webhook_id_of(webhook_id), now)
 
 
@@ -197,7 +197,7 @@ async def list_deliveries(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
-    """Return the deliveries, newest first. Ended deliveries are deleted after `ROLLCALL_OUTCOMES_DAYS` days."""
+    """Return the deliveries, newest first. Ended ones are deleted after `ROLLCALL_OUTCOMES_DAYS` days (default 30)."""
     async with database.read() as connection:
         webhook = await repository.get_webhook(
             connection, principal.organization.id, webhook_id_of(webhook_id)
@@ -219,9 +219,9 @@ async def list_deliveries(
 async def retry_delivery(
     principal: Administrator, database: Db, now: Now, webhook_id: WebhookIdPath, delivery_id: DeliveryIdPath
 ) -> Any:
-    """Send the delivery of an event again, in the background. It gets all its attempts again.
+    """Send the delivery of an event again, in the background. It starts over, with all its attempts.
 
-    If the webhook is disabled, the delivery waits until you enable it. A test cannot be retried; send another test.
+    If the webhook is disabled, the delivery waits until you enable it. A test cannot be retried. Send another test.
     """
     delivery = await database.write(
         service.retry_delivery,

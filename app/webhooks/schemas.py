@@ -52,7 +52,7 @@ Url = Annotated[
 Description = Annotated[PlainText, Field(max_length=1000, description="What the webhook is for.")]
 EventTypes = Annotated[
     list[EventType],
-    Field(max_length=len(EventType), description="The event types to send; empty = all types."),
+    Field(max_length=len(EventType), description="The event types to send. An empty list means all types."),
     AfterValidator(lambda types: list(dict.fromkeys(types))),
 ]
 Enabled = Annotated[
@@ -73,14 +73,16 @@ class WebhookDocument(BaseModel):
     id: str
     url: str
     description: str | None
-    event_types: Annotated[list[EventType], Field(description="The event types to send; empty = all types.")]
+    event_types: Annotated[
+        list[EventType], Field(description="The event types to send. An empty list means all types.")
+    ]
     enabled: bool
     disabled_reason: Annotated[
         DisabledReason | None,
         Field(
             description="Why the service has disabled the webhook. `gone`: the endpoint returned 410. `failing`: a "
-            "delivery failed for three days, and no message was received in that time. Null if a person "
-            "disabled it."
+            "delivery failed for three days, and no message was received in that time. Null if the webhook is enabled, "
+            "or if a person disabled it."
         ),
     ]
     last_delivered_at: datetime | None
@@ -96,7 +98,7 @@ class WebhookWithSecret(WebhookDocument):
     )
 
     secret: Annotated[
-        str, Field(description="Verify messages with it (Standard Webhooks). It is shown only once.")
+        str, Field(description="Use it to verify messages (Standard Webhooks). It is shown only once.")
     ]
 
 
@@ -122,7 +124,7 @@ class NewWebhook(BaseModel):
 
 
 class WebhookPatch(BaseModel):
-    """A merge patch (RFC 7396). Members that you leave out keep their values; null clears a member."""
+    """A merge patch (RFC 7396). Members that you leave out keep their values; null clears `description`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
 
@@ -146,14 +148,17 @@ class DeliveryDocument(BaseModel):
     state: DeliveryState
     attempts: Annotated[int, Field(description="The number of attempts so far.")]
     response_status: Annotated[
-        int | None, Field(description="The status of the endpoint's last answer. Null if it did not answer.")
+        int | None,
+        Field(description="The HTTP status that the endpoint last returned. Null if it did not answer."),
     ]
-    error: Annotated[str | None, Field(description="Why the last attempt failed, as a sentence.")]
+    error: Annotated[
+        str | None, Field(description="Why the last attempt failed, as a sentence. Null if it did not fail.")
+    ]
     duration_ms: Annotated[int | None, Field(description="The duration of the last attempt in milliseconds.")]
     created_at: datetime
     last_attempt_at: datetime | None
     next_attempt_at: Annotated[
-        datetime | None, Field(description="When the next attempt is due; null = no further attempt.")
+        datetime | None, Field(description="When the next attempt is due. Null if there is none.")
     ]
 
 

@@ -235,7 +235,7 @@ def test_invalid_details_show_errors_at_their_fields(portal: Portal, signed_in: 
     panel.get_by_role("button", name="Save").click()
     username = panel.get_by_label("Username")
     expect(username).to_have_attribute("aria-invalid", "true")
-    expect(username).to_have_accessible_description("This username is taken.")
+    expect(username).to_have_accessible_description("This username is taken. Choose another.")
     expect(username).to_be_focused()
     console.photograph("edit-invalid")
     console.check_manners()

@@ -145,7 +145,7 @@ def test_operation_is_reverted_after_a_preview(portal: Portal, signed_in: SignIn
     page.get_by_role("button", name="Revert").click()
     dialog = page.get_by_role("dialog", name=re.compile("^Revert “Deactivate 2 learners” of "))
     expect(dialog.get_by_text("1 would be changed, 1 would be skipped")).to_be_visible()
-    expect(dialog.get_by_role("listitem")).to_contain_text("has changed since")
+    expect(dialog.get_by_role("listitem")).to_contain_text("was changed again after the operation")
     console.photograph("revert")
     console.check_manners()
     assert portal.learner(before["active"])["status"] == "deactivated"
@@ -217,7 +217,7 @@ def test_read_only_key_cannot_revert(portal: Portal, signed_in: SignIn) -> None:
 def test_unknown_operation_shows_the_apis_problem(signed_in: SignIn) -> None:
     page = signed_in(place="#/operations?operation=nobody").page
     alert = page.get_by_role("complementary").get_by_role("alert")
-    expect(alert).to_contain_text("no such operation")
+    expect(alert).to_contain_text("no operation with this id")
 
 
 def test_learners_history_links_to_the_operation(portal: Portal, signed_in: SignIn) -> None:

@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 
 from tests.support.console import Console, Portal, SignIn
 
-REFUSED = "This API key is unknown, expired or revoked."
+REFUSED = "This API key is unknown, expired or revoked. Use a valid key."
 
 
 def sign_in(console: Console, secret: str) -> None:

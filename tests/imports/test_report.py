@@ -336,7 +336,7 @@ async def test_reported_wrong_number_of_cells_is_applied_once_its_problem_cell_i
         (outcome,) = await api.outcomes(again)
         assert outcome["outcome"] == "invalid"
         assert outcome["problem"]["code"] == "wrong-number-of-cells"
-        assert "empty the cell Problem" in outcome["problem"]["detail"]
+        assert "empty the cell in the column Problem" in outcome["problem"]["detail"]
         rejects = await report_text(api, again)
     assert await all_learners(api) == {}
 

@@ -108,7 +108,10 @@ def test_reported_duplicate_stays_invalid_and_says_what_to_do(told: str, active:
     external_id = "HR-1"
     assert row == InvalidRow(ReportedDuplicate("Problem"), "a", external_id)
     assert isinstance(row, InvalidRow)
-    assert "Delete this row, or empty its cell Problem" in describe_row(row.reason)["detail"]
+    assert (
+        "Delete this row. To apply it, empty its cell in the column Problem"
+        in describe_row(row.reason)["detail"]
+    )
 
 
 def test_an_invalid_username_leaves_the_external_id_to_be_read() -> None:

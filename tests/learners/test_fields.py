@@ -76,7 +76,7 @@ def test_example_is_accepted_unchanged(field: ProfileField) -> None:
 
 @pytest.mark.parametrize("column", ROSTER_COLUMNS, ids=HEADER)
 def test_problem_of_a_column_is_defined(column: Any) -> None:
-    assert CATALOGUE[column.problem].explanation.endswith("Nothing of this row was applied.")
+    assert CATALOGUE[column.problem].explanation.endswith("The row was not applied.")
 
 
 def test_json_members_follow_the_description() -> None:

@@ -102,7 +102,7 @@ async def test_invalid_member_says_what_is_accepted(
         ("limit=1001", "limit", "Must be between 1 and 1,000."),
         ("q=", "q", "Must have at least 1 character."),
         ("include=x", "include", "Must be 'total'."),
-        ("ids=a&ids=b", "ids", "An id is a UUID in its canonical form."),
+        ("ids=a&ids=b", "ids", "Invalid id: use a UUID, such as 019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11."),
         ("status=x&status=active", "status", STATUSES),
         (
             "status=active,expired",
@@ -112,7 +112,10 @@ async def test_invalid_member_says_what_is_accepted(
         (
             "ids=a,b",
             "ids",
-            "An id is a UUID in its canonical form. To send several values, repeat the parameter: ids=…&ids=….",
+            (
+                "Invalid id: use a UUID, such as 019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11. "
+                "To send several values, repeat the parameter: ids=…&ids=…."
+            ),
         ),
         ("sort=username,created_at", "sort", "Must be 'username', '-username',"),
     ],

@@ -232,21 +232,30 @@ def test_webhook_is_disabled_if_gone_or_failing() -> None:
 @pytest.mark.parametrize(
     ("failure", "sentence"),
     [
-        (NotAccepted(500), "The endpoint returned 500. Any 2xx counts as received."),
-        (TimedOut(15.0), "The endpoint did not answer within 15 seconds."),
-        (UrlNotAllowed(), "Webhooks are sent only with https and only to public addresses."),
+        (NotAccepted(500), "The endpoint returned 500. Only 2xx counts as received."),
+        (
+            TimedOut(15.0),
+            "The endpoint did not answer within 15 seconds. Answer first, then process the message.",
+        ),
+        (
+            UrlNotAllowed(),
+            "Webhooks are sent only with https and only to public addresses. Change the URL.",
+        ),
         (
             HostIsPrivate("a.example"),
             "a.example resolves to a private address. Webhooks are sent only to public addresses.",
         ),
         (HostNotFound("a.example"), "The host a.example was not found. Check the URL and its DNS entry."),
-        (InvalidCertificate("expired"), "The endpoint's certificate is not valid: expired."),
+        (
+            InvalidCertificate("expired"),
+            "The endpoint's certificate is not valid: expired. Install a valid certificate.",
+        ),
         (
             TlsFailed(),
             "No secure connection was possible. Check that the endpoint supports TLS on this port.",
         ),
         (ConnectionRefused(), "No connection was possible. Check that the endpoint is running."),
-        (ConnectionLost(), "The connection ended before the endpoint answered."),
+        (ConnectionLost(), "The connection ended before the endpoint answered. Check its log."),
     ],
 )
 def test_each_failure_has_its_sentence(failure: Failure, sentence: str) -> None:
