@@ -77,7 +77,9 @@ async def _create_key(
     database: Database, slug: str, name: str, scopes: list[Scope], expires_at: datetime | None
 ) -> None:
     secret = await database.write(_store_key, slug, name, scopes, expires_at)
-    typer.echo(f"Created the key {name!r} for {slug}. The secret is shown only once:", err=True)
+    typer.echo(
+        f"Created the key {name!r} for the organization {slug}. The secret is shown only once:", err=True
+    )
     typer.echo(secret)
 
 
@@ -140,7 +142,9 @@ def revoke_key(
 async def _revoke_key(database: Database, slug: str, key_id: str) -> None:
     async with database.read() as connection:
         owner = await get_organization(connection, slug)
-    unknown = Failure(f"{slug} has no key with the id {key_id}. List its keys with `rollcall keys list`.")
+    unknown = Failure(
+        f"the organization {slug} has no key with the id {key_id}. List its keys with `rollcall keys list`."
+    )
     identifier = parse_id(key_id)
     if identifier is None:
         raise unknown

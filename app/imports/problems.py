@@ -316,7 +316,8 @@ def _causes_of(reason: TooManyDeactivations) -> str:
 illustrate(
     _unreadable(
         UnreadableCsv(
-            "The header on line 1 has no column Username and no column External ID. It has: 'Name', 'Active'.",
+            "The header on line 1 has no column Username and no column External ID. It has: 'Name', 'Active'. "
+            "Rename one of these, or add a column.",
             line=1,
         )
     )

@@ -409,7 +409,7 @@ def _find_columns(header: Sequence[str], line: int) -> dict[str, int]:
     if not columns.keys() & {"username", "external_id"}:
         raise UnreadableCsv(
             f"The header on line {line} has no column Username and no column External ID. It has: "
-            f"{_list(header)}.",
+            f"{_list(header)}. Rename one of these, or add a column.",
             line,
         )
     return columns

@@ -21,7 +21,7 @@ def test_first_key_creates_schema_and_organization(empty_database: str) -> None:
     secret = finished.stdout.removesuffix("\n")
     assert is_well_formed(secret)
     assert secret not in finished.stderr
-    assert "'hr feed' for default" in finished.stderr
+    assert "'hr feed' for the organization default" in finished.stderr
     [header, organization] = rollcall(
         "organizations", "list", database_url=empty_database
     ).stdout.splitlines()
@@ -34,7 +34,7 @@ def test_first_key_creates_schema_and_organization(empty_database: str) -> None:
 def test_key_name_is_printed_literally(empty_database: str, tmp_path: Path) -> None:
     name = "hr [bold]feed[/bold] :+1: [/]"
     created = rollcall("keys", "create", name, "--scope", "admin", database_url=empty_database)
-    assert f"Created the key {name!r} for default." in created.stderr
+    assert f"Created the key {name!r} for the organization default." in created.stderr
 
     variables = environment(empty_database) | {"TERM": "xterm"}
     with terminal() as (screen, shown):
@@ -108,7 +108,7 @@ async def test_key_of_another_organization_cannot_be_revoked(api: Api) -> None:
         finished = await to_thread.run_sync(partial(revoke, sent, "--organization", slug))
         assert (
             finished.complaint
-            == f"{slug} has no key with the id {sent}. List its keys with `rollcall keys list`."
+            == f"the organization {slug} has no key with the id {sent}. List its keys with `rollcall keys list`."
         )
     [key] = (await api.client.get("/api-keys")).json()["items"]
     assert key["revoked_at"] is None
