@@ -1,6 +1,9 @@
 """The webhooks of a test's organization, with a dispatcher that works when the test says so."""
 
+import asyncio
 from typing import Any
+
+from sqlalchemy import text
 
 from app.webhooks.dispatcher import Dispatcher
 from tests.support.receiver import Receiver
@@ -45,5 +48,19 @@ class Webhooks:
 
     async def send(self) -> None:
         """Send everything that is due now."""
+        await self._wait_for_transactions()
         await self.dispatcher.look()
         await self.dispatcher.finish()
+
+    async def _wait_for_transactions(self) -> None:
+        """Wait until no transaction runs on the server: each one, autovacuum's too, holds the feed back."""
+        database = self.api.service.database
+        if database.is_sqlite:
+            return
+        idle = text("SELECT pg_snapshot_xmin(now) = pg_snapshot_xmax(now) FROM pg_current_snapshot() AS now")
+        for _ in range(3000):
+            async with database.read() as connection:
+                if (await connection.execute(idle)).scalar_one():
+                    return
+            await asyncio.sleep(0.01)
+        raise AssertionError("a transaction runs all the time")
