@@ -378,7 +378,7 @@ def test_an_import_that_was_interrupted_at_the_terminal_is_finished_by_the_next_
 
     assert ended(importing) == 130
     said = errors.read_text()
-    assert "interrupted. The service finishes the import now, or when it next starts." in said
+    assert "interrupted. The import is stored: the service completes it now, or when it next starts." in said
     assert "Traceback" not in said
     [(done,)] = query(empty_database, "SELECT done FROM operations WHERE finished_at IS NULL")
     assert 0 < done < ROWS
