@@ -2,9 +2,9 @@
 
     ROLLCALL_URL=https://rollcall.example.org ROLLCALL_KEY=rollcall_… python examples/nightly_import.py roster.csv
 
-It needs `pip install httpx` and a key with the scope learners:bulk. Options after the file go into the query, such as
-missing=deactivate or max_deactivations=5%. Exit status: 0 all rows were applied, 1 some were not, 2 the import was
-refused or failed.
+It needs httpx and a key with the scope learners:bulk. Options after the file go into the query, such as
+missing=deactivate or max_deactivations=5%. If Rollcall does not answer, it tries again for about three minutes. Exit
+status: 0 all rows were applied, 1 some were not, 2 the import was refused or failed, or could not be started.
 """
 
 # ruff: noqa: INP001, T201  a script by itself, and printing is what it does
@@ -13,7 +13,7 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,9 +30,10 @@ def repeat(call: Callable[[], httpx.Response]) -> httpx.Response:
         seconds = float(min(60, 2**attempt))
         try:
             answer = call()
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             if attempt == ATTEMPTS:
                 raise
+            print(f"Rollcall does not answer ({error}). Trying again in {seconds:.0f} s.", file=sys.stderr)
         else:
             # 409 with Retry-After: another run of this program sent the same file, and it is being stored.
             is_repeatable = answer.status_code in TRY_AGAIN or "Retry-After" in answer.headers
@@ -43,11 +44,31 @@ def repeat(call: Callable[[], httpx.Response]) -> httpx.Response:
     return answer
 
 
-def main(path: str, *options: str) -> int:
+def main(*arguments: str) -> int:
+    """Import the file that the arguments name, and say in a sentence if that cannot be done."""
+    path, *options = arguments or ("",)
+    if not path or not all("=" in option for option in options):
+        print("Usage: nightly_import.py FILE [OPTION=VALUE ...]", file=sys.stderr)
+        return 2
+    lacking = [name for name in ("ROLLCALL_URL", "ROLLCALL_KEY") if not os.environ.get(name)]
+    if lacking:
+        print(f"Set {' and '.join(lacking)} in the environment.", file=sys.stderr)
+        return 2
+    try:
+        return import_roster(path, Path(path).read_bytes(), options)
+    except OSError as error:
+        print(f"Cannot read {path}: {error.strerror}.", file=sys.stderr)
+    except httpx.TransportError as error:
+        print(f"Rollcall does not answer: {error}. Nothing more was done.", file=sys.stderr)
+    except httpx.HTTPStatusError as error:
+        print(f"Rollcall refused: {error.response.json()['detail']}", file=sys.stderr)
+    return 2
+
+
+def import_roster(path: str, content: bytes, options: Sequence[str]) -> int:
     """Send the file, wait for the operation to end, and print what was not applied."""
-    content = Path(path).read_bytes()
     # The same file with the same options on the same day is the same request, however often this is run.
-    request_hash = hashlib.sha256(repr(options).encode() + content).hexdigest()
+    request_hash = hashlib.sha256(repr(tuple(options)).encode() + content).hexdigest()
     headers = {
         "Content-Type": "text/csv",
         "Idempotency-Key": f"roster-{datetime.now(UTC).date().isoformat()}-{request_hash}",

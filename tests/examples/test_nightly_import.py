@@ -82,7 +82,9 @@ def run(program: dict[str, Any], tmp_path: Path, answer: Callable[[httpx.Request
     def client(**options: Any) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(answer), **options)
 
-    main.__globals__["httpx"] = SimpleNamespace(Client=client, TransportError=httpx.TransportError)
+    main.__globals__["httpx"] = SimpleNamespace(
+        Client=client, TransportError=httpx.TransportError, HTTPStatusError=httpx.HTTPStatusError
+    )
     status: int = main(str(roster), "missing=deactivate")
     return status
 
@@ -137,3 +139,44 @@ def test_refused_file_ends_with_2_and_its_detail(
 
     assert run(program, tmp_path, answer) == 2
     assert capsys.readouterr().out.endswith("was not imported: No columns.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Usage: nightly_import.py FILE [OPTION=VALUE ...]"),
+        (["roster.csv", "dry_run"], "Usage: nightly_import.py FILE [OPTION=VALUE ...]"),
+        (["missing.csv"], "Cannot read missing.csv: No such file or directory."),
+    ],
+)
+def test_wrong_arguments_get_a_sentence_and_status_2(
+    program: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert program["main"](*arguments) == 2
+    assert capsys.readouterr().err.strip() == sentence
+
+
+def test_missing_key_gets_a_sentence_and_status_2(
+    program: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ROLLCALL_KEY")
+    assert program["main"]("roster.csv") == 2
+    assert capsys.readouterr().err.strip() == "Set ROLLCALL_KEY in the environment."
+
+
+def test_service_that_is_away_gets_a_sentence_and_status_2(
+    program: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    assert run(program, tmp_path, answer) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "Rollcall does not answer (connection refused). Trying again in 2 s."
+    assert said[-1] == "Rollcall does not answer: connection refused. Nothing more was done."
