@@ -20,7 +20,8 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, UnreadableCsv):
         return describe_unreadable_file(error)
     if isinstance(error, SQLAlchemyError):
-        return f"cannot use the database: {getattr(error, 'orig', None) or error}"
+        reason = getattr(error, "orig", None) or error
+        return f"cannot use the database: {reason}. Check ROLLCALL_DATABASE_URL, and that the database is running."
     if isinstance(error, OSError):
         return f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error)
     return None

@@ -328,7 +328,10 @@ def _decode_all(text: _Text, block_bytes: int) -> tuple[int | None, str]:
     line, before = 1, ""
     while True:
         block = text.file.read(block_bytes)
-        decoded, no_text, _ = decode(block, not block).partition(_NO_TEXT)
+        try:
+            decoded, no_text, _ = decode(block, not block).partition(_NO_TEXT)
+        except UnicodeError:  # a file that begins without the mark that its encoding requires
+            return line, ""
         line += decoded.count("\n") + decoded.count("\r") - decoded.count("\r\n")
         if before.endswith("\r") and decoded.startswith("\n"):
             line -= 1

@@ -310,7 +310,7 @@ def _database_unavailable() -> Problem:
 
 def _invalid_request(error: RequestValidationError) -> Problem:
     errors = describe_errors(error.errors())
-    what = "; ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
+    what = " ".join(f"{entry['pointer'] or 'body'}: {entry['detail']}" for entry in errors[:3])
     more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""  # noqa: PLR2004
     return Problem(INVALID_REQUEST, f"The request is not valid. {what}{more}", errors=errors)
 

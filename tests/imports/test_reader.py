@@ -6,6 +6,7 @@ import re
 import tempfile
 import tracemalloc
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -269,6 +270,19 @@ def test_undecodable_bytes_are_refused_with_their_line(line_end: str, block: int
     assert problem.line == 4
     assert "Line 4" in problem.detail
     assert "UTF-8" in problem.detail
+
+
+@pytest.mark.parametrize("asked", ["utf-32", "utf-7", "utf-16", "utf-8-sig", "ascii", "cp037", "gb18030"])
+@pytest.mark.parametrize(
+    "data", [b"Username\na\n", b"\xff\xffU\x00s\x00", b"Username\n\x81\x00\xd8\n", b"+", b"\x00"]
+)
+def test_no_encoding_that_can_be_asked_for_fails_on_other_bytes(asked: str, data: bytes) -> None:
+    with suppress(UnreadableCsv, InvalidValue):
+        read(data, encoding=asked)
+
+
+def test_utf_32_without_a_mark_is_refused_with_its_line() -> None:
+    assert refusal("Username\na\n".encode("utf-32-le"), encoding="utf-32").line == 1
 
 
 @pytest.mark.parametrize("byte", [0x81, 0x8D, 0x8F, 0x90, 0x9D])
