@@ -103,7 +103,7 @@ async def test_error_in_the_middle_is_a_database_error(service: Service) -> None
     number = cast(query.selected_columns[0], Integer)
     async with service.database.snapshot() as connection:
         if connection.dialect.name == "sqlite":
-            pytest.skip("SQLite divides by nought without an error")
+            pytest.skip("SQLite divides by zero without an error")
         broken = query.add_columns(cast(1 / (number - zero), Text))
         with pytest.raises(DBAPIError, match="division"):
             await read(connection, broken)
