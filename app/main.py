@@ -82,7 +82,7 @@ def create_app(
     settings: Settings | None = None,
     clock: Clock | None = None,
     new_engine: NewEngine | None = None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
 ) -> FastAPI:
     """Build the ASGI application. It opens nothing before its lifespan begins.
 

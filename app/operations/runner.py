@@ -70,7 +70,7 @@ class Runner:
         database: Database,
         clock: Clock,
         handlers: Mapping[Kind, Handler],
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
     ) -> None:
         """`handlers`: who carries out each kind of operation."""
         self.limits = limits

@@ -37,7 +37,7 @@ class Dispatcher:
         clock: Clock,
         sender: Sender,
         keep: timedelta,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
     ) -> None:
         """Create a dispatcher that has not started. `keep`: how long ended deliveries are kept."""
         self._limits = limits
