@@ -6,13 +6,13 @@ import os
 import platform
 import sys
 
-from bench import access, console, imports, kills, many, pages, plans
+from bench import access, console, imports, kills, many, pages, plans, storage
 from bench.databases import KINDS, Databases, databases, new_organization, open_prepared, server_version
 from bench.population import gather_statistics, populate
 
 _LEARNERS = 1_000_000
 _ROWS = 100_000
-_BENCHMARKS = ("plans", "pages", "import", "many", "access", "console")
+_BENCHMARKS = ("plans", "pages", "import", "many", "access", "console", "storage")
 _KILLS = "kills"
 
 
@@ -28,7 +28,12 @@ def main() -> None:
     choices = ["all", *_BENCHMARKS, _KILLS]
     add("benchmark", nargs="?", default="all", choices=choices, help="all runs every benchmark except kills")
     add("--database", default="both", choices=[*KINDS, "both"], help="the databases to measure")
-    add("--learners", type=int, default=_LEARNERS, help="learners, for plans, pages, many and console")
+    add(
+        "--learners",
+        type=int,
+        default=_LEARNERS,
+        help="learners, for plans, pages, many, console and storage",
+    )
     add("--rows", type=int, default=_ROWS, help="rows of a file, for import, access and kills")
     add("--rounds", type=int, default=4, help="rounds on each database, for kills")
     add("--seed", type=int, default=1, help="random seed of the first round, for kills")
@@ -54,6 +59,8 @@ def main() -> None:
                 access.measure(fresh, options.rows)
             if "console" in wants:
                 console.measure(fresh, options.learners)
+            if "storage" in wants:
+                storage.measure(fresh, options.learners)
 
 
 async def _lists(fresh: Databases, learners: int, wants: set[str]) -> None:
