@@ -23,7 +23,7 @@ from app.cli.wording import describe_refusal
 from app.imports.guards import Missing
 from app.imports.handler import CsvImportHandler
 from app.imports.reader import clean_delimiter, clean_encoding
-from app.imports.rows import DateFormat
+from app.imports.rows import DateFormat, EmptyCells
 from app.imports.service import ImportOptions, submit_import
 from app.operations import repository as operations
 from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName, WantedOutcomes
@@ -73,6 +73,17 @@ Encoding = Annotated[
         help="The encoding, such as utf-8 or windows-1252. Default: detected.",
     ),
 ]
+Empty = Annotated[
+    EmptyCells,
+    typer.Option(help="What an empty cell does: keep the field unchanged, or clear it."),
+]
+IgnoreColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns to ignore, as the file names them: repeat the option, or separate them with commas. A column "
+        "that may say who has access is ignored only if it is named here."
+    ),
+]
 ReasonOption = Annotated[
     str | None, typer.Option(callback=check_as(Reason | None), help="The reason. The history shows it.")
 ]
@@ -107,6 +118,8 @@ def import_csv(
     date_format: Annotated[DateFormat, typer.Option(help="The format of dates.")] = DateFormat.ISO,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    empty: Empty = EmptyCells.KEEP,
+    ignore_columns: IgnoreColumns = None,
     reason: ReasonOption = None,
     rejects: Rejects = None,
 ) -> None:
@@ -114,7 +127,8 @@ def import_csv(
 
     Columns, in any order: Username, External ID, Email, First Name, Last Name,
     Active (Yes or No), Expiration Date (a date, or the word never).
-    An empty cell or a missing column leaves the field unchanged.
+    A missing column leaves the field unchanged, and so does an empty cell
+    without --empty clear.
     """
     if rejects is not None and not rejects.absolute().parent.is_dir():
         raise Failure(f"cannot write {rejects}: its folder does not exist")
@@ -127,6 +141,8 @@ def import_csv(
         date_format=date_format,
         delimiter=delimiter,
         encoding=encoding,
+        empty=empty,
+        ignore_columns=tuple(ignore_columns or ()),
         reason=reason,
     )
     configure_logging("console", "error")

@@ -37,7 +37,13 @@ class Decision(NamedTuple):
     username: str | None
     learner_id: str | None = None
     change: Change | None = None
-    reason: RowReason | None = None
+    # Why the row was not applied: all the reasons, or none if it was applied.
+    reasons: tuple[RowReason, ...] = ()
+
+    @property
+    def reason(self) -> RowReason | None:
+        """The first reason, if any."""
+        return self.reasons[0] if self.reasons else None
 
 
 def name_keys(row: Wish | InvalidRow) -> Iterator[str]:
@@ -107,7 +113,7 @@ class Roll:
         first_line = self._find_first_line(learner, row)
         if first_line is not None:
             return self._refuse(line, row, learner, DuplicateRow(first_line))
-        if isinstance(row, InvalidRow) and isinstance(row.reason, ReportedDuplicate):
+        if isinstance(row, InvalidRow) and isinstance(row.reasons[0], ReportedDuplicate):
             # Not remembered: a later row of the same learner may have been corrected, and is applied then.
             return self._decide(line, row, learner)
         if named is not None and titled is not None and named.id != titled.id:
@@ -163,28 +169,28 @@ class Roll:
 
     def _decide(self, line: int, row: Wish | InvalidRow, learner: Learner | None) -> Decision:
         if isinstance(row, InvalidRow):
-            return self._refuse(line, row, learner, row.reason)
+            return self._refuse(line, row, learner, *row.reasons)
         if learner is None:
             return self._create(line, row)
         if row.is_active and learner.id in self.protected and learner.account.deactivated_at is not None:
-            return self._refuse(line, row, learner, DeactivatedByHand(), OutcomeName.REFUSED)
+            return self._refuse(line, row, learner, DeactivatedByHand(), outcome=OutcomeName.REFUSED)
         decided = decide_change(learner, row, self.cause)
         if isinstance(decided, Refused):
             reason = ExpiredRow(decided.reason, is_new=False)
-            return self._refuse(line, row, learner, reason, OutcomeName.REFUSED)
+            return self._refuse(line, row, learner, reason, outcome=OutcomeName.REFUSED)
         if isinstance(decided, Unchanged):
             return Decision(line, OutcomeName.UNCHANGED, learner.username, learner.id)
         return Decision(line, OutcomeName.CHANGED, decided.after.username, learner.id, decided)
 
     def _create(self, line: int, row: Wish) -> Decision:
         if not self.creates:
-            return self._refuse(line, row, None, UnknownLearner(), OutcomeName.NOT_FOUND)
+            return self._refuse(line, row, None, UnknownLearner(), outcome=OutcomeName.NOT_FOUND)
         if row.username is None:
             return self._refuse(line, row, None, MissingUsername(row.external_id))
         decided = decide_creation(new_id(self.cause.at), row, self.cause)
         if isinstance(decided, Refused):
             reason = ExpiredRow(decided.reason, is_new=True)
-            return self._refuse(line, row, None, reason, OutcomeName.REFUSED)
+            return self._refuse(line, row, None, reason, outcome=OutcomeName.REFUSED)
         return Decision(line, OutcomeName.CREATED, row.username, decided.after.id, decided)
 
     def _refuse(
@@ -192,10 +198,10 @@ class Roll:
         line: int,
         row: Wish | InvalidRow,
         learner: Learner | None,
-        reason: RowReason,
+        *reasons: RowReason,
         outcome: OutcomeName = OutcomeName.INVALID,
     ) -> Decision:
         learner_id, username = (None, row.username)
         if learner is not None:
             learner_id, username = learner.id, learner.username or row.username
-        return Decision(line, outcome, username, learner_id, reason=reason)
+        return Decision(line, outcome, username, learner_id, reasons=reasons)

@@ -12,6 +12,7 @@ from app.imports.errors import (
     InvalidCell,
     MissingKey,
     ReportedWrongNumber,
+    RowReason,
     TooManyDeactivations,
     UnidentifiedRows,
     WrongNumberOfCells,
@@ -49,7 +50,10 @@ def _is_unidentified(decision: Decision) -> bool:
     """Return whether the row could be about any learner. Then no learner can be called missing."""
     if decision.learner_id is not None:
         return False
-    reason = decision.reason
+    return any(map(_hides_learner, decision.reasons))
+
+
+def _hides_learner(reason: RowReason) -> bool:
     if isinstance(reason, InvalidCell):
         return reason.field in _KEYS
     return isinstance(reason, WrongNumberOfCells | ReportedWrongNumber | MissingKey)

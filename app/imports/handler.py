@@ -14,7 +14,7 @@ from app.imports.errors import GuardReason
 from app.imports.problems import describe_guard, describe_row
 from app.imports.reader import is_report_column
 from app.imports.repository import KeyKind
-from app.imports.rows import DateFormat, InvalidRow, compile_parser
+from app.imports.rows import DateFormat, EmptyCells, InvalidRow, compile_parser
 from app.learners import bulk_sql
 from app.learners import repository as learners
 from app.learners.bulk_sql import Action
@@ -68,7 +68,12 @@ class CsvImportHandler:
         if isinstance(staged, MissingLearners):
             return staged
         parameters = _parameters_of(operation)
-        parse = compile_parser(parameters.header, parameters.columns, DateFormat(parameters.date_format))
+        parse = compile_parser(
+            parameters.header,
+            parameters.columns,
+            DateFormat(parameters.date_format),
+            EmptyCells(parameters.empty),
+        )
         rows = [ParsedRow(row.line, parse(row.cells)) for row in staged.rows]
         usernames = (row.content.username for row in rows)
         external_ids = (row.content.external_id for row in rows)

@@ -7,7 +7,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +27,9 @@ _HEAD = 4_096
 # How many names, and how much of each, a sentence shows.
 _MOST_NAMES = 20
 _LONGEST_NAME = 40
+# Bounds of `ignore_columns`, which is stored with the operation.
+MOST_IGNORED = 50
+LONGEST_NAME = 255
 
 
 _TITLES = {column.name: column.title for column in ROSTER_COLUMNS}
@@ -204,12 +207,14 @@ def open_roster(
     *,
     encoding: str | None = None,
     delimiter: str | None = None,
+    ignore_columns: Sequence[str] = (),
     block_bytes: int = _BLOCK_BYTES,
 ) -> Roster:
     """Find out how a complete, seekable file is written; the caller closes it.
 
     `encoding` is any name that Python knows for a character set. `delimiter` is one of , ; | a tab or the word `tab`.
-    None = detect it. The whole file is read once, in blocks of `block_bytes`, to check its encoding. Raises
+    None = detect it. `ignore_columns` names columns that are not read: each entry is one name, or several with commas
+    between them. The whole file is read once, in blocks of `block_bytes`, to check its encoding. Raises
     InvalidValue for a wrong argument, and UnreadableCsv if the file is not a roster.
     """
     asked = None if encoding is None else clean_encoding(encoding)
@@ -230,13 +235,14 @@ def open_roster(
     header = [cell.strip() for cell in cells]
     while not header[-1]:
         header.pop()
+    ignored = _find_ignored(header, ignore_columns)
     return Roster(
         header=tuple(header),
         header_line=line,
-        columns=_find_columns(header, line),
+        columns=_find_columns(header, line, ignored),
         encoding=text.encoding,
         delimiter=found,
-        warnings=tuple(_warn(text, header, guessed=asked is None)),
+        warnings=tuple(_warn(text, header, ignored, guessed=asked is None)),
         _text=text,
         _rows_before=before + 1,
     )
@@ -396,10 +402,27 @@ _COLUMNS = {
 }
 
 
-def _find_columns(header: Sequence[str], line: int) -> dict[str, int]:
+def _find_ignored(header: Sequence[str], asked: Sequence[str]) -> frozenset[int]:
+    """Return the indexes of the columns that the request names, without regard to case and spaces."""
+    indexes: dict[str, list[int]] = {}
+    for index, name in enumerate(header):
+        indexes.setdefault(_fold(name), []).append(index)
+    found: set[int] = set()
+    for names in asked:
+        # A name may contain a comma itself, so the whole entry comes first.
+        each = [names] if _fold(names) in indexes else names.split(",")
+        found.update(index for name in each for index in indexes.get(_fold(name), ()))
+    return frozenset(found)
+
+
+def _fold(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _find_columns(header: Sequence[str], line: int, ignored: Container[int]) -> dict[str, int]:
     columns: dict[str, int] = {}
     for index, name in enumerate(header):
-        column = _recognize(name)
+        column = None if index in ignored else _recognize(name)
         if column is None:
             continue
         if column in columns:
@@ -418,7 +441,9 @@ def _find_columns(header: Sequence[str], line: int) -> dict[str, int]:
     return columns
 
 
-def _warn(text: _Text, header: Sequence[str], *, guessed: bool) -> Iterator[RosterWarning]:
+def _warn(
+    text: _Text, header: Sequence[str], ignored: Container[int], *, guessed: bool
+) -> Iterator[RosterWarning]:
     if guessed and not text.start and text.encoding != "utf-8":
         title = _title(text.encoding)
         yield RosterWarning(
@@ -426,10 +451,14 @@ def _warn(text: _Text, header: Sequence[str], *, guessed: bool) -> Iterator[Rost
             f"The file does not say how it is encoded. It was read as {title}. Check names with accents, or set the "
             "encoding.",
         )
-    ignored = [name for name in header if _recognize(name) is None and not is_report_column(name)]
-    if ignored:
+    unknown = [
+        name
+        for index, name in enumerate(header)
+        if index not in ignored and _recognize(name) is None and not is_report_column(name)
+    ]
+    if unknown:
         yield RosterWarning(
-            "ignored-column", f"Ignored columns: {_list(ignored)}. Rollcall does not know them."
+            "ignored-column", f"Ignored columns: {_list(unknown)}. Rollcall does not know them."
         )
 
 

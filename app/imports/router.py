@@ -10,8 +10,8 @@ from app.domain.errors import InvalidValue
 from app.imports.dependencies import Upload, not_csv, receive_upload
 from app.imports.guards import Missing
 from app.imports.problems import INCOMPLETE_FEED, UNREADABLE_CSV
-from app.imports.reader import clean_delimiter, clean_encoding
-from app.imports.rows import DateFormat
+from app.imports.reader import LONGEST_NAME, MOST_IGNORED, clean_delimiter, clean_encoding
+from app.imports.rows import DateFormat, EmptyCells
 from app.imports.service import ImportOptions, submit_import
 from app.operations.dependencies import ACCEPTED, CurrentRunner, PreferHeader, submit_and_wait
 from app.operations.operation import Operation
@@ -46,6 +46,22 @@ Encoding = Annotated[
         "has none, the encoding is detected."
     ),
 ]
+Empty = Annotated[
+    EmptyCells,
+    Query(
+        description="What an empty cell does. `keep` leaves the field unchanged. `clear` removes the external id, the "
+        "email, a name or the expiration date. It never changes the username or the status."
+    ),
+]
+IgnoreColumns = Annotated[
+    list[Annotated[PlainText, Field(max_length=LONGEST_NAME)]],
+    Query(
+        max_length=MOST_IGNORED,
+        description="Columns to ignore, as the file names them: repeat the parameter, or separate them with commas. A "
+        "column that may say who has access is ignored only if it is named here.",
+        examples=[["suspended"]],
+    ),
+]
 ProtectManual = Annotated[
     bool,
     Query(
@@ -75,6 +91,8 @@ MaxDeactivations = Annotated[
         examples=["5%"],
     ),
 ]
+
+_NO_COLUMNS: list[str] = []
 
 router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
 
@@ -123,6 +141,8 @@ async def import_csv(
     date_format: DateFormatName = DateFormat.ISO,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
+    empty: Empty = EmptyCells.KEEP,
+    ignore_columns: IgnoreColumns = _NO_COLUMNS,
     protect_manual: ProtectManual = False,
     missing: MissingLearners = Missing.KEEP,
     max_deactivations: MaxDeactivations = None,
@@ -133,8 +153,9 @@ async def import_csv(
     """Import a roster. Each row is about one learner and applies completely or not at all.
 
     Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date (a date, or the
-    word `never`). Their order, case and spacing do not matter. An empty cell or a missing column leaves the field
-    unchanged. Up to 5,000 rows are done within the request. More are done in the background, in chunks.
+    word `never`). Their order, case and spacing do not matter. A missing column leaves the field unchanged, and so
+    does an empty cell unless you send `empty=clear`. Up to 5,000 rows are done within the request. More are done in
+    the background, in chunks.
 
     With `missing=deactivate` or a limit, all rows are checked before any is applied. During the check the operation is
     `running` and its `progress.done` stays 0. `progress.total` grows once, when the missing learners have been found.
@@ -149,6 +170,8 @@ async def import_csv(
             date_format=date_format,
             delimiter=delimiter,
             encoding=encoding or upload.charset,
+            empty=empty,
+            ignore_columns=tuple(ignore_columns),
             reason=reason,
         )
 

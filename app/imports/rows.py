@@ -5,7 +5,6 @@ Pure, and separate from `reader`, because it works on cells that were read and s
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -13,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from app.domain.errors import InvalidValue
-from app.domain.profile import clean_external_id
 from app.imports.errors import (
     CellReason,
     InvalidCell,
@@ -40,15 +38,22 @@ class DateFormat(StrEnum):
     DMY = "dmy"
 
 
+class EmptyCells(StrEnum):
+    """What an empty cell does: `keep` leaves the field as it is, `clear` removes its value."""
+
+    KEEP = "keep"
+    CLEAR = "clear"
+
+
 @dataclass(frozen=True, slots=True)
 class InvalidRow:
-    """A row that cannot be read, and why.
+    """A row that cannot be read, and all the reasons, at least one.
 
     `username` and `external_id` are the row's, as far as they could be read: an invalid row names its learner too,
     and a later row of the same learner is a duplicate.
     """
 
-    reason: CellReason
+    reasons: tuple[CellReason, ...]
     username: str | None = None
     external_id: str | None = None
 
@@ -56,6 +61,9 @@ class InvalidRow:
 # How the Problem cell of a report begins, for the rows that stay refused: the codes of these problems.
 _DUPLICATE = "duplicate-row"
 _WRONG_NUMBER = "wrong-number-of-cells"
+# The fields that say which learner a row is about.
+_KEYS = frozenset({"username", "external_id"})
+_NEVER_CLEARED = frozenset({"username", ACTIVE.name})
 _ANSWERS = {"yes": True, "no": False}
 _DATES = {
     DateFormat.ISO: (r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)", "YYYY-MM-DD"),
@@ -65,12 +73,17 @@ _DATES = {
 
 
 def compile_parser(
-    header: Sequence[str], columns: Mapping[str, int], date_format: DateFormat
+    header: Sequence[str],
+    columns: Mapping[str, int],
+    date_format: DateFormat,
+    empty: EmptyCells = EmptyCells.KEEP,
 ) -> Callable[[list[str]], Wish | InvalidRow]:
     """Return a function that parses rows under `header`, in which the known columns have these indexes.
 
-    An empty cell, like a missing column, leaves the field as it is. Of several problems in a row it reports the
-    first: the number of cells, the cells in the order of ROSTER_COLUMNS, the missing key.
+    A missing column leaves the field as it is, and so does an empty cell unless `empty` says otherwise. Nothing
+    clears a username, and an empty Active always leaves the status as it is. An invalid row has all its problems,
+    the cells in the order of ROSTER_COLUMNS, then the missing key. Only a wrong number of cells stands alone,
+    because the cells may then be in the wrong columns.
     """
     cleaners: dict[str, Callable[[str], Any]] = {
         **{field.name: field.clean for field in PROFILE},
@@ -84,29 +97,38 @@ def compile_parser(
         if column.name in columns
     ]
 
+    clearable = frozenset(columns) - _NEVER_CLEARED if empty is EmptyCells.CLEAR else frozenset[str]()
+
     def parse(cells: list[str]) -> Wish | InvalidRow:
         if len(cells) != width and (len(cells) < width or any(map(str.strip, cells[width:]))):
-            return InvalidRow(WrongNumberOfCells(len(cells), width))
+            return InvalidRow((WrongNumberOfCells(len(cells), width),))
         values: dict[str, Any] = {}
-        name = ""
-        try:
-            for name, index, clean in plan:
-                cell = cells[index].strip()
-                if cell:
+        faults: list[InvalidCell] = []
+        for name, index, clean in plan:
+            cell = cells[index].strip()
+            if cell:
+                try:
                     values[name] = clean(unguard_formula(cell) if cell[0] == "'" else cell)
-        except InvalidValue as error:
-            return InvalidRow(
-                InvalidCell(name, header[columns[name]], str(error)),
-                values.get("username"),
-                values.get("external_id") or _read_external_id(cells, columns),
-            )
-        if "username" not in values and "external_id" not in values:
-            return InvalidRow(MissingKey())
+                except InvalidValue as error:
+                    faults.append(InvalidCell(name, header[index], str(error)))
+            elif name in clearable:
+                values[name] = None
+        if faults or (values.get("username") is None and values.get("external_id") is None):
+            return _refuse(values, faults)
         is_active = values.pop(ACTIVE.name, None)
         expires_on = values.pop(EXPIRATION_DATE.name, NO_CHANGE)
         return Wish(values, expires_on, is_active)
 
     return _respect_report(header, parse)
+
+
+def _refuse(values: Mapping[str, Any], faults: Sequence[InvalidCell]) -> InvalidRow:
+    username, external_id = values.get("username"), values.get("external_id")
+    is_nameless = (
+        username is None and external_id is None and not any(fault.field in _KEYS for fault in faults)
+    )
+    missing = (MissingKey(),) if is_nameless else ()
+    return InvalidRow((*faults, *missing), username, external_id)
 
 
 def _respect_report(
@@ -126,22 +148,12 @@ def _respect_report(
         for place in places:
             reported = cells[place].lstrip() if place < len(cells) else ""
             if reported.startswith(_WRONG_NUMBER):
-                return InvalidRow(ReportedWrongNumber(header[place]))
+                return InvalidRow((ReportedWrongNumber(header[place]),))
             if reported.startswith(_DUPLICATE):
-                return InvalidRow(ReportedDuplicate(header[place]), row.username, row.external_id)
+                return InvalidRow((ReportedDuplicate(header[place]),), row.username, row.external_id)
         return row
 
     return parse_reported
-
-
-def _read_external_id(cells: list[str], columns: Mapping[str, int]) -> str | None:
-    """Return the external id of a row in which the username or the external id is invalid, if it can be read."""
-    if "external_id" not in columns:
-        return None
-    cell = cells[columns["external_id"]].strip()
-    with suppress(InvalidValue):
-        return clean_external_id(unguard_formula(cell)) if cell else None
-    return None
 
 
 def _parse_active(cell: str) -> bool:

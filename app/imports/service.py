@@ -10,7 +10,7 @@ from app.imports.chunks import StagedRows
 from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
 from app.imports.guards import Missing
 from app.imports.reader import Roster, Row, open_roster
-from app.imports.rows import DateFormat
+from app.imports.rows import DateFormat, EmptyCells
 from app.learners.repository import get_last_event_position
 from app.limits import Limits
 from app.operations import service
@@ -36,6 +36,8 @@ class ImportOptions:
     date_format: DateFormat = DateFormat.ISO
     delimiter: str | None = None
     encoding: str | None = None
+    empty: EmptyCells = EmptyCells.KEEP
+    ignore_columns: tuple[str, ...] = ()
     reason: str | None = None
 
     @property
@@ -79,7 +81,11 @@ async def _submit(
         async with runner.database.read() as connection:
             created_until = await get_last_event_position(connection)
     roster = await asyncio.to_thread(
-        open_roster, file, encoding=options.encoding, delimiter=options.delimiter
+        open_roster,
+        file,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        ignore_columns=options.ignore_columns,
     )
     draft = Operation(
         id=new_id(now),
@@ -97,6 +103,8 @@ async def _submit(
             encoding=roster.encoding,
             has_mark=roster.has_mark,
             date_format=options.date_format.value,
+            empty=options.empty.value,
+            ignore_columns=options.ignore_columns,
             create=options.create,
             protect_manual=options.protect_manual,
             missing=options.missing.value,

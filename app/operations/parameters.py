@@ -37,6 +37,10 @@ class CsvImportParameters:
     has_mark: bool = False
     # The value of a DateFormat.
     date_format: str = "iso"
+    # The value of an EmptyCells.
+    empty: str = "keep"
+    # The columns that the request named to be ignored, as it spelled them.
+    ignore_columns: tuple[str, ...] = ()
     create: bool = True
     protect_manual: bool = False
     # The value of a Missing.
@@ -52,7 +56,8 @@ class CsvImportParameters:
         names = cls.__dataclass_fields__.keys() & document.keys()
         known = {name: document[name] for name in names}
         created_until = document.get("created_by", 0)
-        return cls(**{**known, "header": tuple(document["header"]), "created_until": created_until})
+        tuples = {name: tuple(document[name]) for name in ("header", "ignore_columns") if name in document}
+        return cls(**{**known, **tuples, "created_until": created_until})
 
     def to_document(self) -> dict[str, Any]:
         """Return the parameters as JSON."""
@@ -63,6 +68,8 @@ class CsvImportParameters:
             "encoding": self.encoding,
             "has_mark": self.has_mark,
             "date_format": self.date_format,
+            "empty": self.empty,
+            "ignore_columns": list(self.ignore_columns),
             "create": self.create,
             "protect_manual": self.protect_manual,
             "missing": self.missing,

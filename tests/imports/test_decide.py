@@ -373,7 +373,7 @@ def test_invalid_row_keeps_its_reason_and_column() -> None:
     known = learner("a")
     reason = InvalidCell("active", "ACTIVE", "'Ja' is not valid.")
 
-    decision = decide_one(InvalidRow(reason, "A"), known)
+    decision = decide_one(InvalidRow((reason,), "A"), known)
 
     assert (decision.outcome, decision.change, decision.learner_id) == ("invalid", None, known.id)
     problem = describe_row(decision.reason)
@@ -382,14 +382,14 @@ def test_invalid_row_keeps_its_reason_and_column() -> None:
 
 
 def test_problem_without_a_column_names_no_column() -> None:
-    decision = decide_one(InvalidRow(MissingKey()))
+    decision = decide_one(InvalidRow((MissingKey(),)))
 
     assert "column" not in describe_row(decision.reason)
     assert (decision.username, decision.learner_id) == (None, None)
 
 
 def test_invalid_row_is_invalid_even_without_create() -> None:
-    invalid = InvalidRow(InvalidCell("email", "Email", "No address."), "a")
+    invalid = InvalidRow((InvalidCell("email", "Email", "No address."),), "a")
 
     assert codes([decide_one(invalid, creates=False)]) == ["invalid-email"]
 
@@ -397,7 +397,7 @@ def test_invalid_row_is_invalid_even_without_create() -> None:
 # The same learner twice
 
 
-BROKEN = InvalidRow(InvalidCell("active", "Active", "Use Yes or No."), "a", "HR-1")
+BROKEN = InvalidRow((InvalidCell("active", "Active", "Use Yes or No."),), "a", "HR-1")
 REFUSED = row("a", "HR-1", is_active=True, expires_on=YESTERDAY)
 
 
@@ -450,7 +450,7 @@ def test_first_row_of_an_unknown_learner_counts_whatever_its_outcome(
 def test_reported_duplicate_stays_refused_and_does_not_block_later_rows(
     known: list[Learner], is_dry_run: bool
 ) -> None:
-    marked = InvalidRow(ReportedDuplicate("Problem"), "a", "HR-1")
+    marked = InvalidRow((ReportedDuplicate("Problem"),), "a", "HR-1")
 
     decisions = decide([marked, marked, row("a")], *known, is_dry_run=is_dry_run)
 
@@ -467,7 +467,7 @@ def test_a_later_row_under_the_name_that_the_first_gave_is_a_duplicate() -> None
 
 
 def test_rows_without_names_are_not_duplicates() -> None:
-    nameless = InvalidRow(WrongNumberOfCells(1, 2))
+    nameless = InvalidRow((WrongNumberOfCells(1, 2),))
 
     assert codes(decide([nameless, nameless])) == ["wrong-number-of-cells"] * 2
 
@@ -498,7 +498,7 @@ def test_chunk_passes_its_learners_and_names_to_the_next_chunks() -> None:
     first = roll(known)
     first.decide(2, row("a"))
     created = first.decide(3, row("b"))
-    first.decide(4, InvalidRow(InvalidCell("email", "Email", "No address."), "c", "HR-3"))
+    first.decide(4, InvalidRow((InvalidCell("email", "Email", "No address."),), "c", "HR-3"))
 
     assert first.new_learner_lines == {known.id: 2, created.learner_id: 3}
     assert first.new_name_lines == dict.fromkeys(name_keys(row("c", "HR-3")), 4)

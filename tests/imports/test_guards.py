@@ -415,7 +415,17 @@ async def test_complete_feed_is_recognized_in_every_encoding(api: Api, encoding:
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize(
-    "row", [",,x@example.org", "u5", "u5,,,more", "u\u200b5,,", "u\u200b5,HR\x07,", ",HR\x07,", "u5,HR\x07,"]
+    "row",
+    [
+        ",,x@example.org",
+        ",,nobody",
+        "u5",
+        "u5,,,more",
+        "u\u200b5,,",
+        "u\u200b5,HR\x07,",
+        ",HR\x07,",
+        "u5,HR\x07,",
+    ],
 )
 async def test_row_without_a_readable_key_stops_a_feed(api: Api, row: str) -> None:
     await create_learners(api, 5)

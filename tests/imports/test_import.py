@@ -94,6 +94,33 @@ async def test_a_row_becomes_a_learner_with_every_field(api: Api) -> None:
     }
 
 
+async def test_empty_cells_clear_fields_if_the_import_says_so(api: Api) -> None:
+    learner = await api.create(
+        username="a",
+        external_id="HR-1",
+        email="a@example.org",
+        first_name="Ada",
+        last_name="Okafor",
+        expires_on="2027-01-31",
+    )
+
+    operation = await api.import_csv(HEADER + "a,,,,,,\n", empty="clear")
+
+    assert operation["counts"] == counts(changed=1)
+    now = await api.get(learner)
+    cleared = ("external_id", "email", "first_name", "last_name", "expires_on")
+    assert (now["username"], now["status"]) == ("a", "activated")
+    assert [now[name] for name in cleared] == [None] * 5
+    assert (await api.events(learner))[0]["after"] == dict.fromkeys(cleared) | {"status": "activated"}
+
+
+async def test_a_column_that_the_request_names_is_ignored(api: Api) -> None:
+    operation = await api.import_csv("Username,Active\na,No\n", ignore_columns="active")
+
+    assert (operation["counts"], operation["warnings"]) == (counts(created=1), [])
+    assert (await all_learners(api))["a"]["status"] == "activated"
+
+
 async def test_a_known_learner_is_changed_with_one_event_of_what_changed(api: Api) -> None:
     learner = await api.create(
         username="a", email="old@example.org", first_name="Ada", expires_on="2027-01-31"

@@ -444,6 +444,25 @@ def test_unknown_columns_are_ignored_with_a_warning_that_lists_them() -> None:
     assert "'Department', '', 'Cost Center'" in roster.warnings[0].detail
 
 
+@pytest.mark.parametrize(
+    ("asked", "columns"),
+    [
+        (["active"], ["username", "email"]),
+        (["  ACTIVE "], ["username", "email"]),
+        (["E-Mail", "Active"], ["username"]),
+        (["e-mail, active"], ["username"]),
+        (["Phone"], ["username", "email", "active"]),
+        (["Email"], ["username", "email", "active"]),
+        (["Team"], ["username", "email", "active"]),
+    ],
+)
+def test_columns_that_are_named_are_ignored_without_a_warning(asked: list[str], columns: list[str]) -> None:
+    roster = read('Username,E-Mail,Active,"Team, Office"\n', ignore_columns=[*asked, "team, office"])
+
+    assert list(roster.columns) == columns
+    assert roster.warnings == ()
+
+
 def test_the_reports_own_columns_are_ignored_silently() -> None:
     assert read("Username,Email,Line,Outcome,Problem\n").warnings == ()
 

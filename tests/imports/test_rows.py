@@ -11,7 +11,7 @@ from app.imports.errors import (
     WrongNumberOfCells,
 )
 from app.imports.problems import describe_row
-from app.imports.rows import DateFormat, InvalidRow, compile_parser
+from app.imports.rows import DateFormat, EmptyCells, InvalidRow, compile_parser
 from app.learners.fields import ROSTER_COLUMNS
 from app.learners.wish import Wish
 from app.platform.csv_cells import guard_formula
@@ -74,7 +74,7 @@ def test_outer_spaces_are_removed() -> None:
     "cells", [["a"], ["a"] * 6, ["a", "", "", "", "", "", "", "x"], ["a"] + [""] * 8 + ["x"]]
 )
 def test_a_row_of_another_width_than_the_header_is_invalid(cells: list[str]) -> None:
-    assert parse_row(cells) == InvalidRow(WrongNumberOfCells(len(cells), 7))
+    assert parse_row(cells) == InvalidRow((WrongNumberOfCells(len(cells), 7),))
 
 
 @pytest.mark.parametrize("extra", [[""], ["", ""], [" ", "\t"]])
@@ -91,7 +91,7 @@ def test_either_key_is_enough() -> None:
 
 
 def test_a_row_without_a_key_is_invalid() -> None:
-    assert parse(username=" ", email="a@b") == InvalidRow(MissingKey())
+    assert parse(username=" ", email="a@b") == InvalidRow((MissingKey(),))
 
 
 # Reports that are sent back
@@ -106,18 +106,18 @@ def test_reported_duplicate_stays_invalid_and_says_what_to_do(told: str, active:
     row = parse_reported(["a", "HR-1", active, "7", "invalid", told])
 
     external_id = "HR-1"
-    assert row == InvalidRow(ReportedDuplicate("Problem"), "a", external_id)
+    assert row == InvalidRow((ReportedDuplicate("Problem"),), "a", external_id)
     assert isinstance(row, InvalidRow)
     assert (
         "Delete this row. To apply it, empty its cell in the column Problem"
-        in describe_row(row.reason)["detail"]
+        in describe_row(row.reasons[0])["detail"]
     )
 
 
 def test_an_invalid_username_leaves_the_external_id_to_be_read() -> None:
     for cell, external_id in (("HR-1", "HR-1"), ("'=HR", "=HR"), ("", None), ("HR\x07", None)):
         row = parse(username="a\x07", external_id=cell)
-        assert (row.reason.field, row.username, row.external_id) == ("username", None, external_id)
+        assert (row.reasons[0].field, row.username, row.external_id) == ("username", None, external_id)
 
 
 @pytest.mark.parametrize("told", ["", "invalid-active: Active is Yes or No.", "See the duplicate-row above."])
@@ -126,7 +126,7 @@ def test_other_rows_of_a_report_are_read_normally(told: str) -> None:
 
 
 def test_row_of_a_report_with_too_few_cells_is_invalid() -> None:
-    assert parse_reported(["a", "HR-1", "Yes"]) == InvalidRow(WrongNumberOfCells(3, 6))
+    assert parse_reported(["a", "HR-1", "Yes"]) == InvalidRow((WrongNumberOfCells(3, 6),))
 
 
 # Active
@@ -142,7 +142,7 @@ def test_active_is_yes_or_no_in_any_case(cell: str, active: bool | None) -> None
 
 @pytest.mark.parametrize("cell", ["Y", "true", "1", "0", "ja", "yes!", "ye s", "active", "'Yes", "x" * 500])
 def test_active_is_never_guessed(cell: str) -> None:
-    problem = describe_row(parse(active=cell).reason)
+    problem = describe_row(parse(active=cell).reasons[0])
 
     assert (problem["code"], problem["column"]) == ("invalid-active", "ACTIVE")
     assert cell[:40] in problem["detail"]
@@ -215,7 +215,7 @@ def test_the_last_day_of_the_calendar_is_a_date_and_not_never() -> None:
     ],
 )
 def test_any_other_date_is_invalid_and_the_format_is_named(date_format: str, cell: str) -> None:
-    problem = describe_row(parse(DateFormat(date_format), expiration_date=cell).reason)
+    problem = describe_row(parse(DateFormat(date_format), expiration_date=cell).reasons[0])
 
     assert (problem["code"], problem["column"]) == ("invalid-date", "Expiration Date")
     assert {"iso": "YYYY-MM-DD", "mdy": "MM/DD/YYYY", "dmy": "DD/MM/YYYY"}[date_format] in problem["detail"]
@@ -250,14 +250,69 @@ def test_invalid_text_is_an_invalid_row_that_names_its_column(
     column: str, cell: str, code: str, name: str
 ) -> None:
     cells: dict[str, Any] = {column: cell}
-    problem = describe_row(parse(**cells).reason)
+    problem = describe_row(parse(**cells).reasons[0])
 
     assert (problem["code"], problem["column"]) == (code, name)
     assert problem["detail"].endswith(".")
 
 
-def test_the_first_problem_of_a_row_is_the_one_reported() -> None:
-    assert parse(username="", email="nobody", active="maybe").reason.field == "email"
+@pytest.mark.parametrize(
+    ("cells", "problems"),
+    [
+        ({"email": "nobody", "active": "maybe"}, ["email", "active"]),
+        (
+            {"active": "1", "first_name": "A\x07", "expiration_date": "x"},
+            ["first_name", "active", "expiration_date"],
+        ),
+        ({"username": "", "email": "nobody"}, ["email", MissingKey]),
+        ({"username": "a\x07", "last_name": "b\x07"}, ["username", "last_name"]),
+    ],
+)
+def test_an_invalid_row_has_all_its_problems_in_the_order_of_the_columns(
+    cells: dict[str, Any], problems: list[Any]
+) -> None:
+    reasons = parse(**cells).reasons
+
+    assert [getattr(reason, "field", type(reason)) for reason in reasons] == problems
+
+
+def test_an_invalid_row_keeps_the_keys_that_can_be_read() -> None:
+    row = parse(username="a", external_id="HR-1", email="nobody", active="maybe")
+
+    assert (row.username, row.external_id) == ("a", "HR-1")
+
+
+# Empty cells that clear
+
+
+def parse_clearing(*cells: str) -> Any:
+    return compile_parser(HEADER, COLUMNS, DateFormat.ISO, EmptyCells.CLEAR)(list(cells))
+
+
+def test_empty_cells_clear_every_field_but_the_username_and_the_status() -> None:
+    assert parse_clearing("a", "", " ", "\t", "", "", "") == Wish(
+        {"username": "a", "external_id": None, "email": None, "first_name": None, "last_name": None}, None
+    )
+    assert parse_clearing("", "HR-1", "a@b", "A", "B", "No", "2026-10-31") == wish(
+        external_id="HR-1",
+        email="a@b",
+        first_name="A",
+        last_name="B",
+        is_active=False,
+        expires_on=date(2026, 10, 31),
+    )
+
+
+def test_a_column_that_is_missing_is_not_cleared() -> None:
+    parse_cells = compile_parser(
+        ("Username", "Email"), {"username": 0, "email": 1}, DateFormat.ISO, EmptyCells.CLEAR
+    )
+
+    assert parse_cells(["a", ""]) == Wish({"username": "a", "email": None})
+
+
+def test_clearing_both_keys_is_a_missing_key() -> None:
+    assert parse_clearing("", "", "a@b", "", "", "", "") == InvalidRow((MissingKey(),))
 
 
 def test_a_decomposed_name_is_composed() -> None:
