@@ -31,6 +31,19 @@ class Limits:
     first_retry_seconds: float = 0.5
     longest_retry_seconds: float = 30.0
 
+    # Uploads at once that have not been received completely, and the bytes of the uploaded files that are not closed
+    # yet. An organization that uses all of its own leaves room for others.
+    uploads_at_once: int = 32
+    uploads_per_organization: int = 8
+    upload_bytes_at_once: int = 4 * 1024**3
+    upload_bytes_per_organization: int = 1024**3
+    # What an upload leaves free on the disk for temporary files.
+    upload_free_bytes: int = 64 * 1024**2
+    # The longest pause within an upload, the time for a small one, and the average speed of a larger one.
+    upload_pause_seconds: float = 30.0
+    upload_grace_seconds: float = 60.0
+    upload_bytes_per_second: int = 64 * 1024
+
     # The pause between two looks at an operation that a request waits for. It grows from the first to the last.
     first_look_seconds: float = 0.02
     last_look_seconds: float = 0.25

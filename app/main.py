@@ -26,6 +26,8 @@ import app.webhooks.router
 from app import __version__
 from app.background import HANDLERS, create_background, create_sender
 from app.description import INTRODUCTION
+from app.imports.dependencies import UPLOADS
+from app.imports.uploads import Uploads
 from app.learners.dependencies import EXPORTS
 from app.limits import LIMITS, Limits
 from app.operations.dependencies import RUNNER
@@ -122,6 +124,7 @@ async def _open(api: FastAPI, settings: Settings, new_engine: NewEngine) -> Asyn
     clock, limits = CLOCK.of(api), LIMITS.of(api)
     database = DATABASE.put(api, Database(settings.database_url, pool_size=settings.database_pool_size))
     EXPORTS.put(api, asyncio.Semaphore(limits.exports_at_once))
+    UPLOADS.put(api, Uploads())
     RATE_LIMITER.put(api, RateLimiter(settings.rate_limit_per_minute))
     authenticator = AUTHENTICATOR.put(api, Authenticator(database, clock, limits))
     runner = RUNNER.put(api, Runner(database, clock, HANDLERS, limits))

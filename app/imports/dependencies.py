@@ -1,121 +1,156 @@
-"""Receives a CSV upload, spooled to disk and never whole in memory, and collects the options of an import."""
+"""How routes receive a file, as a body or in a form, and the options of an import."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from email.message import Message
-from tempfile import SpooledTemporaryFile
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO
 
 from fastapi import Depends, Query, Request
 from pydantic import Field
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.imports.forms import FormFile
 from app.imports.guards import Missing
 from app.imports.reader import LONGEST_NAME, MOST_IGNORED, clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat, EmptyCells
 from app.imports.service import ImportOptions
+from app.imports.uploads import InTime, ReceivedFile, Uploads, receive_file
+from app.limits import LIMITS
 from app.organizations.organization import clean_max_deactivations
 from app.platform.fields import PlainText, Reason, clean_with
-from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem
+from app.platform.media_types import (
+    LONGEST_FILE_NAME,
+    HeaderValue,
+    clean_file_name,
+    parse_header_value,
+    read_file_name,
+)
+from app.platform.problems import UNSUPPORTED_MEDIA_TYPE, Problem
+from app.platform.state import StateKey
 
-_IN_MEMORY_BYTES = 1024 * 1024
-_PART = "file"
+UPLOADS: StateKey[Uploads] = StateKey("uploads")
+
+_FORM = "multipart/form-data"
 _CSV_TYPES = frozenset({"text/csv", "application/csv", "text/plain"})
+JSON_TYPE = "application/json"
+NDJSON_TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_JSON_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+_LONGEST_QUOTE = 100
+
+FileName = Annotated[
+    str | None,
+    Query(
+        max_length=LONGEST_FILE_NAME,
+        description="The name of the file, to tell operations apart. The default is the name in the form, or in "
+        "`Content-Disposition`.",
+        examples=["roster.csv"],
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A complete file, the charset in its Content-Type, and the SHA-256 of its bytes."""
+    """A complete file. `media_type` and `charset` are those of its Content-Type; the charset is not checked yet.
+
+    `file_name` is cleaned. `content_hash` covers the bytes and what says how to read them.
+    """
 
     file: BinaryIO
+    media_type: str
     charset: str | None
+    file_name: str | None
     content_hash: str
 
 
 @asynccontextmanager
-async def receive_upload(request: Request) -> AsyncIterator[Upload]:
-    """Yield the file of the request. Raises the problems `unsupported-media-type` and `invalid-request`."""
-    content_type, charset = _parse_content_type(request.headers.get("content-type", ""))
-    if content_type == "multipart/form-data":
-        async with _read_form(request) as form:
-            names = [name for name, _ in form.multi_items()]
-            part = form.get(_PART)
-            if names != [_PART] or not isinstance(part, UploadFile):
-                raise _wrong_parts(names)
-            part_charset = _parse_content_type(part.content_type or "")[1]
-            yield Upload(part.file, part_charset, await asyncio.to_thread(_hash, part.file))
-        return
-    if content_type not in _CSV_TYPES:
-        raise not_csv(content_type)
-    digest = hashlib.sha256()
-    with SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
-        async for block in request.stream():
-            digest.update(block)
-            spool.write(block)
-        yield Upload(cast("BinaryIO", spool), charset, digest.hexdigest())
+async def receive_upload(request: Request, organization_id: int) -> AsyncIterator[Upload]:
+    """Yield the CSV file of a body, or of a form's part `file`.
 
-
-class _FormParser(MultiPartParser):
-    """Reads our part as a file even without a filename, which `curl -F file='<roster.csv'` does not send."""
-
-    def on_headers_finished(self) -> None:
-        """Begin the part after all its header fields have been read."""
-        part = self._current_part
-        _, options = parse_options_header(part.content_disposition)
-        if part.content_disposition and options.get(b"name") == _PART.encode() and b"filename" not in options:
-            part.content_disposition += b'; filename=""'
-        super().on_headers_finished()
+    Raises the problem `unsupported-media-type`, UnreadableForm, and what `receive_file` and `InTime` raise.
+    """
+    content_type = _parse_content_type(request)
+    if content_type is None or content_type.value not in {_FORM, *_CSV_TYPES}:
+        raise not_csv(_join_content_types(request))
+    limits = LIMITS.of(request.app)
+    async with aclosing(request.stream()) as stream:
+        blocks: InTime | FormFile = InTime(stream, limits)
+        if content_type.value == _FORM:
+            blocks = FormFile(content_type.parameters.get("boundary", ""), blocks)
+        async with receive_file(blocks, organization_id, UPLOADS.of(request.app), limits) as received:
+            disposition = request.headers.get("content-disposition", "")
+            if isinstance(blocks, FormFile):
+                content_type, disposition = parse_header_value(blocks.content_type), blocks.disposition
+                if content_type is None:
+                    raise not_csv(blocks.content_type)
+            yield _describe(request, received, content_type, disposition)
 
 
 @asynccontextmanager
-async def _read_form(request: Request) -> AsyncIterator[FormData]:
-    async with aclosing(request.stream()) as stream:
-        try:
-            form = await _FormParser(request.headers, stream, max_files=2, max_fields=10).parse()
-        except MultiPartException:
-            detail = f"The form cannot be read. Send one part, named {_PART!r}, as multipart/form-data."
-            raise Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}]) from None
-    try:
-        yield form
-    finally:
-        await form.close()
+async def receive_json_upload(request: Request, organization_id: int) -> AsyncIterator[Upload]:
+    """Yield the JSON document or the NDJSON file of a body. Both are UTF-8 (RFC 8259 section 8.1).
+
+    Raises the problem `unsupported-media-type`, and what `receive_file` and `InTime` raise.
+    """
+    content_type = _parse_content_type(request)
+    if content_type is None or content_type.value not in {JSON_TYPE, *NDJSON_TYPES}:
+        raise not_json(_join_content_types(request))
+    if content_type.parameters.get("charset", "utf-8").lower() not in _JSON_CHARSETS:
+        raise not_json(_join_content_types(request))
+    limits = LIMITS.of(request.app)
+    async with (
+        aclosing(request.stream()) as stream,
+        receive_file(InTime(stream, limits), organization_id, UPLOADS.of(request.app), limits) as received,
+    ):
+        yield _describe(request, received, content_type, request.headers.get("content-disposition", ""))
 
 
-def _hash(file: BinaryIO) -> str:
-    file.seek(0)
-    digest = hashlib.sha256()
-    while block := file.read(_IN_MEMORY_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _parse_content_type(header: str) -> tuple[str, str | None]:
-    message = Message()
-    message["Content-Type"] = header
-    charset = message.get_param("charset")
-    # Not the message's own method, which turns every unreadable type into text/plain.
-    return header.partition(";")[0].strip().lower(), charset if isinstance(charset, str) else None
-
-
-def not_csv(content_type: str) -> Problem:
-    """Return the problem of a body of another media type."""
-    sent = f"This body is {content_type}." if content_type else "This body has no Content-Type."
-    return Problem(
-        UNSUPPORTED_MEDIA_TYPE,
-        f"{sent} Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data.",
-        headers={"Accept": "text/csv, multipart/form-data"},
+def _describe(
+    request: Request, received: ReceivedFile, content_type: HeaderValue, disposition: str
+) -> Upload:
+    charset = content_type.parameters.get("charset")
+    # Two requests with the same bytes differ if they are read differently.
+    read_as = f"{content_type.value} {charset} {received.content_hash}"
+    return Upload(
+        file=received.file,
+        media_type=content_type.value,
+        charset=charset,
+        file_name=clean_file_name(request.query_params.get("file_name", "")) or read_file_name(disposition),
+        content_hash=hashlib.sha256(read_as.encode()).hexdigest(),
     )
 
 
-def _wrong_parts(names: list[str]) -> Problem:
-    found = ", ".join(map(repr, names)) or "none"
-    detail = f"Send exactly one part, named 'file'. Found: {found}. Send options as query parameters."
-    return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])
+def _join_content_types(request: Request) -> str:
+    # Several fields are one malformed field, so that nothing depends on which of them is read.
+    return ", ".join(request.headers.getlist("content-type"))
+
+
+def _parse_content_type(request: Request) -> HeaderValue | None:
+    return parse_header_value(_join_content_types(request))
+
+
+def not_csv(content_type: str) -> Problem:
+    """Return the problem of a body that is not CSV, as its Content-Type says."""
+    return _unsupported(
+        content_type,
+        "Send the CSV with `Content-Type: text/csv`, or as the part `file` of multipart/form-data.",
+        f"text/csv, {_FORM}",
+    )
+
+
+def not_json(content_type: str) -> Problem:
+    """Return the problem of a body that is neither JSON nor NDJSON in UTF-8, as its Content-Type says."""
+    return _unsupported(
+        content_type,
+        "Send JSON with `Content-Type: application/json`, or NDJSON with `application/x-ndjson`, in UTF-8.",
+        f"{JSON_TYPE}, application/x-ndjson",
+    )
+
+
+def _unsupported(content_type: str, advice: str, accepted: str) -> Problem:
+    sent = "This body has no Content-Type."
+    if content_type:
+        sent = f"This body is {content_type[:_LONGEST_QUOTE]}."
+    return Problem(UNSUPPORTED_MEDIA_TYPE, f"{sent} {advice}", headers={"Accept": accepted})
 
 
 DryRun = Annotated[bool, Query(description="Change nothing, but report what would happen.")]

@@ -1,5 +1,6 @@
 """What can be wrong with an import, as facts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import Expired
@@ -28,6 +29,42 @@ class NoRows(UnreadableCsv):
 
 class IncompleteFeed(UnreadableCsv):
     """The file may be cut off, so it cannot show which learners are missing."""
+
+
+class TooManyUploads(Exception):
+    """As many uploads as are allowed are still unfinished, in the organization or in the process."""
+
+    def __init__(self, allowed: int, *, of_organization: bool) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+        self.of_organization = of_organization
+
+
+class NoRoomForUpload(Exception):
+    """The files that are being received or read have as many bytes as allowed, in the organization or the process."""
+
+    def __init__(self, *, of_organization: bool) -> None:
+        super().__init__()
+        self.of_organization = of_organization
+
+
+class TooLittleDisk(Exception):
+    """The disk for temporary files is nearly full."""
+
+
+class UploadTooSlow(Exception):
+    """The file did not come in fast enough, or stopped coming."""
+
+
+class UnreadableForm(Exception):
+    """A form is broken, or does not have exactly one part, the file.
+
+    `parts` are the names of its parts as far as they were read, or None if it is broken.
+    """
+
+    def __init__(self, parts: Sequence[str] | None = None) -> None:
+        super().__init__(parts)
+        self.parts = parts
 
 
 @dataclass(frozen=True, slots=True)

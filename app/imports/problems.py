@@ -16,27 +16,39 @@ from app.imports.errors import (
     InvalidCell,
     MissingKey,
     MissingUsername,
+    NoRoomForUpload,
     NoRows,
     ReportedDuplicate,
     ReportedWrongNumber,
     RowReason,
+    TooLittleDisk,
     TooManyDeactivations,
+    TooManyUploads,
     UnidentifiedRows,
     UnknownLearner,
     UnreadableCsv,
+    UnreadableForm,
+    UploadTooSlow,
     WrongNumberOfCells,
 )
 from app.learners.fields import ACTIVE, ROSTER_COLUMNS
 from app.learners.problems import LEARNER_EXPIRED
 from app.platform.problems import (
     CATALOGUE,
+    INVALID_REQUEST,
     NOT_FOUND,
+    OVERLOADED,
+    RATE_LIMITED,
+    REQUEST_TIMEOUT,
     Problem,
     ProblemType,
     Translations,
     define_problem,
     illustrate,
 )
+
+# How much of a name that was sent a sentence shows.
+_LONGEST_QUOTE = 40
 
 
 class UnreadableMembers(BaseModel):
@@ -179,7 +191,58 @@ def _incomplete(error: IncompleteFeed) -> Problem:
     )
 
 
-TRANSLATIONS: Translations = {UnreadableCsv: _unreadable, NoRows: _no_rows, IncompleteFeed: _incomplete}
+_RETRY_UPLOAD = {"Retry-After": "5"}
+
+
+def _too_many_uploads(error: TooManyUploads) -> Problem:
+    whose = "Your organization" if error.of_organization else "This process"
+    detail = f"{whose} is already receiving {error.allowed} files. Wait until one of them is complete."
+    return Problem(_kind_of_limit(error), detail, headers=_RETRY_UPLOAD)
+
+
+def _no_room(error: NoRoomForUpload) -> Problem:
+    whose = "your organization sends" if error.of_organization else "this process receives"
+    detail = (
+        f"The files that {whose} at once are too large together. Send this file when others are complete."
+    )
+    return Problem(_kind_of_limit(error), detail, headers=_RETRY_UPLOAD)
+
+
+def _kind_of_limit(error: TooManyUploads | NoRoomForUpload) -> ProblemType:
+    return RATE_LIMITED if error.of_organization else OVERLOADED
+
+
+def _too_little_disk(_error: TooLittleDisk) -> Problem:
+    detail = "The service has too little disk space for this file. Try again later, or tell the operator."
+    return Problem(OVERLOADED, detail, headers={"Retry-After": "60"})
+
+
+def _too_slow(_error: UploadTooSlow) -> Problem:
+    detail = (
+        "The file did not come in fast enough. Nothing was changed. Send it again over a better connection."
+    )
+    return Problem(REQUEST_TIMEOUT, detail, headers={"Connection": "close"})
+
+
+def _unreadable_form(error: UnreadableForm) -> Problem:
+    if error.parts is None:
+        detail = "The form cannot be read. Send one part, named 'file', as multipart/form-data."
+        return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "", "detail": detail}])
+    found = ", ".join(repr(name[:_LONGEST_QUOTE]) for name in error.parts)
+    detail = f"Send exactly one part, named 'file'. Found: {found}. Send options as query parameters."
+    return Problem(INVALID_REQUEST, detail, errors=[{"pointer": "/file", "detail": detail}])
+
+
+TRANSLATIONS: Translations = {
+    UnreadableCsv: _unreadable,
+    NoRows: _no_rows,
+    IncompleteFeed: _incomplete,
+    TooManyUploads: _too_many_uploads,
+    NoRoomForUpload: _no_room,
+    TooLittleDisk: _too_little_disk,
+    UploadTooSlow: _too_slow,
+    UnreadableForm: _unreadable_form,
+}
 
 
 def describe_row(reason: RowReason) -> Mapping[str, Any]:
@@ -324,3 +387,4 @@ illustrate(
 )
 illustrate(_unidentified_rows(UnidentifiedRows(first_line=17, row_count=1)))
 illustrate(_too_many_deactivations(TooManyDeactivations(12, 2328, 1800, "20%", 9000)))
+illustrate(_too_slow(UploadTooSlow()))

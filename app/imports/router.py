@@ -19,7 +19,7 @@ from app.organizations.principal import Principal
 from app.platform.dependencies import Now
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run_once
 from app.platform.openapi import answers
-from app.platform.problems import INVALID_REQUEST, Problem
+from app.platform.problems import INVALID_REQUEST, REQUEST_TIMEOUT, Problem
 
 router = APIRouter(prefix="/imports", tags=["operations"], route_class=AuthenticatedRoute)
 
@@ -56,7 +56,14 @@ _BODY: dict[str, Any] = {
     response_model=OperationDocument,
     openapi_extra=_BODY,
     responses=ACCEPTED
-    | answers(UNREADABLE_CSV, INCOMPLETE_FEED, not_csv("application/json"), KEY_IN_PROGRESS, KEY_REUSED),
+    | answers(
+        REQUEST_TIMEOUT,
+        UNREADABLE_CSV,
+        INCOMPLETE_FEED,
+        not_csv("application/json"),
+        KEY_IN_PROGRESS,
+        KEY_REUSED,
+    ),
 )
 async def import_csv(
     request: Request,
@@ -77,7 +84,7 @@ async def import_csv(
     With `missing=deactivate` or a limit, all rows are checked before any is applied. During the check the operation is
     `running` and its `progress.done` stays 0. `progress.total` grows once, when the missing learners have been found.
     """
-    async with receive_upload(request) as upload:
+    async with receive_upload(request, principal.organization.id) as upload:
         options = replace(options, encoding=options.encoding or upload.charset)
         submit = partial(_submit, runner, upload, options, principal, now)
         return await run_once(

@@ -167,6 +167,12 @@ NOT_ACCEPTABLE = define_problem(
     "Not acceptable",
     "This address offers none of the media types in the `Accept` header. `detail` lists those it offers.",
 )
+REQUEST_TIMEOUT = define_problem(
+    "request-timeout",
+    408,
+    "Request too slow",
+    "The body did not come in fast enough, or stopped coming, and nothing was changed. Send the request again.",
+)
 PAYLOAD_TOO_LARGE = define_problem(
     "payload-too-large",
     413,
@@ -190,7 +196,8 @@ RATE_LIMITED = define_problem(
     "rate-limited",
     429,
     "Too many requests",
-    "This credential has used all its requests for this minute. Try again after `Retry-After` seconds.",
+    "This credential or organization has used all that it may use at once or in a minute. `detail` says what. Try "
+    "again after `Retry-After` seconds.",
 )
 INTERNAL_ERROR = define_problem(
     "internal-error",
