@@ -1,21 +1,64 @@
 """CSV cells that no spreadsheet runs as a formula, and the way back to the original text."""
 
 import re
+from collections.abc import Iterable
 
-# A spreadsheet runs a cell that starts with one of these: https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA_CHARACTERS = "=+-@\t\r"
-_FORMULA = re.compile(f"'*[{re.escape(FORMULA_CHARACTERS)}]")
+# A spreadsheet runs a cell that begins with one of these, in some languages also in full width:
+# https://owasp.org/www-community/attacks/CSV_Injection
+FORMULA_CHARACTERS = "=+-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001
+# A program that expects another delimiter sees a new cell after each of these. Quotes do not prevent that: most
+# programs ignore a quote inside a cell.
+_SEPARATORS = r",;|\t\r\n"
+# Programs may drop these at the beginning of a cell: blanks, quotes, controls and invisible characters.
+INVISIBLE_CHARACTERS = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_DROPPED = rf'(?:[^\S\t\r\n]|["\0-\x08\x0e-\x1f\x7f{INVISIBLE_CHARACTERS}])*'
+_FORMULA = rf"{_DROPPED}[{re.escape(FORMULA_CHARACTERS)}]"
+_AT_THE_START = re.compile(rf"'*(?:{_FORMULA}|[\t\r\n])")
+_INSIDE = re.compile(rf"(?<=[{_SEPARATORS}])(?='*{_FORMULA})")
+_INSIDE_WITH_GUARD = re.compile(rf"(?<=[{_SEPARATORS}])'(?='*{_FORMULA})")
+_INSIDE_WITHOUT_GUARD = re.compile(rf"(?<=[{_SEPARATORS}]){_FORMULA}")
+# The characters that a program could take for a delimiter, and the guard.
+_QUOTED = re.compile(rf'^\'|["{_SEPARATORS}]')
 
 
 def guard_formula(text: str) -> str:
-    """Return a cell that shows `text` and never runs: it adds `'` in front of what looks like a formula.
+    """Return a cell that shows `text` and never runs, whatever delimiter a program splits it by.
 
-    A text that already begins with `'` and a formula gets another one, so that `unguard_formula` always returns
-    `text`. To make a cell from outside safe, unguard it first.
+    It puts `'` in front of the text, and in front of each formula inside it. A text that already looks guarded gets
+    another guard, so that `unguard_formula` always returns `text`. To make a cell from outside safe, unguard it first.
     """
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"'{break_formulas(text)}" if _has_formula(text) else text
 
 
 def unguard_formula(cell: str) -> str:
-    """Return the text from which `guard_formula` made `cell`. A cell without a guard is returned unchanged."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+    """Return the text from which `guard_formula` made `cell`. A cell without a guard is returned unchanged.
+
+    Earlier versions guarded only the beginning of a cell. Such cells are read, too.
+    """
+    guarded = cell[1:]
+    if not cell.startswith("'") or not _has_formula(guarded):
+        return cell
+    if not _INSIDE_WITHOUT_GUARD.search(guarded):
+        return _INSIDE_WITH_GUARD.sub("", guarded)
+    return guarded if _AT_THE_START.match(guarded) else cell
+
+
+def break_formulas(text: str) -> str:
+    """Put `'` in front of each formula inside a text, for texts that begin with none and that nothing reads back."""
+    return _INSIDE.sub("'", text)
+
+
+def write_line(cells: Iterable[str], delimiter: str = ",") -> str:
+    """Return a line of CSV. Guarded cells, and cells with a character that could be a delimiter, are quoted."""
+    return delimiter.join(map(_quote, cells)) + "\r\n"
+
+
+def _has_formula(text: str) -> bool:
+    return bool(_AT_THE_START.match(text) or _INSIDE.search(text))
+
+
+def _quote(cell: str) -> str:
+    if _QUOTED.search(cell) is None:
+        return cell
+    doubled = cell.replace('"', '""')
+    return f'"{doubled}"'

@@ -1,16 +1,22 @@
 """CSV lines of a query are the same on both databases, for any length and wherever the reader stops."""
 
 import csv
+import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import Integer, String, Text, cast, func, literal, select, union_all
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Date, Integer, String, Text, cast, func, literal, select, type_coerce, union_all
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.platform.csv_cells import guard_formula, unguard_formula, write_line
 from app.platform.csv_stream import open_lines
+from tests.support.examples import limit_examples
 from tests.support.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -47,7 +53,8 @@ async def test_cells_survive_a_csv_reader(connection: AsyncConnection) -> None:
         ["a, b", 'she said "no"'],
         ["Özil", "山田 太郎"],
         [" outer ", "\\."],
-        ["x;y", "'=1+1"],
+        ["x;y", "x|y"],
+        ["O'Neill", "‘t Hooft"],  # noqa: RUF001
     ]
     query = union_all(
         *(
@@ -59,6 +66,37 @@ async def test_cells_survive_a_csv_reader(connection: AsyncConnection) -> None:
     text = b"".join(await read(connection, select(*columns[1:]).order_by(columns[0])))
     assert list(csv.reader(text.decode().splitlines(keepends=True), strict=True)) == rows
     assert text.count(b"\r\n") == text.count(b"\n") == len(rows)
+
+
+CHARACTERS = st.sampled_from("=+-@＝'\",;|\\ a山\u2019\ufeff\u200b") | st.characters(exclude_categories=["C"])  # noqa: RUF001
+CELLS = st.text(CHARACTERS, max_size=9).map(str.strip)
+
+
+@limit_examples(50)
+@given(rows=st.lists(st.tuples(CELLS, st.none() | CELLS), min_size=1, max_size=9))
+async def test_any_cells_are_guarded_and_come_back(connection: AsyncConnection, rows: Any) -> None:
+    query = union_all(
+        *(
+            select(literal(place, Integer).label("place"), *(literal(cell, Text) for cell in row))
+            for place, row in enumerate(rows)
+        )
+    ).subquery()
+    columns = list(query.c)
+    text = b"".join(await read(connection, select(*columns[1:]).order_by(columns[0]))).decode()
+    expected = [[guard_formula(cell or "") for cell in row] for row in rows]
+    assert text == "".join(map(write_line, expected))
+    found = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert [[*map(unguard_formula, cells)] for cells in found] == [
+        [cell or "" for cell in row] for row in rows
+    ]
+
+
+async def test_dates_are_iso_dates_whatever_the_database_prefers(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql("SET LOCAL datestyle = 'German'")
+    day = select(literal(date(2026, 11, 2), Date).label("day")).subquery().c.day
+    query = select(type_coerce(day, Text), literal("x", Text))
+    assert await read(connection, query) == [b"2026-11-02,x\r\n"]
 
 
 async def test_none_is_an_empty_cell(connection: AsyncConnection) -> None:
