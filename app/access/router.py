@@ -65,7 +65,7 @@ async def check_access_by_username(
     now: Now,
     username: Annotated[
         UsernameText,
-        Query(description="The learner's username. Upper and lower case count as the same."),
+        Query(description="The learner's username. Case, width and the number of spaces make no difference."),
     ],
     session_started_at: Annotated[SessionStartedAt, Query()] = None,
 ) -> Any:

@@ -138,18 +138,23 @@ INVALID_DATE = _row_problem(
 INVALID_USERNAME = _row_problem(
     "invalid-username",
     "The username is not valid",
-    "Use 1 to 255 characters, without control or invisible characters.",
+    "Use 1 to 255 visible characters, without quotation marks around them. Remove the character that is named.",
 )
 INVALID_EXTERNAL_ID = _row_problem(
     "invalid-external-id",
     "The external id is not valid",
-    "Use 1 to 255 characters, without control characters.",
+    "Use 1 to 255 visible characters, without quotation marks around them. If a spreadsheet has shortened the id, such "
+    "as 1.23457E+11, format the column as text and enter the ids again.",
 )
 INVALID_EMAIL = _row_problem(
-    "invalid-email", "The email address is not valid", "Write it like name@example.org."
+    "invalid-email",
+    "The email address is not valid",
+    "Write it like name@example.org, without mailto: and invisible characters.",
 )
 INVALID_NAME = _row_problem(
-    "invalid-name", "The name is not valid", "Use 1 to 255 characters, without control characters."
+    "invalid-name",
+    "The name is not valid",
+    "Use 1 to 255 characters, without control characters, and without quotation marks around them.",
 )
 IDENTITY_CONFLICT = _row_problem(
     "identity-conflict",

@@ -4,7 +4,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.domain.profile import MAX_EMAIL_LENGTH, MAX_LENGTH, tidy
+from app.domain.profile import MAX_EMAIL_LENGTH, MAX_LENGTH, tidy, tidy_spaces
 from app.domain.status import Status
 from app.platform.fields import Day, PlainText
 from app.platform.ids import parse_id
@@ -24,7 +24,7 @@ def _parse_id(value: str) -> str:
 LearnerId = Annotated[str, AfterValidator(_parse_id)]
 # A text to look up is tidied like a stored one, so that it finds what it created.
 TidyText = Annotated[PlainText, AfterValidator(tidy)]
-UsernameText = Annotated[TidyText, Field(min_length=1, max_length=MAX_LENGTH)]
+UsernameText = Annotated[PlainText, AfterValidator(tidy_spaces), Field(min_length=1, max_length=MAX_LENGTH)]
 SearchText = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
@@ -65,7 +65,9 @@ class LearnerFilter(BaseModel):
     ] = None
     username: Annotated[
         Annotated[TidyText, Field(max_length=MAX_LENGTH)] | None,
-        Field(description="The learner has this username. Upper and lower case count as the same."),
+        Field(
+            description="The learner has this username. Case, width and the number of spaces make no difference."
+        ),
     ] = None
     email: Annotated[
         Annotated[TidyText, Field(min_length=1, max_length=MAX_EMAIL_LENGTH)] | None,

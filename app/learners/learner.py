@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from app.domain.events import EventType, classify_change
-from app.domain.profile import fold, sort_form
+from app.domain.profile import fold, fold_username, sort_form
 from app.domain.status import Account, resolve_status
 from app.domain.transitions import deactivate
 from app.learners.fields import ACCOUNT, EVENT_FACTS, PROFILE, PROFILE_NAMES, SearchPart
@@ -185,5 +185,5 @@ def search_text(learner: Learner) -> str:
 
 
 def username_key(username: str) -> str:
-    """Fold a username into the form in which it is unique: without regard to case."""
-    return fold(username)
+    """Fold a username into the form in which it is unique. See fold_username."""
+    return fold_username(username)

@@ -52,8 +52,8 @@ USERNAME_TAKEN = define_problem(
     "username-taken",
     409,
     "The username is taken",
-    "Another learner of your organization has this username. Upper and lower case count as the same. Choose another "
-    "username.",
+    "Another learner of your organization has this username. Case, width and the number of spaces make no "
+    "difference. Choose another username.",
 )
 EXTERNAL_ID_TAKEN = define_problem(
     "external-id-taken",

@@ -94,7 +94,7 @@ async def find_learner(connection: AsyncConnection, organization_id: int, learne
 async def find_by_username(
     connection: AsyncConnection, organization_id: int, username: str
 ) -> Learner | None:
-    """Find the organization's learner with this username, in upper or lower case."""
+    """Find the organization's learner with this username. See fold_username."""
     return await _find(connection, organization_id, learners.c.username_key == username_key(username))
 
 

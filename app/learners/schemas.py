@@ -12,13 +12,14 @@ from app.learners.fields import PROFILE, PROFILE_NAMES, ProfileField
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
 from app.learners.wish import NO_CHANGE, Wish
-from app.platform.fields import Day, Instant, PlainText, Reason, clean_with, document_length, reject_with
+from app.platform.fields import Day, Instant, Reason, clean_with, document_length, reject_with
 from app.platform.paging import CursorText, Limit, Page
 
 
 def _text_type(field: ProfileField) -> Any:
     return Annotated[
-        PlainText,
+        # Not PlainText: the rule refuses control characters itself, and names may have every kind of line break.
+        str,
         Field(
             json_schema_extra=document_length(field.max_length),
             description=field.description,

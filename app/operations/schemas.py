@@ -24,7 +24,10 @@ class Selection(BaseModel):
     ] = None
     usernames: Annotated[
         list[UsernameText] | None,
-        Field(max_length=MAX_SELECTED, description="Up to 10,000 usernames, in upper or lower case."),
+        Field(
+            max_length=MAX_SELECTED,
+            description="Up to 10,000 usernames. Case, width and the number of spaces make no difference.",
+        ),
     ] = None
     filter: Annotated[
         LearnerFilter | None, Field(description="The filter of `GET /learners`. `{}` selects all learners.")

@@ -53,14 +53,14 @@ def test_missing_column_leaves_its_field_unchanged() -> None:
     assert parse_cells(["a@b", "=x", "HR-1"]) == wish(external_id="HR-1", email="a@b")
 
 
-def test_outer_spaces_are_removed() -> None:
-    row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada  Grace ", " O ", " No ", " 2026-10-31 "])
+def test_outer_spaces_are_removed_and_inner_ones_folded() -> None:
+    row = parse_row([" a ", "\u00a0HR-1", "\ta@b ", " Ada\n Grace ", " O ", " No ", " 2026-10-31 "])
 
     assert row == wish(
         username="a",
         external_id="HR-1",
         email="a@b",
-        first_name="Ada  Grace",
+        first_name="Ada Grace",
         last_name="O",
         is_active=False,
         expires_on=date(2026, 10, 31),

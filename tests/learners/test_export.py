@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import InvalidValue
-from app.domain.profile import clean_name, clean_username
+from app.domain.profile import clean_external_id, clean_name, clean_username
 from app.learners import service
 from app.learners.dependencies import EXPORTS
 from app.learners.wish import Wish
@@ -194,8 +194,9 @@ def texts(clean: Any, favourites: Any) -> Any:
 
 
 usernames, names = texts(clean_username, FAVOURITES), texts(clean_name, FAVOURITES + "\ufeff")
+external_ids = texts(clean_external_id, FAVOURITES)
 days = st.none() | st.dates() | st.sampled_from([TODAY - timedelta(days=1), TODAY])
-people = st.tuples(usernames, st.none() | names, st.none() | names, days, st.booleans())
+people = st.tuples(usernames, st.none() | external_ids, st.none() | names, days, st.booleans())
 _numbers = count(1)
 
 

@@ -24,11 +24,17 @@ FULL = {
 }
 # Values that a field refuses, by field.
 INVALID: dict[str, list[Any]] = {
-    "username": ["", "   ", "a" * 256, "two\nlines", "half a \ud800 pair", 17, True],
-    "email": ["", "nobody", "two@at@example.org", "a b@example.org", "a" * 310 + "@example.org", 17],
-    "first_name": ["", " ", "a\tb", "b" * 256, ["Adaeze"]],
+    "username": [
+        *("", "   ", "a" * 256, "two\nlines", "half a \ud800 pair", 17, True),
+        *("a\u200bb", "a\ufe0f", "a\u3164", "a\ue000", "a\U000e0041", '"a"'),
+    ],
+    "email": [
+        *("", "nobody", "two@at@example.org", "a b@example.org", "a" * 310 + "@example.org", 17),
+        *("a@example..org", "a@example.org\u200b", "mailto:a@example.org"),
+    ],
+    "first_name": ["", " ", "a\x07b", "a\ud800b", "b" * 256, ["Adaeze"]],
     "last_name": ["", "\u2028", "b" * 256, {"name": "Okafor"}],
-    "external_id": ["", "x" * 256, 1003],
+    "external_id": ["", "x" * 256, 1003, "HR\u200b1", '"HR-1"'],
     "expires_on": [
         *(
             "",

@@ -142,11 +142,15 @@ async def test_invalid_parameter_says_what_is_accepted_once(
         (b"[" * 100_000, "", "The body is nested too deeply."),
         (b"[" * 100_000 + b"]" * 100_000, "", "The body is nested too deeply."),
         (b'{"username": ' + b"1" * 5000 + b"}", "", "A number in the body has too many digits."),
-        (b'{"username": "a\\u0007"}', "/username", "Control characters are not allowed. Remove them."),
+        (
+            b'{"username": "a\\u0007"}',
+            "/username",
+            "A username must not contain U+0007 (a control character). Remove it.",
+        ),
         (
             b'{"username": "\\ud800"}',
             "/username",
-            "\\ud800 is half of a surrogate pair. Send the other half too, or remove it.",
+            "A username must not contain U+D800 (half of a surrogate pair). Remove it.",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from app.domain.profile import fold, sort_form
+from app.domain.profile import fold, fold_username, sort_form
 from tests.support.service import Api
 
 Document = dict[str, Any]
@@ -41,7 +41,7 @@ MATCHES: dict[str, Callable[[Document, Any], bool]] = {
     "status": lambda learner, wanted: learner["status"] in wanted,
     "q": lambda learner, wanted: any(fold(wanted) in fold(text) for text in _searched(learner)),
     # Outer spaces are taken off what is looked up, as off what is stored.
-    "username": lambda learner, wanted: fold(learner["username"]) == fold(wanted.strip()),
+    "username": lambda learner, wanted: fold_username(learner["username"]) == fold_username(wanted),
     "email": lambda learner, wanted: (
         learner["email"] is not None and fold(learner["email"]) == fold(wanted.strip())
     ),
@@ -56,7 +56,7 @@ MATCHES: dict[str, Callable[[Document, Any], bool]] = {
 }
 # By what each order compares; ties by id, except that usernames and ids have none.
 SORTS: dict[str, Callable[[Document], Any]] = {
-    "username": lambda learner: fold(learner["username"]),
+    "username": lambda learner: fold_username(learner["username"]),
     "last_name": lambda learner: (sort_form(learner["last_name"] or ""), learner["id"]),
     "created_at": lambda learner: learner["id"],
     "updated_at": lambda learner: (datetime.fromisoformat(learner["updated_at"]), learner["id"]),
