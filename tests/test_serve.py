@@ -5,7 +5,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import socket
 import threading
 import time
@@ -26,13 +25,11 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import (
     ROOT,
     Server,
-    ended,
-    environment,
     find_free_port,
-    fork,
     query,
     rollcall,
     server,
+    set_up,
     until,
 )
 
@@ -222,7 +219,7 @@ def test_an_older_postgresql_schema_is_migrated_by_command_only(
 
 def test_an_older_sqlite_file_is_migrated_by_the_start(next_version: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/rollcall.db"
-    secret = rollcall("keys", "create", "hr", "--scope", "admin", database_url=url).stdout.strip()
+    secret = set_up(url)
     later = Server(url, tmp_path, root=next_version, is_fresh=True)
     try:
         later.start()
@@ -365,26 +362,20 @@ def test_an_import_outlives_stops_and_kills_at_any_moment(empty_database: str, t
     assert all(each % CHUNK == 0 for each in done)
 
 
-def test_an_import_that_was_interrupted_at_the_terminal_is_finished_by_the_next_start(
-    empty_database: str, tmp_path: Path
-) -> None:
-    secret = rollcall("keys", "create", "hr", "--scope", "admin", database_url=empty_database).stdout.strip()
-    file, errors = tmp_path / "roster.csv", tmp_path / "errors"
+def test_detached_import_is_completed_by_the_next_start(empty_database: str, tmp_path: Path) -> None:
+    secret = set_up(empty_database)
+    file = tmp_path / "roster.csv"
     file.write_bytes(b"".join(roster(ROWS)))
 
-    importing = fork(["import", file], environment(empty_database), tmp_path / "output", errors)
-    until(lambda: errors.exists() and " of 40,000 rows" in errors.read_text(), "progress")
-    os.kill(importing.pid or 0, signal.SIGINT)
+    detached = rollcall("import", file, "--detach", database_url=empty_database)
 
-    assert ended(importing) == 130
-    said = errors.read_text()
-    assert "interrupted. The import is stored: the service completes it now, or when it next starts." in said
-    assert "Traceback" not in said
-    [(done,)] = query(empty_database, "SELECT done FROM operations WHERE finished_at IS NULL")
-    assert 0 < done < ROWS
+    assert detached.status == 0, detached
+    assert ": pending\n" in detached.stdout
+    assert query(empty_database, "SELECT done FROM operations WHERE finished_at IS NULL") == [(0,)]
     with server(empty_database, tmp_path) as running, running.client(secret) as client:
         until(lambda: latest_operation(client)["state"] == "succeeded", "the end of the import")
         assert_imported_once(empty_database, client)
+        assert f"rollcall operations show {latest_operation(client)['id']}" in detached.stderr
 
 
 # Several processes on PostgreSQL

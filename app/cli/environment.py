@@ -1,8 +1,11 @@
 """What commands work with: the settings, the database, and the organization."""
 
 import asyncio
+import os
+import pwd
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from pydantic import ValidationError
@@ -11,12 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.cli.errors import Failure
 from app.organizations import repository
 from app.organizations.organization import Organization
+from app.organizations.principal import Actor
 from app.platform import schema
 from app.platform.database import Database
+from app.platform.database_urls import driver_url
 from app.platform.wording import sentence_for
 from app.settings import Settings
 
 P = ParamSpec("P")
+_CHECK_URL = "Check ROLLCALL_DATABASE_URL. To set up a new database, run: rollcall migrate"
 
 
 def read_settings() -> Settings:
@@ -30,7 +36,7 @@ def read_settings() -> Settings:
 
 @asynccontextmanager
 async def open_database(*, prepared: bool = True) -> AsyncIterator[Database]:
-    """Open the configured database. If `prepared`, check its schema, or create it in a new database.
+    """Open the configured database, or create it. If `prepared`, check its schema, or create it in a new database.
 
     Raises Failure and SchemaMismatch.
     """
@@ -44,15 +50,37 @@ async def open_database(*, prepared: bool = True) -> AsyncIterator[Database]:
         await database.close()
 
 
+@asynccontextmanager
+async def open_existing_database() -> AsyncIterator[Database]:
+    """Open the configured database, and check its schema. A wrong URL creates nothing.
+
+    Raises Failure and SchemaMismatch.
+    """
+    url = driver_url(read_settings().database_url)
+    if url.get_backend_name() == "sqlite":
+        _require_file(str(url.database))
+    async with open_database(prepared=False) as database:
+        if (await schema.read_state(database)).current is None:
+            raise Failure(f"the database {url.database} is not set up for Rollcall. {_CHECK_URL}")
+        await schema.prepare(database)
+        yield database
+
+
+def _require_file(name: str) -> None:
+    file = Path(name).absolute()
+    if not file.exists():
+        raise Failure(f"there is no database {file}. {_CHECK_URL}")
+
+
 def run(
     work: Callable[Concatenate[Database, P], Coroutine[Any, Any, None]],
     /,
     *arguments: P.args,
     **options: P.kwargs,
 ) -> None:
-    """Open the database and run `work(database, *arguments, **options)`.
+    """Open the existing database and run `work(database, *arguments, **options)`.
 
-    Raises what `open_database` and `work` raise.
+    Raises what `open_existing_database` and `work` raise.
     """
     asyncio.run(_run(work, *arguments, **options))
 
@@ -62,7 +90,7 @@ async def _run(
     *arguments: P.args,
     **options: P.kwargs,
 ) -> None:
-    async with open_database() as database:
+    async with open_existing_database() as database:
         await work(database, *arguments, **options)
 
 
@@ -75,3 +103,13 @@ async def get_organization(connection: AsyncConnection, slug: str) -> Organizati
             "`rollcall organizations create`."
         )
     return organization
+
+
+def get_actor() -> Actor:
+    """Return who runs the command: the account of the process. Environment variables cannot change it."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # common in containers
+        name = f"uid {number}"
+    return Actor("command-line", None, name)

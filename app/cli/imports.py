@@ -1,47 +1,31 @@
 """`rollcall import`: import a roster to its end, and report the rows that were not applied."""
 
-import asyncio
-import getpass
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.cli import operation_reports as reports
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
-from app.cli.options import OrganizationOption, check_as, show_examples
+from app.cli.options import DetachOption, OrganizationOption, ReasonOption, check_as, show_examples
 from app.cli.terminal import is_stdout, open_output
-from app.cli.wording import describe_refusal
+from app.cli.work import carry_out, create_runner, plan_import
 from app.imports.guards import Missing
-from app.imports.handler import CsvImportHandler
 from app.imports.reader import clean_delimiter, clean_encoding
 from app.imports.rows import DateFormat, EmptyCells
-from app.imports.service import ImportOptions, submit_import
-from app.operations import repository as operations
-from app.operations.operation import OUTCOMES, Kind, Operation, OutcomeName, WantedOutcomes
+from app.imports.service import ImportOptions
+from app.operations.operation import Operation
 from app.operations.report import stream_report
 from app.operations.runner import Runner
 from app.organizations.organization import DEFAULT_SLUG, clean_max_deactivations
-from app.organizations.principal import Actor
-from app.platform.clock import SystemClock
 from app.platform.database import Database
-from app.platform.fields import PlainText, Reason, clean_with
+from app.platform.fields import PlainText, clean_with
 from app.platform.logging import configure_logging
-from app.platform.presence import create_presence
 from app.platform.runtime import tune_interpreter
-
-_NOT_APPLIED = WantedOutcomes((OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND))
-_SHOWN_PROBLEMS = 20
-_REFRESH_SECONDS = 0.3
-_HANDLER = CsvImportHandler()
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")]
 Create = Annotated[bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")]
@@ -84,9 +68,6 @@ IgnoreColumns = Annotated[
         "that may say who has access is ignored only if it is named here."
     ),
 ]
-ReasonOption = Annotated[
-    str | None, typer.Option(callback=check_as(Reason | None), help="The reason. The history shows it.")
-]
 Rejects = Annotated[
     Path | None,
     typer.Option(
@@ -95,11 +76,28 @@ Rejects = Annotated[
     ),
 ]
 
+_HELP = """Import a roster.
+
+Columns, in any order: Username, External ID, Email, First Name, Last Name,
+Active (Yes or No), Expiration Date (a date, or the word never).
+A missing column leaves the field unchanged, and so does an empty cell
+without --empty clear.
+
+Ctrl-C cancels the import. The rows in progress are completed, and the
+command says how many are done and how to revert them. A second Ctrl-C
+ends the command at once. The service then completes the import.
+
+Exit status: 0 if every row was applied, 1 if any row was not applied or
+the import was refused, 2 for a usage error, 130 after Ctrl-C, 143 after
+SIGTERM.
+"""
+
 commands = typer.Typer()
 
 
 @commands.command(
     "import",
+    help=_HELP,
     epilog=show_examples(
         "rollcall import roster.csv --dry-run",
         'rollcall import roster.csv --rejects rejected.csv --reason "autumn intake"',
@@ -122,14 +120,9 @@ def import_csv(
     ignore_columns: IgnoreColumns = None,
     reason: ReasonOption = None,
     rejects: Rejects = None,
+    detach: DetachOption = False,
 ) -> None:
-    """Import a roster. The exit status is 1 if any row was not applied.
-
-    Columns, in any order: Username, External ID, Email, First Name, Last Name,
-    Active (Yes or No), Expiration Date (a date, or the word never).
-    A missing column leaves the field unchanged, and so does an empty cell
-    without --empty clear.
-    """
+    """Import a roster."""
     if rejects is not None and not rejects.absolute().parent.is_dir():
         raise Failure(f"cannot write {rejects}: its folder does not exist")
     import_options = ImportOptions(
@@ -147,50 +140,39 @@ def import_csv(
     )
     configure_logging("console", "error")
     tune_interpreter()
-    run(_import, organization, file, import_options, rejects)
+    # Before the event loop starts, because a signal could not interrupt this there.
+    with _open_input(file) as opened:
+        run(_import, organization, opened, import_options, rejects, is_detached=detach)
 
 
 async def _import(
-    database: Database, slug: str, file: Path, options: ImportOptions, rejects: Path | None
+    database: Database,
+    slug: str,
+    opened: BinaryIO,
+    options: ImportOptions,
+    rejects: Path | None,
+    *,
+    is_detached: bool,
 ) -> None:
     async with database.read() as connection:
         owner = await get_organization(connection, slug)
-    clock = SystemClock()
-    runner = Runner(database, clock, {Kind.CSV_IMPORT: _HANDLER})
-    actor = Actor("command-line", None, getpass.getuser())
-    with _open_input(file) as opened:
-        operation = await submit_import(runner, opened, options, owner, actor, clock.now(), _ignore_stored)
-    async with _keep_running(runner, operation):
-        try:
-            operation = await _follow(runner, operation)
-        except asyncio.CancelledError:
-            typer.echo(
-                "rollcall: interrupted. The import is stored: the service completes it now, or when it next starts.",
-                err=True,
-            )
-            raise
-    await _report_import(runner, operation, rejects)
-
-
-async def _ignore_stored(connection: AsyncConnection, operation: Operation) -> None:
-    """Do nothing: the command line has no idempotency key to complete."""
-
-
-@asynccontextmanager
-async def _keep_running(runner: Runner, operation: Operation) -> AsyncIterator[None]:
-    """Run the operation in this process, unless a server or worker is alive and does it."""
-    presence = create_presence(runner.database)
-    try:
-        is_alone = await presence.enter() and await presence.living() == {presence.name}
-        running = asyncio.create_task(runner.run(operation)) if is_alone else None
-        try:
-            yield
-        finally:
-            runner.stop()
-            if running is not None:
-                await running
-    finally:
-        await presence.leave()
+    runner = create_runner(database)
+    ended = await carry_out(runner, plan_import(runner, owner, opened, options, is_detached=is_detached))
+    operation = ended.operation
+    reports.print_warnings(operation)
+    reports.print_counts(operation, to_stderr=rejects is not None and is_stdout(rejects))
+    if not operation.is_finished:
+        reports.print_detached(operation, owner)
+        return
+    reports.print_lost_access(operation)
+    reports.print_end(operation, owner, was_stopped=ended.exit_status is not None)
+    if reports.count_not_applied(operation):
+        hint = "Use --rejects FILE to write all of them."
+        await reports.print_problems(database, operation, hint)
+        if rejects is not None:
+            await _write_rejects(runner, operation, rejects)
+    if ended.exit_status or not reports.is_complete(operation):
+        raise typer.Exit(ended.exit_status or 1)
 
 
 def _open_input(file: Path) -> BinaryIO:
@@ -206,68 +188,10 @@ def _open_input(file: Path) -> BinaryIO:
     return spool
 
 
-async def _follow(runner: Runner, operation: Operation) -> Operation:
-    """Show progress until the operation has ended: a bar on a terminal, elsewhere a line for every tenth."""
-    if operation.is_finished:
-        return operation
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    stderr = Console(stderr=True)
-    shown_tenth = 0
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
-        bar = progress.add_task("Importing", total=operation.total)
-        while not operation.is_finished:
-            operation = await runner.wait(operation, _REFRESH_SECONDS)
-            doing = "Checking" if operation.is_rehearsal else "Importing"
-            progress.update(bar, description=doing, completed=operation.done, total=operation.total)
-            tenth = operation.done * 10 // max(1, operation.total)
-            if not stderr.is_terminal and tenth > shown_tenth:
-                shown_tenth = tenth
-                typer.echo(f"{operation.done:,} of {operation.total:,} rows", err=True)
-    return operation
-
-
-async def _report_import(runner: Runner, operation: Operation, rejects: Path | None) -> None:
-    for warning in operation.warnings:
-        typer.echo(f"warning: {warning['detail']}", err=True)
-    kind = "Dry run" if operation.dry_run else "Operation"
-    lines = [f"{kind} {operation.id}: {operation.state.value}"]
-    lines += (
-        f"  {outcome.value:<10} {operation.counts.get(outcome, 0):>10,}"
-        for outcome in OUTCOMES[Kind.CSV_IMPORT]
-    )
-    typer.echo("\n".join(lines), err=rejects is not None and is_stdout(rejects))
-    if operation.deactivated:
-        loses = "would lose" if operation.dry_run or operation.is_refused else "lost"
-        typer.echo(f"{operation.deactivated:,} of the changed learners {loses} access.", err=True)
-    not_applied = sum(operation.counts.get(outcome, 0) for outcome in _NOT_APPLIED.names)
-    if operation.problem is not None:
-        typer.echo(describe_refusal(operation.problem), err=True)
-    if not_applied:
-        await _show_problems(runner, operation, not_applied)
-        if rejects is not None:
-            await _write_rejects(runner, operation, rejects)
-            if not is_stdout(rejects):
-                typer.echo(f"Wrote the rows that were not applied to {rejects}.", err=True)
-    if not_applied or operation.problem is not None:
-        raise typer.Exit(1)
-
-
-async def _show_problems(runner: Runner, operation: Operation, not_applied: int) -> None:
-    async with runner.database.read() as connection:
-        found = await operations.list_outcomes(
-            connection, operation, wanted=_NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
-        )
-    for each in found:
-        detail = "" if each.problem is None else each.problem["detail"]
-        typer.echo(f"  line {each.line}: {each.outcome.value}: {detail}", err=True)
-    if not_applied > _SHOWN_PROBLEMS:
-        typer.echo(
-            f"  … and {not_applied - _SHOWN_PROBLEMS:,} more. Use --rejects FILE to write all of them.",
-            err=True,
-        )
-
-
 async def _write_rejects(runner: Runner, operation: Operation, rejects: Path) -> None:
+    handler = runner.handlers[operation.kind]
     with open_output(rejects) as output:
-        async for lines in stream_report(runner.database, operation, _HANDLER, _NOT_APPLIED):
+        async for lines in stream_report(runner.database, operation, handler, reports.NOT_APPLIED):
             output.write(lines)
+    if not is_stdout(rejects):
+        typer.echo(f"Wrote the rows that were not applied to {rejects}.", err=True)

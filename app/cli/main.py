@@ -18,6 +18,11 @@ COMMANDS = {
     "migrate": ("app.cli.migrate", "Update the database schema to this version."),
     "import": ("app.cli.imports", "Import a roster."),
     "export": ("app.cli.export", "Write learners as CSV, in the columns of an import."),
+    "operations": (
+        "app.cli.operations",
+        "List, show, cancel and revert operations: imports, bulk actions and reverts.",
+    ),
+    "learners": ("app.cli.learners", "Show, activate and deactivate single learners."),
     "openapi": ("app.cli.openapi", "Print the OpenAPI document of the service."),
     "organizations": (
         "app.cli.organizations",
@@ -64,14 +69,19 @@ commands = typer.Typer(
     cls=_Commands,
     help="Decide who may log in to a learning portal.\n\n"
     "Start with `rollcall serve`. It sets up its database and prints the first API key and the addresses to open. "
-    "ROLLCALL_DATABASE_URL names the database (default: sqlite:///var/rollcall.db).",
+    "ROLLCALL_DATABASE_URL names the database (default: sqlite:///var/rollcall.db).\n\n"
+    "Exit status: 0 = success, 1 = failed or only partly done, 2 = usage error, 130 = stopped with Ctrl-C, "
+    "143 = stopped with SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 = success, 1 = failed or partly done, 2 = usage error, 130 = interrupted."""
+    """Run the command line.
+
+    Exit status: 0 = success, 1 = failed or partly done, 2 = usage error, 130 = Ctrl-C, 143 = SIGTERM.
+    """
     try:
         commands()
     except Exception as error:

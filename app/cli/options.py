@@ -7,8 +7,19 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from app.cli.wording import describe_invalid_value
+from app.platform.fields import Reason
 
 OrganizationOption = Annotated[str, typer.Option("--organization", help="The organization's slug.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON for programs, as in the API: one object a line.")
+]
+DetachOption = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Do not wait. Store the work, print its id, and leave it to the service. Little work is done at once.",
+    ),
+]
 
 
 def check_as(field_type: Any) -> Callable[[Any], Any]:
@@ -22,6 +33,11 @@ def check_as(field_type: Any) -> Callable[[Any], Any]:
             raise typer.BadParameter(describe_invalid_value(error)) from None
 
     return check
+
+
+ReasonOption = Annotated[
+    str | None, typer.Option(callback=check_as(Reason | None), help="The reason. The history shows it.")
+]
 
 
 def show_examples(*lines: str) -> str:

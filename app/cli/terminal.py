@@ -1,6 +1,8 @@
 """Output: for people on a terminal, and for programs elsewhere."""
 
 import sys
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -11,19 +13,33 @@ from rich.table import Column, Table
 from app.cli.errors import Failure
 
 
-def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table on a terminal. Elsewhere print a line for each row, with tabs between cells."""
+def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]], *, is_first: bool = True) -> None:
+    """Print a table on a terminal. Elsewhere print a line for each row, with tabs between cells.
+
+    A long table can be printed in parts. Only the first one (`is_first`) has the titles of the columns.
+    """
     # Names are shown as they were written: `[bold]` is not markup, and `:+1:` is not an emoji.
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        for row in (columns, *rows):
+        for row in (columns, *rows) if is_first else rows:
             typer.echo("\t".join(row))
         return
     # Long cells are folded and not cut, because half an id is useless.
-    table = Table(*(Column(name, overflow="fold") for name in columns), box=None)
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, show_header=is_first)
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def print_pairs(pairs: Mapping[str, str]) -> None:
+    """Print a line for each name and value, indented."""
+    for name, value in pairs.items():
+        typer.echo(f"  {name:<17}  {value}")
+
+
+def describe_instant(instant: datetime | None) -> str | None:
+    """Return an instant in UTC, to the second. None stays None."""
+    return None if instant is None else f"{instant:%Y-%m-%d %H:%M:%S}Z"
 
 
 def is_stdout(output: Path | None) -> bool:

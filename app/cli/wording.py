@@ -6,7 +6,10 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
+from app.domain.errors import Expired
 from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
+from app.operations.errors import Obstacle, OperationNotRevertible
+from app.organizations.organization import DEFAULT_SLUG, Organization
 from app.platform.wording import sentence_for
 
 
@@ -48,6 +51,41 @@ def describe_refusal(problem: Mapping[str, Any]) -> str:
             "learners are missing. Nothing was changed. Correct the file, or use --missing keep."
         )
     return str(problem["detail"])
+
+
+_OBSTACLES = {
+    Obstacle.NOT_ENDED: "it has not ended yet. Wait until it ends, or cancel it with `rollcall operations cancel`.",
+    Obstacle.DRY_RUN: "it was a dry run and changed nothing.",
+    Obstacle.REFUSED: "it was refused and changed nothing.",
+    Obstacle.CHANGED_NOTHING: "it changed no learner.",
+    Obstacle.OUTCOMES_DELETED: "its outcomes have been deleted. The history of each learner remains.",
+}
+
+
+def describe_obstacle(error: OperationNotRevertible) -> str:
+    """Return why an operation cannot be reverted."""
+    if error.obstacle is Obstacle.ALREADY_REVERTED:
+        why = f"the operation {error.reverted_by} has already reverted it. To apply its changes again, revert that one."
+    else:
+        why = _OBSTACLES[error.obstacle]
+    return f"the operation cannot be reverted: {why}"
+
+
+def describe_expired(name: str, reason: Expired) -> str:
+    """Return why an expired learner cannot be activated, and what to do."""
+    return (
+        f"the account of {name} expired after {reason.expires_on.isoformat()}, so it cannot be activated. To restore "
+        "it, import a row with a later Expiration Date, or with the word never. Its status is then "
+        f"{reason.restores_to.value}."
+    )
+
+
+def name_command(command: str, argument: str, organization: Organization) -> str:
+    """Return the command to run for this organization."""
+    words = ["rollcall", command, argument]
+    if organization.slug != DEFAULT_SLUG:
+        words += ["--organization", organization.slug]
+    return " ".join(filter(None, words))
 
 
 def _describe_unidentified_rows(rows: int, first_line: int) -> str:

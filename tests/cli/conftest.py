@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.postgres import PostgresServer
+from tests.support.processes import rollcall
 
 _names = count(1)
 
@@ -16,3 +17,10 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/made/by/the/command.db"
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create_database(f"rollcall_cli_{next(_names)}")
+
+
+@pytest.fixture
+def new_database(empty_database: str) -> str:
+    """A database of each kind that `rollcall migrate` has set up."""
+    assert rollcall("migrate", database_url=empty_database).status == 0
+    return empty_database

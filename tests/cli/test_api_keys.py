@@ -14,29 +14,27 @@ from tests.support.service import Api
 pytestmark = pytest.mark.anyio
 
 
-def test_first_key_creates_schema_and_organization(empty_database: str) -> None:
-    finished = rollcall("keys", "create", "hr feed", "--scope", "learners:bulk", database_url=empty_database)
+def test_first_key_creates_the_organization(new_database: str) -> None:
+    finished = rollcall("keys", "create", "hr feed", "--scope", "learners:bulk", database_url=new_database)
 
     assert finished.status == 0
     secret = finished.stdout.removesuffix("\n")
     assert is_well_formed(secret)
     assert secret not in finished.stderr
     assert "'hr feed' for the organization default" in finished.stderr
-    [header, organization] = rollcall(
-        "organizations", "list", database_url=empty_database
-    ).stdout.splitlines()
-    assert header.split("\t") == ["slug", "name", "time zone", "id"]
+    [header, organization] = rollcall("organizations", "list", database_url=new_database).stdout.splitlines()
+    assert header.split("\t") == ["slug", "name", "time zone", "max deactivations", "expiring days", "id"]
     assert organization.split("\t")[:3] == ["default", "Default organization", "UTC"]
-    [_, key] = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()
+    [_, key] = rollcall("keys", "list", database_url=new_database).stdout.splitlines()
     assert key.split("\t")[1:] == ["hr feed", secret[:15], "learners:bulk", "yes", "never"]
 
 
-def test_key_name_is_printed_literally(empty_database: str, tmp_path: Path) -> None:
+def test_key_name_is_printed_literally(new_database: str, tmp_path: Path) -> None:
     name = "hr [bold]feed[/bold] :+1: [/]"
-    created = rollcall("keys", "create", name, "--scope", "admin", database_url=empty_database)
+    created = rollcall("keys", "create", name, "--scope", "admin", database_url=new_database)
     assert f"Created the key {name!r} for the organization default." in created.stderr
 
-    variables = environment(empty_database) | {"TERM": "xterm"}
+    variables = environment(new_database) | {"TERM": "xterm"}
     with terminal() as (screen, shown):
         status = ended(fork(["keys", "list"], variables, screen, tmp_path / "errors"))
 
@@ -44,11 +42,11 @@ def test_key_name_is_printed_literally(empty_database: str, tmp_path: Path) -> N
     assert f" {name} " in shown.decode()
 
 
-def test_narrow_terminal_shows_complete_ids(empty_database: str, tmp_path: Path) -> None:
-    assert rollcall("keys", "create", "hr", "--scope", "admin", database_url=empty_database).status == 0
-    key_id = rollcall("keys", "list", database_url=empty_database).stdout.splitlines()[1].split("\t")[0]
+def test_narrow_terminal_shows_complete_ids(new_database: str, tmp_path: Path) -> None:
+    assert rollcall("keys", "create", "hr", "--scope", "admin", database_url=new_database).status == 0
+    key_id = rollcall("keys", "list", database_url=new_database).stdout.splitlines()[1].split("\t")[0]
 
-    variables = environment(empty_database) | {"TERM": "xterm", "COLUMNS": "60"}
+    variables = environment(new_database) | {"TERM": "xterm", "COLUMNS": "60"}
     with terminal() as (screen, shown):
         assert ended(fork(["keys", "list"], variables, screen, tmp_path / "errors")) == 0
 

@@ -9,7 +9,7 @@ from anyio import to_thread
 
 from tests.support.command_line import ROSTER
 from tests.support.postgres import PostgresServer
-from tests.support.processes import find_free_port, rollcall
+from tests.support.processes import find_free_port, query, rollcall
 from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +36,47 @@ def test_file_that_is_not_a_database_is_unchanged(tmp_path: Path) -> None:
 
     assert "not a database" in rollcall("keys", "list", database_url=f"sqlite:///{file}").complaint
     assert file.read_text() == ROSTER
+
+
+ON_EXISTING_DATABASES = (
+    ["import", "-"],
+    ["export"],
+    ["operations", "list"],
+    ["operations", "revert", "x"],
+    ["learners", "show", "x"],
+    ["learners", "deactivate", "x"],
+    ["organizations", "list"],
+    ["organizations", "create", "acme", "--name", "Acme", "--time-zone", "UTC"],
+    ["organizations", "edit", "acme", "--name", "Acme"],
+    ["keys", "list"],
+    ["keys", "create", "x", "--scope", "admin"],
+)
+
+
+@pytest.mark.parametrize("command", ON_EXISTING_DATABASES, ids=" ".join)
+def test_missing_sqlite_file_is_named_and_not_created(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "rollcall.db"
+
+    complaint = rollcall(*command, database_url=f"sqlite:///{file}").complaint
+
+    assert complaint == (
+        f"there is no database {file}. Check ROLLCALL_DATABASE_URL. To set up a new database, run: rollcall migrate"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["keys", "create", "x", "--scope", "admin"], ["export"]], ids=" ".join)
+def test_database_that_is_not_set_up_stays_empty(
+    command: list[str], postgres: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    urls = (f"sqlite:///{tmp_path}/empty.db", postgres.create_database(f"rollcall_not_set_up_{command[0]}"))
+    for url in urls:
+        assert "is not set up for Rollcall. Check ROLLCALL_DATABASE_URL." in (
+            rollcall(*command, database_url=url).complaint
+        )
+        tables = "sqlite_master" if url.startswith("sqlite") else "pg_tables WHERE schemaname = 'public'"
+        assert query(url, f"SELECT count(*) FROM {tables}") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +118,12 @@ def test_all_invalid_settings_are_named_at_once() -> None:
         ["keys", "revoke", "x"],
         ["import", "-"],
         ["export"],
+        ["operations", "list"],
+        ["operations", "show", "x"],
+        ["operations", "cancel", "x"],
+        ["operations", "revert", "x"],
+        ["learners", "show", "x"],
+        ["learners", "activate", "x"],
     ],
     ids=" ".join,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import ROSTER, counts, large_roster, run, terminal
-from tests.support.processes import Finished, ended, environment, fork, rollcall
+from tests.support.processes import Finished, ended, environment, fork, set_up
 from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 def own_database(tmp_path: Path) -> str:
     """Create an SQLite database with the organization `default`."""
     url = f"sqlite:///{tmp_path}/rollcall.db"
-    assert rollcall("keys", "create", "first", "--scope", "admin", database_url=url).status == 0
+    set_up(url)
     return url
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from tests.support.processes import rollcall
 
 
-def test_organizations_are_created_and_listed_by_slug(empty_database: str) -> None:
-    on: dict[str, Any] = {"database_url": empty_database}
+def test_organizations_are_created_and_listed_by_slug(new_database: str) -> None:
+    on: dict[str, Any] = {"database_url": new_database}
     for slug, zone in (("zenith", "Pacific/Auckland"), ("acme", "Europe/Berlin")):
         created = rollcall("organizations", "create", slug, "--name", slug.title(), "--time-zone", zone, **on)
         assert created.status == 0

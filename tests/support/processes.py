@@ -83,6 +83,14 @@ def rollcall(
         return Finished(status, output.read_bytes().decode(), errors.read_bytes().decode())
 
 
+def set_up(database_url: str) -> str:
+    """Set up a new database with the organization `default`, and return the secret of its first key."""
+    assert rollcall("migrate", database_url=database_url).status == 0
+    created = rollcall("keys", "create", "first", "--scope", "admin", database_url=database_url)
+    assert created.status == 0, created
+    return created.stdout.strip()
+
+
 def fork(
     arguments: Sequence[str | Path],
     variables: Mapping[str, str],
