@@ -81,7 +81,7 @@ def test_null_clears_its_field() -> None:
         ("username", 7, "invalid-username", 'This is a number. Write it as text: "7".'),
         ("username", "", "invalid-username", "A username must not be empty."),
         ("username", "a\u0000b", "invalid-username", "control character"),
-        ("username", "a\ud800b", "invalid-username", "control character"),
+        ("username", "a\ud800b", "invalid-username", "half of a surrogate pair"),
         ("external_id", 1.5, "invalid-external-id", 'This is a number. Write it as text: "1.5".'),
         ("external_id", 10**50, "invalid-external-id", f'Write it as text: "1{"0" * 39}…".'),
         ("email", "nobody", "invalid-email", "name@example.org"),
@@ -182,9 +182,12 @@ def test_row_with_very_many_problems_reports_some() -> None:
     assert row.reasons[-1] == MissingKey()
 
 
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS[:5], st.text(max_size=20))))
+# No formulas, quotes or shortened numbers, which only CSV has.
+TEXTS = st.text("aZé@.,- \u0301\u00a0\u0007\u200b\u2028李", max_size=12).map(str.strip).filter(bool)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS[:5], TEXTS)))
 def test_text_is_cleaned_as_a_cell_is(members: dict[str, str]) -> None:
-    members = {name: value for name, value in members.items() if value.strip() and value.strip()[0] != "'"}
     cells = [members.get(name, "") for name in MEMBERS]
 
     from_json, from_csv = parse_text(json.dumps(members)), parse_cells(cells)
