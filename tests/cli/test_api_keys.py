@@ -85,6 +85,20 @@ async def test_key_works_with_its_scopes_until_it_is_revoked(api: Api) -> None:
     assert {key["name"]: key["expires_at"] for key in keys}["portal"] == "2099-01-01T00:00:00Z"
 
 
+async def test_last_admin_key_can_be_revoked_and_replaced(api: Api) -> None:
+    [_, key] = (await run(api, "keys", "list")).stdout.splitlines()
+    key_id, *_ = key.split("\t")
+
+    revoked = await run(api, "keys", "revoke", key_id)
+
+    assert revoked == Finished(0, f"Revoked {key_id}.\n", "")
+    assert (await api.client.get("/me")).status_code == 401
+    created = await run(api, "keys", "create", "new", "--scope", "admin")
+    async with api.service.client(created.stdout.strip()) as client:
+        keys = (await client.get("/api-keys")).json()["items"]
+        assert {key["name"]: key["revoked_at"] is None for key in keys} == {"new": True, "test": False}
+
+
 async def test_key_that_expires_in_the_past_is_not_created(api: Api) -> None:
     finished = await run(api, "keys", "create", "late", "--scope", "admin", "--expires-at", "2020-01-01")
 

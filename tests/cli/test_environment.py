@@ -1,5 +1,7 @@
 """Faults of the settings, the database or the organization are reported in one line."""
 
+import os
+import pwd
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,10 @@ from typing import Any
 import pytest
 from anyio import to_thread
 
+from app.cli.environment import get_actor
 from tests.support.command_line import ROSTER
 from tests.support.postgres import PostgresServer
-from tests.support.processes import find_free_port, query, rollcall
+from tests.support.processes import ended, environment, find_free_port, fork, query, rollcall
 from tests.support.service import Api
 
 pytestmark = pytest.mark.anyio
@@ -136,3 +139,24 @@ async def test_unknown_organization_says_how_to_list_them(api: Api, command: lis
         "there is no organization 'nobody'. List them with `rollcall organizations list`, or create one with "
         "`rollcall organizations create`."
     )
+
+
+async def test_history_names_the_account_of_the_process(api: Api, tmp_path: Path) -> None:
+    account = pwd.getpwuid(os.getuid()).pw_name
+    learner = await api.create(username="a.okafor")
+    variables = environment(api.service.url) | dict.fromkeys(
+        ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"), "ceo@example.org"
+    )
+    call = ["learners", "deactivate", learner["id"], "--organization", api.organization.slug]
+
+    process = fork(call, variables, tmp_path / "output", tmp_path / "errors")
+    assert await to_thread.run_sync(ended, process) == 0
+
+    [event, _] = await api.events(learner)
+    assert event["actor"] == {"kind": "command-line", "id": None, "name": account}
+
+
+def test_account_without_a_name_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+
+    assert get_actor().name == "uid 4000000000"
