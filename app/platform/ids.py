@@ -1,8 +1,11 @@
 """UUIDv7 (RFC 9562 section 5.7): made in Python or by the database, and read as an instant."""
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from random import getrandbits
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, literal
@@ -14,12 +17,39 @@ from uuid_utils import uuid7
 from app.platform.column_types import Id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The last part of an id: where it begins, its bits, and the bits of a step from one id to the next.
+_HEAD, _TAIL_BITS, _STEP_BITS = 24, 48, 24
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+@dataclass
+class _Latest:
+    """The latest id of this process: its timestamp, all before its last 48 bits, and these."""
+
+    nanoseconds: int = -1
+    head: str = ""
+    tail: int = 0
+    lock: Lock = field(default_factory=Lock)
+
+
+_latest = _Latest()
+
+
 def new_id(now: datetime) -> str:
-    """Return a new UUIDv7 with the timestamp `now` (an aware instant), in canonical lower-case form."""
-    return str(uuid7(nanoseconds=_nanoseconds(now)))
+    """Return a new UUIDv7 with the timestamp `now` (an aware instant), in canonical lower-case form.
+
+    The ids that a process makes one after the other with the same timestamp increase (RFC 9562 section 6.2, method 2).
+    So they have the order in which they were made, and the indexes of a database grow at their end.
+    """
+    nanoseconds = _nanoseconds(now)
+    with _latest.lock:
+        _latest.tail += 1 + getrandbits(_STEP_BITS)
+        if nanoseconds != _latest.nanoseconds or _latest.tail >> _TAIL_BITS:
+            text = str(uuid7(nanoseconds=nanoseconds))
+            _latest.nanoseconds, _latest.head = nanoseconds, text[:_HEAD]
+            # The lower half of the range, so that there is room for increasing ids.
+            _latest.tail = int(text[_HEAD:], 16) >> 1
+        return f"{_latest.head}{_latest.tail:012x}"
 
 
 # Thousands of ids are made with one instant.
@@ -27,7 +57,16 @@ def new_id(now: datetime) -> str:
 def _nanoseconds(now: datetime) -> int:
     since_epoch = now - _EPOCH
     seconds = since_epoch.days * 86_400 + since_epoch.seconds
-    return seconds * 1_000_000_000 + since_epoch.microseconds * 1_000
+    return seconds * 1_000_000_000 + since_epoch.microseconds // 1_000 * 1_000_000
+
+
+def derive_id(now: datetime, base: str, number: int) -> str:
+    """Return a UUIDv7 with the timestamp `now` that follows from another UUIDv7 and a number.
+
+    Different bases or numbers below 4096 give different ids, except by a chance of one in 2^62.
+    """
+    timestamp = f"{_nanoseconds(now) // 1_000_000:012x}"
+    return f"{timestamp[:8]}-{timestamp[8:]}-7{number & 0xFFF:03x}-{base[19:]}"
 
 
 def parse_id(text: str) -> str | None:

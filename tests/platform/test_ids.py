@@ -1,5 +1,6 @@
 """UUIDv7 (RFC 9562 section 5.7), made in Python and by either database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -37,8 +38,16 @@ def test_id_does_not_depend_on_time_zone() -> None:
     assert new_id(NOON.astimezone(zone))[:13] == new_id(NOON)[:13]
 
 
-def test_ids_of_one_instant_differ() -> None:
-    assert len({new_id(NOON) for _ in range(10_000)}) == 10_000
+def test_ids_of_one_instant_differ_and_increase() -> None:
+    made = [new_id(NOON) for _ in range(10_000)]
+    assert made == sorted(set(made))
+    assert all(map(is_version_7, made))
+
+
+def test_ids_made_in_several_threads_differ() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: new_id(NOON), range(10_000)))
+    assert len(set(made)) == 10_000
 
 
 @given(st.uuids())
