@@ -86,9 +86,15 @@ class Roll:
 
 @asynccontextmanager
 async def open_roll(database: Database, organization_id: int, today: date) -> AsyncIterator[Roll]:
-    """Yield the learners over one connection, in one snapshot."""
-    async with database.snapshot() as connection:
-        yield Roll(connection, organization_id, today)
+    """Yield the learners over one connection, in one snapshot. It may lock learners, too."""
+    options = {} if database.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+    async with database.engine.connect() as connection:
+        await connection.execution_options(**options)
+        transaction = await connection.begin()
+        try:
+            yield Roll(connection, organization_id, today)
+        finally:
+            await transaction.rollback()
 
 
 def list_sorts() -> list[Sort]:
