@@ -13,7 +13,7 @@ import app.organizations.tables
 import app.platform.tables
 import app.webhooks.tables  # noqa: F401 - each declares its tables
 from app.platform.database import Database
-from app.platform.metadata import metadata
+from app.platform.metadata import is_kept_for, metadata
 from app.settings import Settings
 
 
@@ -27,6 +27,7 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         include_name=_is_declared,
+        include_object=lambda item, *_: is_kept_for(connection.dialect.name, item),
         compare_server_default=False,
         transaction_per_migration=False,
     )

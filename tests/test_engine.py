@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,6 +16,8 @@ import httpx
 import pytest
 
 from app.limits import Limits
+from app.platform.ids import derive_id
+from app.platform.instants import parse_instant
 from tests.support.disks import limit_files
 from tests.support.endpoint import Endpoint, endpoint_of_webhooks
 from tests.support.postgres import PostgresServer
@@ -111,8 +114,8 @@ def assert_changed_once(url: str, operations: list[dict[str, Any]]) -> None:
         assert dict(counted) == {name: each for name, each in operation["counts"].items() if each}
         [(events, learners)] = query(
             url,
-            "SELECT count(*), count(DISTINCT learner_id) FROM events "
-            f"WHERE operation_id = '{operation['id']}'",
+            "SELECT count(*), count(DISTINCT learner_id) FROM events JOIN event_causes ON event_causes.id = cause_id "
+            f"WHERE event_causes.operation_id = '{operation['id']}'",
         )
         assert events == learners == number_changed(operation)
     assert query(
@@ -346,7 +349,14 @@ def test_a_process_that_is_killed_while_it_sends_loses_no_message(any_url: str, 
             time.sleep(chance.random() * 0.2)
             running.kill()
             running.start()
-        events = {str(each) for (each,) in query(any_url, "SELECT id FROM events")}
+        events = {
+            derive_id(at if isinstance(at, datetime) else parse_instant(at), str(learner_id), version)
+            for at, learner_id, version in query(
+                any_url,
+                "SELECT event_causes.occurred_at, learner_id, version FROM events "
+                "JOIN event_causes ON event_causes.id = cause_id",
+            )
+        }
         until(lambda: {headers["Webhook-Id"] for headers, _ in endpoint.received} == events, "all messages")
         pending = "SELECT count(*) FROM webhook_deliveries WHERE state <> 'delivered'"
         until(lambda: query(any_url, pending) == [(0,)], "the end of all deliveries")

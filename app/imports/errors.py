@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from app.domain.errors import Expired
 
 
-class UnreadableFile(Exception):
+class UnreadableCsv(Exception):
     """The file as a whole is not a roster.
 
     `detail` is a sentence that says what was found, on which line, and what to do. `line` is that line, counted from
-    1, or None if the problem is not on one line. `is_cut_off`: the file ends within a row.
+    1, or None if the problem is not on one line. `is_cut_off`: the file ends within a quoted cell.
     """
 
     def __init__(self, detail: str, line: int | None = None, *, is_cut_off: bool = False) -> None:
@@ -18,14 +18,6 @@ class UnreadableFile(Exception):
         self.detail = detail
         self.line = line
         self.is_cut_off = is_cut_off
-
-
-class UnreadableCsv(UnreadableFile):
-    """The file cannot be read as CSV with the columns of a roster."""
-
-
-class UnreadableJson(UnreadableFile):
-    """The file cannot be read as JSON or NDJSON with learners."""
 
 
 class NoRows(UnreadableCsv):
@@ -90,24 +82,12 @@ class MissingKey:
 
 @dataclass(frozen=True, slots=True)
 class InvalidCell:
-    """A cell, or a member of JSON, cannot be read; `detail` is a sentence that a person can act on."""
+    """A cell cannot be read; `detail` is a sentence that a person can act on."""
 
-    # The name of the roster column, and its title in the header of this file or the name of the member.
+    # The name of the roster column, and its title in the header of this file.
     field: str
     column: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotAnObject:
-    """The row is JSON, but not an object."""
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownMember:
-    """The row has a member that no learner has, or that cannot be set."""
-
-    member: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +145,7 @@ class ExpiredRow:
 
 
 # Why a row cannot be read.
-CellReason = (
-    WrongNumberOfCells
-    | MissingKey
-    | InvalidCell
-    | NotAnObject
-    | UnknownMember
-    | ReportedWrongNumber
-    | ReportedDuplicate
-)
+CellReason = WrongNumberOfCells | MissingKey | InvalidCell | ReportedWrongNumber | ReportedDuplicate
 # Why a row was not applied.
 RowReason = (
     CellReason

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     JSON,
     ColumnElement,
+    Integer,
     Select,
     String,
     Text,
@@ -23,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.events import EventType
 from app.learners import status_sql
+from app.learners.history import add_cause
 from app.learners.learner import Cause
 from app.learners.tables import events, learners
 from app.platform.bulk_rows import is_one_of
@@ -93,7 +95,10 @@ async def apply_action(
         is_one_of(learners.c.id, ids, dialect),
         _outcome(action, cause) == "changed",
     )
-    await connection.execute(_insert_events(action, is_changed, cause, dialect))
+    cause_id = None
+    if cause.operation_id is not None:
+        cause_id = await add_cause(connection, organization_id, cause)
+    await connection.execute(_insert_events(action, is_changed, cause, cause_id, dialect))
     is_deactivation = action is Action.DEACTIVATE
     values = status_sql.deactivate_values(cause.at) if is_deactivation else status_sql.activate_values()
     await connection.execute(
@@ -109,7 +114,9 @@ def _outcome(action: Action, cause: Cause) -> ColumnElement[str]:
     return status_sql.activate_outcome(cause.today)
 
 
-def _insert_events(action: Action, is_changed: ColumnElement[bool], cause: Cause, dialect: str) -> Any:
+def _insert_events(
+    action: Action, is_changed: ColumnElement[bool], cause: Cause, cause_id: int | None, dialect: str
+) -> Any:
     was_at: ColumnElement[Any]
     if action is Action.DEACTIVATE:
         event_type, status_after = EventType.DEACTIVATED, status_sql.status_after_deactivation()
@@ -120,17 +127,21 @@ def _insert_events(action: Action, is_changed: ColumnElement[bool], cause: Cause
         is_at = literal("null", Text)
     columns: dict[str, ColumnElement[Any]] = {
         "organization_id": learners.c.organization_id,
-        "id": new_ids(cause.at),
         "type": literal(event_type.value, String),
         "learner_id": learners.c.id,
         "version": learners.c.version + 1,
-        "occurred_at": bindparam("occurred_at", cause.at, type_=events.c.occurred_at.type),
-        "actor": bindparam("actor", dict(cause.actor), type_=JSON),
-        "operation_id": bindparam("operation_id", cause.operation_id, type_=events.c.operation_id.type),
-        "reason": bindparam("reason", cause.reason, type_=Text),
         "before": _document(was_at, status_sql.resolve_status(cause.today), dialect),
         "after": _document(is_at, status_sql.resolve_status(cause.today, status_after), dialect),
     }
+    if cause_id is None:
+        columns |= {
+            "id": new_ids(cause.at),
+            "occurred_at": bindparam("occurred_at", cause.at, type_=events.c.occurred_at.type),
+            "actor": bindparam("actor", dict(cause.actor), type_=JSON),
+            "reason": bindparam("reason", cause.reason, type_=Text),
+        }
+    else:
+        columns["cause_id"] = bindparam("cause_id", cause_id, type_=Integer)
     chosen = select(*(column.label(f"new_{name}") for name, column in columns.items())).where(is_changed)
     return insert(events).from_select(list(columns), chosen.order_by(learners.c.id))
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.learners.history import WITH_CAUSES, identify, make_events, resolve_column, select_events
 from app.learners.learner import Event
 from app.learners.tables import events
-
-_EVENT_COLUMNS = [events.c[name] for name in Event._fields]
 
 
 class FeedEntry(NamedTuple):
@@ -77,7 +76,15 @@ async def list_after(
 ) -> list[FeedEntry]:
     """List up to `limit` events of an organization after `position` and up to `until`. No `types` means all types."""
     statement = (
-        select(events.c.position, events.c.id, events.c.type)
+        select(
+            events.c.position,
+            events.c.id,
+            events.c.type,
+            resolve_column("occurred_at"),
+            events.c.learner_id,
+            events.c.version,
+        )
+        .select_from(WITH_CAUSES)
         .where(
             events.c.position > position,
             events.c.position <= until,
@@ -88,11 +95,15 @@ async def list_after(
     )
     if types:
         statement = statement.where(events.c.type.in_(types))
-    return [FeedEntry._make(row) for row in await connection.execute(statement)]
+    return [
+        FeedEntry(row.position, identify(row.id, row.occurred_at, row.learner_id, row.version), row.type)
+        for row in await connection.execute(statement)
+    ]
 
 
 async def find_events(connection: AsyncConnection, positions: Collection[int]) -> dict[int, Event]:
     """Find the events at these positions, by position."""
-    statement = select(*_EVENT_COLUMNS, events.c.position).where(events.c.position.in_(positions))
+    statement = select_events(events.c.position).where(events.c.position.in_(positions))
     rows = (await connection.execute(statement)).all()
-    return {row.position: Event._make(row[: len(_EVENT_COLUMNS)]) for row in rows}
+    found = await make_events(connection, rows)
+    return {row.position: event for row, event in zip(rows, found, strict=True)}

@@ -149,19 +149,20 @@ def event_documents(change: Change, today: date) -> EventDocuments:
     if before is None:
         for name, value in zip(EVENT_FACTS, _read_facts(after), strict=True):
             if value is not None:
-                new[name] = _write_json(value)
+                new[name] = write_fact(value)
         new["status"] = resolve_status(after.account, today).value
         return EventDocuments(_NOTHING, new)
     old: dict[str, Any] = {}
     for name, was, becomes in zip(EVENT_FACTS, _read_facts(before), _read_facts(after), strict=True):
         if was != becomes:
-            old[name], new[name] = _write_json(was), _write_json(becomes)
+            old[name], new[name] = write_fact(was), write_fact(becomes)
     old["status"] = resolve_status(before.account, today).value
     new["status"] = resolve_status(after.account, today).value
     return EventDocuments(old, new)
 
 
-def _write_json(value: str | date | None) -> str | None:
+def write_fact(value: str | date | None) -> str | None:
+    """Return a fact as events hold it."""
     if value is None or isinstance(value, str):
         return value
     return instant_text(value) if isinstance(value, datetime) else value.isoformat()

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.fields import COLUMNS, SEARCHED_NAMES
+from app.learners.history import add_cause
 from app.learners.learner import Cause, Change, Event, Learner, event_documents, search_text
 from app.learners.search_index import LearnerText, add_texts, change_texts
 from app.learners.tables import events, learners
@@ -25,6 +26,7 @@ STORED_COLUMNS = ("organization_id", *COLUMNS)
 _KEYS = ("organization_id", "id")
 _read_columns = attrgetter(*COLUMNS.values())
 _EVENT_COLUMNS = ("organization_id", *Event._fields)
+_CAUSED_EVENT_COLUMNS = ("organization_id", "learner_id", "version", "type", "cause_id", "before", "after")
 
 
 async def record(
@@ -32,16 +34,23 @@ async def record(
 ) -> None:
     """Store these changes and one event for each, in the caller's transaction."""
     rows = await compute(len(changes), lambda: _LearnerRows(organization_id, changes))
+    cause_id = None
+    if cause.operation_id is not None and changes:
+        cause_id = await add_cause(connection, organization_id, cause)
     # Python makes the events while the database stores the learners.
     made = asyncio.create_task(
-        compute(len(changes), lambda: [_make_event(organization_id, change, cause) for change in changes])
+        compute(
+            len(changes),
+            lambda: [_make_event(organization_id, change, cause, cause_id) for change in changes],
+        )
     )
     await insert_rows(connection, learners, STORED_COLUMNS, rows.created)
     await add_texts(connection, organization_id, rows.new_texts)
     for names, values in rows.updated.items():
         await update_rows(connection, learners, _KEYS, names, values)
     await change_texts(connection, rows.changed_texts)
-    await insert_rows(connection, events, _EVENT_COLUMNS, await made)
+    columns = _EVENT_COLUMNS if cause_id is None else _CAUSED_EVENT_COLUMNS
+    await insert_rows(connection, events, columns, await made)
 
 
 class _LearnerRows:
@@ -52,7 +61,8 @@ class _LearnerRows:
         # Grouped by the columns that changed: SQLite rewrites the indexes of every column that is set.
         self.updated: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         self.changed_texts: list[LearnerText] = []
-        # In the order of ids and keys: two transactions that touch the same rows do so in the same order.
+        # In the order of ids: two transactions that touch the same rows do so in the same order. New learners, too, so
+        # that SQLite numbers its rows in that order (see sort.py).
         created: list[Learner] = []
         for before, after, _ in sorted(changes, key=_get_id):
             if before is None:
@@ -69,7 +79,6 @@ class _LearnerRows:
             self.updated[tuple(differing)].append((organization_id, after.id, *differing.values()))
             if not SEARCHED_NAMES.isdisjoint(differing):
                 self.changed_texts.append(LearnerText(after.id, search_text(after)))
-        created.sort(key=_get_username_key)
         self.created = [make_row(organization_id, learner) for learner in created]
 
 
@@ -79,12 +88,19 @@ def make_row(organization_id: int, learner: Learner) -> tuple[Any, ...]:
 
 
 _get_id = attrgetter("after.id")
-_get_username_key = attrgetter("username_key")
 
 
-def _make_event(organization_id: int, change: Change, cause: Cause) -> tuple[Any, ...]:
-    """Make the values of _EVENT_COLUMNS."""
+def _make_event(organization_id: int, change: Change, cause: Cause, cause_id: int | None) -> tuple[Any, ...]:
+    """Make the values of _EVENT_COLUMNS, or of _CAUSED_EVENT_COLUMNS if there is a stored cause. See `history`."""
     before, after = event_documents(change, cause.today)
+    if cause_id is not None:
+        if change.before is None:
+            after = {"status": after["status"]}
+        learner = change.after
+        return (
+            *(organization_id, learner.id, learner.version, change.type.value),
+            *(cause_id, before, after),
+        )
     event = Event(
         id=new_id(cause.at),
         type=change.type.value,

@@ -33,8 +33,9 @@ from app.learners.filters_sql import (
     select_whole,
     select_whole_fast,
 )
+from app.learners.history import WITH_CAUSES, make_events, resolve_column, select_events
 from app.learners.learner import Event, Learner, username_key
-from app.learners.sort import Sort
+from app.learners.sort import Sort, find_index_position
 from app.learners.tables import events, learners
 from app.platform.bulk_rows import is_one_of, select_by_keys
 from app.platform.threads import compute
@@ -48,7 +49,6 @@ _NAMES = (
     *Learner._fields[_BEFORE_ACCOUNT + 1 :],
 )
 _COLUMNS = [learners.c[name] for name in _NAMES]
-_EVENT_COLUMNS = [events.c[name] for name in Event._fields]
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -202,23 +202,27 @@ async def list_learners(
     if columns[0] is learners.c.expires_key and (wanted.expires_before or wanted.expires_after):
         # No learner without a date matches. This index has the same order, and only learners with a date.
         columns = (learners.c.expires_on, learners.c.id)
-    found = list_criteria(wanted, organization_id, today, connection.dialect.name, order=columns[0])
+    dialect = connection.dialect.name
+    order: Sequence[ColumnElement[Any]] = sort.list_index_columns(columns, dialect)
+    found = list_criteria(wanted, organization_id, today, dialect, order=columns[0])
     sought = await find_narrowest(connection, found, few)
     labels = [f"sort_{place}" for place in range(len(columns))]
     placed = [column.label(label) for column, label in zip(columns, labels, strict=True)]
-    wide = select_by([*_COLUMNS, *placed], organization_id, found, sought)
+    statement = select_by([*_COLUMNS, *placed, order[-1].label("last")], organization_id, found, sought)
+    beyond = None if after is None else find_index_position(order, organization_id, after)
     if sought is None:
-        order: list[ColumnElement[Any]] = list(columns)
-        statement = wide
+        ranges = [true()] if beyond is None else sort.list_ranges(order, beyond)
     else:
         # Materialized, so that the planner fetches the few and sorts them.
-        narrow = wide.cte("few").prefix_with("MATERIALIZED")
-        order = [narrow.c[label] for label in labels]
+        narrow = statement.cte("few").prefix_with("MATERIALIZED")
+        order = [*(narrow.c[label] for label in labels[:-1]), narrow.c.last]
         statement = select(narrow)
-    if after is not None:
-        statement = statement.where(sort.is_beyond(order, after))
-    statement = statement.order_by(*sort.order_by(order)).limit(limit)
-    rows = (await connection.execute(statement)).all()
+        ranges = [true()] if beyond is None else [sort.is_beyond(order, beyond)]
+    rows: list[Row[Any]] = []
+    for part in ranges:
+        if len(rows) < limit:
+            page = statement.where(part).order_by(*sort.order_by(order)).limit(limit - len(rows))
+            rows += (await connection.execute(page)).all()
     return [PlacedLearner(_make_learner(row), [getattr(row, label) for label in labels]) for row in rows]
 
 
@@ -361,7 +365,8 @@ async def select_learners(
     """
     found = list_criteria(wanted, organization_id, today, connection.dialect.name)
     sought = await find_narrowest(connection, found, few)
-    return select_by(columns, organization_id, found, sought).order_by(*sort.order_by(sort.columns))
+    order = sort.list_index_columns(sort.columns, connection.dialect.name)
+    return select_by(columns, organization_id, found, sought).order_by(*sort.order_by(order))
 
 
 async def record_access_time(
@@ -385,14 +390,14 @@ async def list_events(
 ) -> list[Event]:
     """List up to `limit` events of a learner, newest first, older than the event of `before_version`."""
     statement = (
-        select(*_EVENT_COLUMNS)
+        select_events()
         .where(events.c.organization_id == organization_id, events.c.learner_id == learner_id)
         .order_by(events.c.version.desc())
         .limit(limit)
     )
     if before_version is not None:
         statement = statement.where(events.c.version < before_version)
-    return [Event._make(row) for row in await connection.execute(statement)]
+    return await make_events(connection, (await connection.execute(statement)).all())
 
 
 async def find_with_last_change(
@@ -403,10 +408,11 @@ async def find_with_last_change(
     # sizes.
     before = (
         select(events.c.before)
+        .select_from(WITH_CAUSES)
         .where(
             events.c.learner_id == learners.c.id,
             events.c.version == learners.c.version,
-            events.c.operation_id == operation_id,
+            resolve_column("operation_id") == operation_id,
         )
         .scalar_subquery()
     )
@@ -425,7 +431,8 @@ async def find_last_deactivations(
 ) -> dict[str, str | None]:
     """Find the operation (None = a single call) that last deactivated each of these learners, by learner."""
     statement = (
-        select(events.c.learner_id, events.c.operation_id)
+        select(events.c.learner_id, resolve_column("operation_id"))
+        .select_from(WITH_CAUSES)
         .where(
             events.c.organization_id == organization_id,
             is_one_of(events.c.learner_id, learner_ids, connection.dialect.name),

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.imports.tables import import_keys
-from app.learners.tables import events
+from app.learners.tables import event_causes, events
 from app.operations import repository
 from app.operations.housekeeping import tidy
 from app.operations.runner import Runner
@@ -50,7 +50,9 @@ async def rows(api: Api, operation: dict[str, Any]) -> list[Any]:
             import_keys.c.operation_number == number,
             operation_chunks.c.operation_id == operation["id"],
             operation_outcomes.c.operation_number == number,
-            events.c.operation_id == operation["id"],
+            events.c.cause_id.in_(
+                select(event_causes.c.id).where(event_causes.c.operation_id == operation["id"])
+            ),
         )
         return [
             (await connection.execute(select(func.count()).where(condition))).scalar_one()

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Account
+from app.learners.history import make_events, select_events
 from app.learners.learner import Cause
 from app.learners.tables import events, learners
 from app.platform.database import Database
@@ -78,10 +79,12 @@ async def all_learners(connection: AsyncConnection, organization_id: int) -> lis
 
 
 async def all_events(connection: AsyncConnection, organization_id: int) -> list[dict[str, Any]]:
-    """Every column of the organization's events, by learner and version."""
+    """The organization's events as their readers see them, with positions, by learner and version."""
     statement = (
-        select(events)
+        select_events(events.c.position)
         .where(events.c.organization_id == organization_id)
         .order_by(events.c.learner_id, events.c.version)
     )
-    return [dict(row) for row in (await connection.execute(statement)).mappings()]
+    rows = (await connection.execute(statement)).all()
+    found = await make_events(connection, rows)
+    return [{"position": row.position, **event._asdict()} for row, event in zip(rows, found, strict=True)]

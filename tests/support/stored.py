@@ -6,10 +6,11 @@ import httpx
 from sqlalchemy import func, select
 
 from app.imports.tables import import_keys
-from app.learners.tables import events, learner_search, learners
+from app.learners.tables import learner_search, learners
 from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
 from app.platform.database import Database
 from app.platform.instants import instant_text
+from tests.support.learner_rows import all_events
 from tests.support.service import Api
 
 StoredState = dict[str, list[dict[str, Any]]]
@@ -48,9 +49,6 @@ async def stored_state(database: Database, organization_id: int) -> StoredState:
         "texts": select(learner_search.c.learner_id, learner_search.c.text)
         .where(learner_search.c.organization_id == organization_id)
         .order_by(learner_search.c.learner_id),
-        "events": select(events)
-        .where(events.c.organization_id == organization_id)
-        .order_by(events.c.learner_id, events.c.version),
         "operations": select(operations)
         .where(operations.c.organization_id == organization_id)
         .order_by(operations.c.number),
@@ -71,7 +69,7 @@ async def stored_state(database: Database, organization_id: int) -> StoredState:
         return {
             name: [dict(row) for row in (await connection.execute(statement)).mappings()]
             for name, statement in statements.items()
-        }
+        } | {"events": await all_events(connection, organization_id)}
 
 
 def comparable(state: StoredState) -> dict[str, Any]:
