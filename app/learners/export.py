@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, type_coerce
+from sqlalchemy import ColumnElement, Text, case, null, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.domain.status import Status, can_log_in
 from app.learners import repository, status_sql
 from app.learners.fields import ACTIVE, EXPIRATION_DATE, PROFILE_NAMES, ROSTER_COLUMNS
 from app.learners.filters import LearnerFilter
@@ -17,10 +16,6 @@ from app.learners.tables import learners
 from app.platform.csv_stream import open_lines
 
 HEADER = tuple(column.title for column in ROSTER_COLUMNS)
-# Empty for expired learners, because no import could activate them.
-_ACTIVE = {
-    status.value: "Yes" if can_log_in(status) else "No" for status in Status if status is not Status.EXPIRED
-}
 
 
 @asynccontextmanager
@@ -50,7 +45,10 @@ def make_cells(today: date) -> list[ColumnElement[Any]]:
     """Make the cells of a row, in the order of HEADER."""
     cells: dict[str, ColumnElement[Any]] = {
         **{name: learners.c[name] for name in PROFILE_NAMES},
-        ACTIVE.name: case(_ACTIVE, value=status_sql.resolve_status(today)),
+        # Empty for expired learners, because no import could activate them.
+        ACTIVE.name: case(
+            (status_sql.has_expired(today), null()), (status_sql.is_deactivated(), "No"), else_="Yes"
+        ),
         EXPIRATION_DATE.name: type_coerce(learners.c.expires_on, Text),
     }
     return [cells[column.name] for column in ROSTER_COLUMNS]

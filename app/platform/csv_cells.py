@@ -17,8 +17,9 @@ _AT_THE_START = re.compile(rf"'*(?:{_FORMULA}|[\t\r\n])")
 _INSIDE = re.compile(rf"(?<=[{_SEPARATORS}])(?='*{_FORMULA})")
 _INSIDE_WITH_GUARD = re.compile(rf"(?<=[{_SEPARATORS}])'(?='*{_FORMULA})")
 _INSIDE_WITHOUT_GUARD = re.compile(rf"(?<=[{_SEPARATORS}]){_FORMULA}")
-# The characters that a program could take for a delimiter, and the guard.
-_QUOTED = re.compile(rf'^\'|["{_SEPARATORS}]')
+# The guard, and the characters that a program could take for a delimiter.
+_QUOTED = re.compile(rf'\'|[^"{_SEPARATORS}]*["{_SEPARATORS}]')
+_GUARDED_OR_QUOTED = re.compile(rf"{_QUOTED.pattern}|{_FORMULA}")
 
 
 def guard_formula(text: str) -> str:
@@ -50,7 +51,13 @@ def break_formulas(text: str) -> str:
 
 def write_line(cells: Iterable[str], delimiter: str = ",") -> str:
     """Return a line of CSV. Guarded cells, and cells with a character that could be a delimiter, are quoted."""
-    return delimiter.join(map(_quote, cells)) + "\r\n"
+    return delimiter.join(_quote(cell) if _QUOTED.match(cell) else cell for cell in cells) + "\r\n"
+
+
+def write_guarded_line(texts: Iterable[str]) -> str:
+    """Return a line of CSV with the guarded cells of these texts. It is fast if most of them need no guard."""
+    cells = (_quote(guard_formula(text)) if _GUARDED_OR_QUOTED.match(text) else text for text in texts)
+    return ",".join(cells) + "\r\n"
 
 
 def _has_formula(text: str) -> bool:
@@ -58,7 +65,5 @@ def _has_formula(text: str) -> bool:
 
 
 def _quote(cell: str) -> str:
-    if _QUOTED.search(cell) is None:
-        return cell
     doubled = cell.replace('"', '""')
     return f'"{doubled}"'
