@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from app.operations import repository
 from app.operations.handler import Handler
 from app.operations.operation import Operation, Outcome, WantedOutcomes
-from app.platform.csv_cells import break_formulas, guard_formula, unguard_formula, write_line
+from app.platform.csv_cells import break_formulas, guard_sent_cell, write_line
 from app.platform.database import Database
 
 ADDED_COLUMNS = ("Line", "Outcome", "Problem")
@@ -21,7 +21,7 @@ async def stream_report(
     """Yield the report chunk by chunk, each read on its own, so that a slow client holds no connection."""
     header, delimiter, has_mark = handler.report_format(operation)
     mark = "\ufeff" if has_mark else ""
-    yield mark + write_line([*map(_guard_cell, header), *ADDED_COLUMNS], delimiter)
+    yield mark + write_line([*map(guard_sent_cell, header), *ADDED_COLUMNS], delimiter)
     for number in range(0 if operation.is_rehearsal else operation.cursor):
         async with database.read() as connection:
             chunk = await repository.get_chunk(connection, operation.id, number)
@@ -41,12 +41,4 @@ def _report_row(cells: Sequence[str], outcome: Outcome) -> list[str]:
     line = "" if outcome.line is None else str(outcome.line)
     problem = "" if outcome.problem is None else "{code}: {detail}".format_map(outcome.problem)
     # The detail may quote a cell. An import reads how the problem begins, so that stays.
-    return [*map(_guard_cell, cells), line, outcome.outcome.value, break_formulas(problem)]
-
-
-def _guard_cell(cell: str) -> str:
-    # A cell that was sent with a guard keeps only that one, so that an import finds the original text. An import
-    # looks for a guard behind the outer white space.
-    sent = cell.strip()
-    text = unguard_formula(sent)
-    return guard_formula(cell if text == sent else text)
+    return [*map(guard_sent_cell, cells), line, outcome.outcome.value, break_formulas(problem)]

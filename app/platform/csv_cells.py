@@ -26,7 +26,7 @@ def guard_formula(text: str) -> str:
     """Return a cell that shows `text` and never runs, whatever delimiter a program splits it by.
 
     It puts `'` in front of the text, and in front of each formula inside it. A text that already looks guarded gets
-    another guard, so that `unguard_formula` always returns `text`. To make a cell from outside safe, unguard it first.
+    another guard, so that `unguard_formula` always returns `text`. For a cell from outside, see `guard_sent_cell`.
     """
     return f"'{break_formulas(text)}" if _has_formula(text) else text
 
@@ -42,6 +42,21 @@ def unguard_formula(cell: str) -> str:
     if not _INSIDE_WITHOUT_GUARD.search(guarded):
         return _INSIDE_WITH_GUARD.sub("", guarded)
     return guarded if _AT_THE_START.match(guarded) else cell
+
+
+def guard_sent_cell(cell: str) -> str:
+    """Return a guarded cell with the text of a cell from outside, which may have a guard already.
+
+    A reader of such cells drops outer white space before it looks for a guard.
+    """
+    sent = cell.strip()
+    text = unguard_formula(sent)
+    if text != sent:
+        return guard_formula(text)
+    # White space at the end is no formula. It would leave its guard behind.
+    ended = cell.rstrip()
+    guarded = guard_formula(ended)
+    return cell if guarded == ended else guarded
 
 
 def break_formulas(text: str) -> str:

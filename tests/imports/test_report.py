@@ -3,11 +3,13 @@
 import codecs
 import csv
 import io
+import re
 from typing import Any
 
 import httpx
 import pytest
 
+from app.platform.csv_cells import unguard_formula
 from tests.support.answers import pointers, problem
 from tests.support.service import Api, Service
 from tests.support.stored import all_learners, all_outcomes, another, ended
@@ -275,6 +277,25 @@ async def test_quoted_cell_in_a_problem_does_not_run_as_a_formula(api: Api) -> N
 
     for row in await report(api, operation):
         assert not any(cell.startswith(("=", "+", "-", "@")) for cell in row), row
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+async def test_no_cell_of_the_report_runs_whatever_delimiter_it_is_split_by(api: Api, delimiter: str) -> None:
+    cells = ["x;=1+1", "x,=1+1;", "x\t@a", "x|-1", "\n=1", "x\r\n+1", "＝1", 'x;"=1', "x; ＠a"]  # noqa: RUF001
+    sent = io.StringIO()
+    csv.writer(sent, delimiter=delimiter).writerows(
+        [["Username", "First Name", "Active", "Note"]]
+        + [[f"u{number}", "Ada", f"Maybe {cell}", cell] for number, cell in enumerate(cells)]
+    )
+    operation = await api.import_csv(sent.getvalue())
+
+    text = await report_text(api, operation)
+
+    for other in ",;\t|":
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=other):
+            assert not any(re.match(r"\s*[=+\-@＝＠]", cell) for cell in row), (other, row)  # noqa: RUF001
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    assert [unguard_formula(row[3]) for row in rows[1:]] == cells
 
 
 # Sent back

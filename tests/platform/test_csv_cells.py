@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.platform.csv_cells import break_formulas, guard_formula, unguard_formula, write_line
+from app.platform.csv_cells import (
+    break_formulas,
+    guard_formula,
+    guard_sent_cell,
+    unguard_formula,
+    write_line,
+)
 
 DELIMITERS = ",;\t|"
 ALPHABET = "'=+-@＝＠\"\t\r\n,;| a1\u200b\N{NO-BREAK SPACE}\0"  # noqa: RUF001
@@ -94,12 +100,41 @@ def test_guarding_a_cell_again_after_unguarding_changes_nothing(text: str) -> No
     assert guard_formula(unguard_formula(guarded)) == guarded
 
 
+@pytest.mark.parametrize(
+    ("sent", "cell"),
+    [
+        ("=1", "'=1"),
+        ("'=1", "'=1"),
+        (" '=1", "'=1"),
+        ("x;'=1", "'x;''=1"),
+        ("'x;'=1", "'x;'=1"),
+        (" =1 ", "' =1"),
+        ("\t", "\t"),
+        ("'\t", "'\t"),
+        (" a ", " a "),
+    ],
+)
+def test_sent_cell_keeps_its_guard_or_gets_one(sent: str, cell: str) -> None:
+    assert guard_sent_cell(sent) == cell
+
+
+@given(TEXTS)
+def test_sent_cell_means_the_same_with_a_guard(sent: str) -> None:
+    assert read(guard_sent_cell(sent)) == read(sent)
+    assert read(guard_sent_cell(guard_sent_cell(sent))) == read(sent)
+
+
+def read(cell: str) -> str:
+    """Return the text of a cell as imports read it."""
+    return unguard_formula(cell.strip()).strip()
+
+
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(DELIMITERS), st.sampled_from(DELIMITERS))
 def test_no_cell_runs_whatever_delimiter_the_line_is_split_by(
-    texts: list[str], written: str, read: str
+    texts: list[str], delimiter: str, other: str
 ) -> None:
-    line = write_line([*map(guard_formula, texts), break_formulas(f"code: {texts[0]}")], written)
-    for cells in csv.reader(io.StringIO(line, newline=""), delimiter=read):
+    line = write_line([*map(guard_formula, texts), break_formulas(f"code: {texts[0]}")], delimiter)
+    for cells in csv.reader(io.StringIO(line, newline=""), delimiter=other):
         assert [cell for cell in cells if RUNS.match(cell)] == []
 
 
