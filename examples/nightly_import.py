@@ -20,12 +20,12 @@ from pathlib import Path
 import httpx
 
 ATTEMPTS = 8
-TRY_AGAIN = (429, 500, 502, 503, 504)
+TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 NOT_APPLIED = ["refused", "invalid", "not_found"]
 
 
 def repeat(call: Callable[[], httpx.Response]) -> httpx.Response:
-    """Call until there is an answer that is worth having: again after a lost connection, 429 or 503."""
+    """Call until there is an answer that is worth having: again after a lost connection, 408, 429 or 503."""
     for attempt in range(1, ATTEMPTS + 1):
         seconds = float(min(60, 2**attempt))
         try:

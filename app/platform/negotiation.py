@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 from fastapi import Request
 
+from app.platform.media_types import LONGEST_FIELD
 from app.platform.problems import NOT_ACCEPTABLE, Problem, illustrate
 
 JSON = "application/json"
 CSV = "text/csv"
+_LONGEST_QUOTE = 200
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
@@ -20,6 +22,8 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
     header = ",".join(request.headers.getlist("accept")).strip()
     if not header:
         return offered[0]
+    if len(header) > LONGEST_FIELD:
+        raise not_offered(offered, header)
     ranges = [_parse_range(part) for part in header.split(",") if part.strip()]
     best = max(offered, key=lambda media_type: (_quality(media_type, ranges), -offered.index(media_type)))
     if _quality(best, ranges) <= 0:
@@ -29,8 +33,9 @@ def choose_media_type(request: Request, offered: Sequence[str]) -> str:
 
 def not_offered(offered: Sequence[str], header: str) -> Problem:
     """Return the problem for an `Accept` header with none of the offered types."""
+    wanted = header if len(header) <= _LONGEST_QUOTE else f"{header[:_LONGEST_QUOTE]}…"
     return Problem(
-        NOT_ACCEPTABLE, f"This address offers {' or '.join(offered)}, not {header}. Change the Accept header."
+        NOT_ACCEPTABLE, f"This address offers {' or '.join(offered)}, not {wanted}. Change the Accept header."
     )
 
 

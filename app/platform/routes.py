@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from app.platform.problems import INVALID_REQUEST, UNSUPPORTED_MEDIA_TYPE, Problem, illustrate
 
+# How much of a media type that was sent a sentence shows.
+_LONGEST_QUOTE = 100
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -100,7 +102,11 @@ def _require_json(request: Request) -> None:
 
 
 def _not_json(content_type: str) -> Problem:
-    wrong = f"{content_type!r} is not supported" if content_type else "The Content-Type is missing"
+    wrong = (
+        f"{content_type[:_LONGEST_QUOTE]!r} is not supported"
+        if content_type
+        else "The Content-Type is missing"
+    )
     return Problem(
         UNSUPPORTED_MEDIA_TYPE,
         f"{wrong}. Send the body as JSON with `Content-Type: application/json`.",

@@ -1,7 +1,10 @@
 """Uploads that are slow, many, large or never finished: they are cut off, and leave nothing behind."""
 
 import asyncio
+import hashlib
+import random
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.imports.dependencies import UPLOADS
-from app.imports.uploads import Uploads
+from app.imports.uploads import Uploads, receive_file
+from app.limits import Limits
 from tests.support.answers import problem
 from tests.support.service import Api
 from tests.support.sockets import PATIENCE, Connection, Listener, listen
@@ -233,3 +237,24 @@ async def test_upload_leaves_some_of_the_disk_free(api: Api) -> None:
     assert await all_learners(api) == {}
     assert count_temporary_files() == before
     await until_nothing_is_left(api)
+
+
+# Content
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024 - 1, 256 * 1024, 256 * 1024 + 1, 1_000_000])
+@pytest.mark.parametrize("block_bytes", [1000, 65_536, 2_000_000])
+async def test_file_and_its_hash_are_those_of_the_bytes(size: int, block_bytes: int) -> None:
+    content = random.Random(size).randbytes(size)
+
+    async def blocks() -> AsyncIterator[bytes]:
+        for start in range(0, size, block_bytes):
+            yield content[start : start + block_bytes]
+
+    uploads = Uploads()
+    async with receive_file(blocks(), 1, uploads, Limits()) as received:
+        assert received.file.read() == content
+        assert received.content_hash == hashlib.sha256(content).hexdigest()
+        assert (uploads.unfinished, uploads.held_bytes.total()) == (Counter(), size)
+    assert received.file.closed
+    assert not uploads.held_bytes
