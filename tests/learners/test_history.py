@@ -78,6 +78,35 @@ async def test_every_change_is_one_event_with_its_own_version(api: Api) -> None:
     assert (await api.get(learner))["version"] == 8
 
 
+async def test_creation_by_an_import_stays_the_same_after_any_change(api: Api) -> None:
+    """The database does not store its facts: they follow from the learner and the later events."""
+    roster = (
+        "Username,External ID,Email,Last Name,Expiration Date\nada,HR-1,ada@example.org,Okafor,2026-12-01\n"
+    )
+    operation = await api.import_csv(roster, reason="hired")
+    learner = (await api.client.get("/learners", params={"username": "ada"})).json()["items"][0]
+    (created,) = await api.events(learner)
+    assert created["after"] == {
+        "username": "ada",
+        "external_id": "HR-1",
+        "email": "ada@example.org",
+        "last_name": "Okafor",
+        "expires_on": "2026-12-01",
+        "status": "activated",
+    }
+    assert created["before"] == {}
+    assert (created["operation_id"], created["reason"]) == (operation["id"], "hired")
+    for change in ({"last_name": None, "first_name": "Ada"}, {"username": "b"}, {"expires_on": "2026-11-01"}):
+        api.service.clock.advance(minutes=1)
+        await api.client.patch(f"/learners/{learner['id']}", json=change)
+        assert (await api.events(learner))[-1] == created
+    await api.import_csv("External ID,Username,Email,Active\nHR-1,c,c@example.org,No\n")
+    history = await api.events(learner)
+    assert len(history) == 5
+    assert history[-1] == created
+    assert len({event["id"] for event in history}) == 5
+
+
 async def test_before_and_after_explain_every_fact(api: Api) -> None:
     """Replayed from the start, a history gives the current learner."""
     learner = await api.create(email="a@example.org", external_id="HR-1")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import literal, select, union_all
 
-from app.platform.ids import instant_of, new_id, new_ids, parse_id
+from app.platform.ids import derive_id, instant_of, new_id, new_ids, parse_id
 from tests.support.service import NOON, Service
 
 instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -48,6 +48,16 @@ def test_ids_made_in_several_threads_differ() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: new_id(NOON), range(10_000)))
     assert len(set(made)) == 10_000
+
+
+@given(instants, st.integers(1, 4095))
+def test_derived_id_is_a_uuid7_with_the_instant(instant: datetime, number: int) -> None:
+    base = new_id(NOON)
+    derived = derive_id(instant, base, number)
+    assert is_version_7(derived)
+    assert derived[:13] == new_id(instant)[:13]
+    assert derived == derive_id(instant, base, number)
+    assert derived not in {derive_id(instant, base, number - 1), derive_id(instant, new_id(NOON), number)}
 
 
 @given(st.uuids())
