@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from app.domain.errors import Expired
 
 
-class UnreadableCsv(Exception):
+class UnreadableFile(Exception):
     """The file as a whole is not a roster.
 
     `detail` is a sentence that says what was found, on which line, and what to do. `line` is that line, counted from
-    1, or None if the problem is not on one line. `is_cut_off`: the file ends within a quoted cell.
+    1, or None if the problem is not on one line. `is_cut_off`: the file ends within a row.
     """
 
     def __init__(self, detail: str, line: int | None = None, *, is_cut_off: bool = False) -> None:
@@ -18,6 +18,14 @@ class UnreadableCsv(Exception):
         self.detail = detail
         self.line = line
         self.is_cut_off = is_cut_off
+
+
+class UnreadableCsv(UnreadableFile):
+    """The file cannot be read as CSV with the columns of a roster."""
+
+
+class UnreadableJson(UnreadableFile):
+    """The file cannot be read as JSON or NDJSON with learners."""
 
 
 class NoRows(UnreadableCsv):
@@ -82,12 +90,24 @@ class MissingKey:
 
 @dataclass(frozen=True, slots=True)
 class InvalidCell:
-    """A cell cannot be read; `detail` is a sentence that a person can act on."""
+    """A cell, or a member of JSON, cannot be read; `detail` is a sentence that a person can act on."""
 
-    # The name of the roster column, and its title in the header of this file.
+    # The name of the roster column, and its title in the header of this file or the name of the member.
     field: str
     column: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnObject:
+    """The row is JSON, but not an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMember:
+    """The row has a member that no learner has, or that cannot be set."""
+
+    member: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +165,15 @@ class ExpiredRow:
 
 
 # Why a row cannot be read.
-CellReason = WrongNumberOfCells | MissingKey | InvalidCell | ReportedWrongNumber | ReportedDuplicate
+CellReason = (
+    WrongNumberOfCells
+    | MissingKey
+    | InvalidCell
+    | NotAnObject
+    | UnknownMember
+    | ReportedWrongNumber
+    | ReportedDuplicate
+)
 # Why a row was not applied.
 RowReason = (
     CellReason

@@ -18,6 +18,7 @@ from app.imports.errors import (
     MissingUsername,
     NoRoomForUpload,
     NoRows,
+    NotAnObject,
     ReportedDuplicate,
     ReportedWrongNumber,
     RowReason,
@@ -26,8 +27,10 @@ from app.imports.errors import (
     TooManyUploads,
     UnidentifiedRows,
     UnknownLearner,
+    UnknownMember,
     UnreadableCsv,
     UnreadableForm,
+    UnreadableJson,
     UploadTooSlow,
     WrongNumberOfCells,
 )
@@ -84,6 +87,15 @@ UNREADABLE_CSV = define_problem(
     "names the columns, including Username or External ID.",
     UnreadableMembers,
 )
+UNREADABLE_JSON = define_problem(
+    "unreadable-json",
+    422,
+    "The file cannot be read as JSON",
+    "Nothing was imported. `detail` says what is wrong, and `line` says where. Send a document "
+    '`{"learners": [{"username": "a.okafor"}, …]}`, or NDJSON: one object on each line, with '
+    "`Content-Type: application/x-ndjson`. Both are UTF-8.",
+    UnreadableMembers,
+)
 INCOMPLETE_FEED = define_problem(
     "incomplete-feed",
     422,
@@ -119,6 +131,17 @@ MISSING_KEY = _row_problem(
     "missing-key",
     "The row does not say which learner it is about",
     "A row needs a Username or an External ID.",
+)
+NOT_AN_OBJECT = _row_problem(
+    "not-an-object",
+    "The row is not an object",
+    'Write each learner as a JSON object, such as {"username": "a.okafor", "active": false}.',
+)
+UNKNOWN_MEMBER = _row_problem(
+    "unknown-member",
+    "The row has an unknown member",
+    "The members of a learner are username, external_id, email, first_name, last_name, active and expires_on. The "
+    "status cannot be set: use active or expires_on.",
 )
 MISSING_USERNAME = _row_problem(
     "missing-username",
@@ -178,6 +201,10 @@ DEACTIVATED_BY_HAND = _row_problem(
 
 def _unreadable(error: UnreadableCsv) -> Problem:
     return Problem(UNREADABLE_CSV, error.detail, members={"line": error.line})
+
+
+def _unreadable_json(error: UnreadableJson) -> Problem:
+    return Problem(UNREADABLE_JSON, error.detail, members={"line": error.line})
 
 
 def _no_rows(error: NoRows) -> Problem:
@@ -240,6 +267,7 @@ def _unreadable_form(error: UnreadableForm) -> Problem:
 
 TRANSLATIONS: Translations = {
     UnreadableCsv: _unreadable,
+    UnreadableJson: _unreadable_json,
     NoRows: _no_rows,
     IncompleteFeed: _incomplete,
     TooManyUploads: _too_many_uploads,
@@ -316,6 +344,10 @@ def _cell_problem_of(reason: CellReason) -> Problem:
             return Problem(MISSING_KEY, "The row has no Username and no External ID. Fill in one of them.")
         case InvalidCell(field, column, detail):
             return Problem(_CELL_PROBLEMS[field], detail, members={"column": column})
+        case NotAnObject():
+            return Problem(NOT_AN_OBJECT, "The row is not a JSON object. Write each learner as an object.")
+        case UnknownMember(member):
+            return _unknown_member(member)
         case ReportedWrongNumber(column):
             detail = (
                 "An earlier import found too few or too many cells in this row. Put each cell into its column, then "
@@ -328,6 +360,15 @@ def _cell_problem_of(reason: CellReason) -> Problem:
                 f"it, empty its cell in the column {column}."
             )
             return Problem(DUPLICATE_ROW, detail, members={"column": column})
+
+
+def _unknown_member(member: str) -> Problem:
+    if member == "status":
+        detail = "You cannot set the status. Send active or expires_on instead."
+    else:
+        shown = member if len(member) <= _LONGEST_QUOTE else f"{member[:_LONGEST_QUOTE]}…"
+        detail = f"Unknown member {shown!r}. Check the spelling, or leave it out."
+    return Problem(UNKNOWN_MEMBER, detail)
 
 
 def describe_guard(reason: GuardReason) -> Mapping[str, Any]:
@@ -393,3 +434,8 @@ illustrate(
 illustrate(_unidentified_rows(UnidentifiedRows(first_line=17, row_count=1)))
 illustrate(_too_many_deactivations(TooManyDeactivations(12, 2328, 1800, "20%", 9000)))
 illustrate(_too_slow(UploadTooSlow()))
+illustrate(
+    _unreadable_json(
+        UnreadableJson("The JSON is not valid at line 3, column 17. A comma is missing.", line=3)
+    )
+)

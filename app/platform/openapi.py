@@ -205,13 +205,15 @@ def _problem_schemas() -> dict[str, Any]:
     # Several kinds may have a member with the same name, and may describe it alike.
     told: dict[str, dict[str, list[str]]] = {}
     for kind, model in with_members:
-        for name, schema in schemas.pop(model.__name__)["properties"].items():
+        for name, schema in schemas[model.__name__]["properties"].items():
             meanings = told.setdefault(name, {})
             meanings.setdefault(schema.get("description", ""), []).append(f"`{kind.code}`")
             described = " ".join(
                 f"Only with {' and '.join(codes)}. {meaning}".rstrip() for meaning, codes in meanings.items()
             )
             problem["properties"][name] = schema | {"description": described}
+    for _, model in with_members:
+        schemas.pop(model.__name__, None)  # several kinds may share one
     return {"Problem": problem, **schemas}
 
 

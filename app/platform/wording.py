@@ -75,12 +75,17 @@ def describe_unreadable_body(cause: BaseException | None) -> str | None:
     return None
 
 
+def describe_json_fault(message: str) -> str:
+    """Return what this message of Python's JSON parser says, without a full stop."""
+    return _JSON_FAULTS.get(message, "There is a mistake")
+
+
 def sentence_for(error: Mapping[str, Any]) -> str:
     """Return what is wrong, in one or two sentences, for an error that pydantic or the framework found."""
     kind, sent, context = error["type"], error.get("input"), error.get("ctx", {})
     place = tuple(error["loc"])
     if kind == "json_invalid":
-        fault = _JSON_FAULTS.get(str(context["error"]), "There is a mistake")
+        fault = describe_json_fault(str(context["error"]))
         return f"The body is not valid JSON. {fault} at character {place[-1] + 1}."
     if kind == "missing" and place == ("body",):
         return "The body is missing. Send a JSON object."
