@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
 from app.cli.errors import Failure
-from app.cli.options import OrganizationOption, check_as, show_examples
-from app.cli.terminal import print_table
+from app.cli.options import JsonOption, OrganizationOption, check_as, show_examples
+from app.cli.terminal import print_json, print_table
 from app.organizations import repository, service
 from app.organizations.api_keys import ApiKey, Scope
 from app.organizations.errors import ApiKeyNotFound
 from app.organizations.organization import DEFAULT_SLUG
-from app.organizations.schemas import DisplayName
+from app.organizations.schemas import ApiKeyDocument, DisplayName, present_key
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.ids import parse_id
@@ -94,15 +94,18 @@ async def _store_key(
 
 
 @commands.command("list")
-def list_keys(organization: OrganizationOption = DEFAULT_SLUG) -> None:
+def list_keys(organization: OrganizationOption = DEFAULT_SLUG, json: JsonOption = False) -> None:
     """List the keys of an organization, newest first."""
-    run(_list_keys, organization)
+    run(_list_keys, organization, is_json=json)
 
 
-async def _list_keys(database: Database, slug: str) -> None:
+async def _list_keys(database: Database, slug: str, *, is_json: bool) -> None:
     async with database.read() as connection:
         owner = await get_organization(connection, slug)
         found = await repository.list_keys(connection, owner.id)
+    if is_json:
+        print_json(ApiKeyDocument, map(present_key, found))
+        return
     now = SystemClock().now()
     print_table(
         ("id", "name", "prefix", "scopes", "valid", "last used"),

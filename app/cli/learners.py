@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.cli.environment import get_actor, get_organization, run
 from app.cli.errors import Failure
 from app.cli.options import JsonOption, OrganizationOption, ReasonOption, show_examples
-from app.cli.terminal import describe_instant, print_pairs
+from app.cli.terminal import describe_instant, print_json, print_pairs
 from app.cli.wording import describe_expired
 from app.domain.errors import LearnerExpired
 from app.domain.status import Status, can_log_in, resolve_status, restores_to
@@ -159,7 +159,7 @@ async def _store_change(
 
 def _print_learner(learner: Learner, today: date, *, is_json: bool) -> None:
     if is_json:
-        typer.echo(LearnerDocument.model_validate(present(learner, today)).model_dump_json())
+        print_json(LearnerDocument, [present(learner, today)])
         return
     account, status = learner.account, resolve_status(learner.account, today)
     described = {

@@ -1,11 +1,11 @@
 """What commands print about operations."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import typer
 
-from app.cli.terminal import describe_instant, print_pairs
+from app.cli.terminal import describe_instant, print_json, print_pairs
 from app.cli.wording import describe_refusal, name_command
 from app.operations import repository
 from app.operations.operation import (
@@ -28,14 +28,14 @@ _SHOWN_PROBLEMS = 20
 _ITEMS = {Kind.CSV_IMPORT: "rows"}
 
 
-def write_json(operation: Operation) -> str:
-    """Return the operation as the API shows it, in one line."""
-    return OperationDocument.model_validate(present(operation)).model_dump_json()
+def print_operations_json(found: Iterable[Operation]) -> None:
+    """Print operations as the API shows them, one a line."""
+    print_json(OperationDocument, map(present, found))
 
 
-def write_outcome_json(outcome: Outcome) -> str:
-    """Return the outcome as the API shows it, in one line."""
-    return OutcomeDocument.model_validate(present_outcome(outcome)).model_dump_json()
+def print_outcomes_json(found: Iterable[Outcome]) -> None:
+    """Print outcomes as the API shows them, one a line."""
+    print_json(OutcomeDocument, map(present_outcome, found))
 
 
 def describe_problem(outcome: Outcome) -> str:

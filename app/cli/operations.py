@@ -72,8 +72,7 @@ async def _list_operations(
             connection, owner.id, kind=kind, state=state, dry_run=None, after=None, limit=limit
         )
     if is_json:
-        for each in found:
-            typer.echo(reports.write_json(each))
+        reports.print_operations_json(found)
         return
     print_table(
         ("id", "created", "kind", "state", "done", "outcomes", "created by"), list(map(_describe, found))
@@ -124,7 +123,7 @@ def show_operation(
 async def _show_operation(database: Database, slug: str, operation_id: str, *, is_json: bool) -> None:
     _, operation = await _get(database, slug, operation_id)
     if is_json:
-        typer.echo(reports.write_json(operation))
+        reports.print_operations_json([operation])
     else:
         reports.print_operation(operation)
 
@@ -144,7 +143,7 @@ async def _show_outcomes(
                 connection, operation, wanted=wanted, first_item=first_item, limit=_PAGE
             )
         if is_json:
-            typer.echo("".join(f"{reports.write_outcome_json(each)}\n" for each in found), nl=False)
+            reports.print_outcomes_json(found)
         elif found or not first_item:
             print_table(columns, list(map(reports.outcome_cells, found)), is_first=not first_item)
         first_item = found[-1].item + 1 if len(found) == _PAGE else None
@@ -177,7 +176,7 @@ async def _cancel(database: Database, slug: str, operation_id: str, *, is_json: 
             f"changed, run: {command}"
         ) from None
     if is_json:
-        typer.echo(reports.write_json(operation))
+        reports.print_operations_json([operation])
     else:
         reports.print_counts(operation)
     reports.print_end(operation, owner, was_stopped=False)
@@ -245,7 +244,7 @@ async def _revert(
         raise Failure(describe_obstacle(error)) from None
     operation = ended.operation
     if is_json:
-        typer.echo(reports.write_json(operation))
+        reports.print_operations_json([operation])
     else:
         reports.print_counts(operation)
     if not operation.is_finished:

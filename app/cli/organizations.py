@@ -6,11 +6,18 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.environment import get_organization, run
-from app.cli.options import check_as, show_examples
-from app.cli.terminal import print_pairs, print_table
+from app.cli.options import JsonOption, check_as, show_examples
+from app.cli.terminal import print_json, print_pairs, print_table
 from app.organizations import repository, service
 from app.organizations.organization import Organization, OrganizationChange, clean_slug
-from app.organizations.schemas import DisplayName, ExpiringDays, MaxDeactivations, TimeZone
+from app.organizations.schemas import (
+    DisplayName,
+    ExpiringDays,
+    MaxDeactivations,
+    OrganizationDocument,
+    TimeZone,
+    present_organization,
+)
 from app.platform.clock import SystemClock
 from app.platform.database import Database
 from app.platform.fields import clean_with
@@ -126,12 +133,15 @@ def _describe(organization: Organization) -> tuple[str, ...]:
 
 
 @commands.command("list")
-def list_organizations() -> None:
-    """List the organizations."""
-    run(_list_organizations)
+def list_organizations(json: JsonOption = False) -> None:
+    """List the organizations, with their settings."""
+    run(_list_organizations, is_json=json)
 
 
-async def _list_organizations(database: Database) -> None:
+async def _list_organizations(database: Database, *, is_json: bool) -> None:
     async with database.read() as connection:
         found = await repository.list_organizations(connection)
-    print_table(_COLUMNS, list(map(_describe, found)))
+    if is_json:
+        print_json(OrganizationDocument, map(present_organization, found))
+    else:
+        print_table(_COLUMNS, list(map(_describe, found)))

@@ -1,12 +1,13 @@
 """Output: for people on a terminal, and for programs elsewhere."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -29,6 +30,12 @@ def print_table(columns: tuple[str, ...], rows: list[tuple[str, ...]], *, is_fir
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def print_json(document: type[BaseModel], found: Iterable[Mapping[str, Any]]) -> None:
+    """Print each of these as the API shows it: one JSON object a line."""
+    for each in found:
+        typer.echo(document.model_validate(each).model_dump_json())
 
 
 def print_pairs(pairs: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """`rollcall keys`: the first key of a new database, and keys until they are revoked."""
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +83,8 @@ async def test_key_works_with_its_scopes_until_it_is_revoked(api: Api) -> None:
         "portal": False,
         "test": False,
     }
+    in_json = await run(api, "keys", "list", "--json")
+    assert [json.loads(line) for line in in_json.stdout.splitlines()] == keys
     assert {key["name"]: key["expires_at"] for key in keys}["portal"] == "2099-01-01T00:00:00Z"
 
 

@@ -1,5 +1,6 @@
 """`rollcall organizations`: created organizations are listed, and refusals say why."""
 
+import json
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,8 @@ def test_edited_organization_is_listed_with_its_limits(new_database: str) -> Non
     [header, line] = rollcall("organizations", "list", **on).stdout.splitlines()
     assert header.split("\t")[:5] == ["slug", "name", "time zone", "max deactivations", "expiring days"]
     assert line.split("\t")[:5] == ["acme", "Acme Academy", "Europe/Berlin", "5%", "0"]
+    in_json = json.loads(rollcall("organizations", "list", "--json", **on).stdout)
+    assert (in_json["max_deactivations"], in_json["expiring_days"]) == ("5%", 0)
 
 
 def test_edit_of_an_unknown_organization_is_refused(new_database: str) -> None:
