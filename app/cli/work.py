@@ -10,6 +10,7 @@ from typing import BinaryIO
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.background import HANDLERS
@@ -96,14 +97,21 @@ async def carry_out(runner: Runner, task: Task) -> Ended:
             f"stopped at once. The {task.noun} is not cancelled: the service completes it now, or when it next "
             f"starts. To cancel it, run: {command}"
         )
-        async with _keep_running(runner, operation):
-            operation = await _follow(runner, operation, task, interruption)
-            if not operation.is_finished:
-                typer.echo(
-                    f"Stopping when the {task.items} in progress are done. To stop at once, press Ctrl-C again.",
-                    err=True,
-                )
-                operation = await _stop(runner, operation)
+        try:
+            async with _keep_running(runner, operation):
+                operation = await _follow(runner, operation, task, interruption)
+                if not operation.is_finished:
+                    typer.echo(
+                        f"Stopping when the {task.items} in progress are done. To stop at once, press Ctrl-C again.",
+                        err=True,
+                    )
+                    operation = await _stop(runner, operation)
+        except (SQLAlchemyError, OSError):
+            typer.echo(
+                f"The {task.noun} {operation.id} is stored. The service completes it when the database is back.",
+                err=True,
+            )
+            raise
         return Ended(operation, interruption.exit_status)
 
 

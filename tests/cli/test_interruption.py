@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from tests.support.command_line import large_roster
+from tests.support.postgres import PostgresServer
 from tests.support.processes import Finished, ended, environment, fork, query, rollcall, server, set_up, until
 
 ROWS = 40_000
@@ -161,6 +162,41 @@ def test_ctrl_c_cancels_an_import_that_the_service_runs(empty_database: str, tmp
         [(_, state, done)] = read_operations(empty_database)
         assert (stopped.status, state) == (130, "cancelled"), stopped
         assert count_learners(empty_database, "true") == done < ROWS
+
+
+def test_import_that_another_command_cancels_exits_1(empty_database: str, tmp_path: Path) -> None:
+    set_up(empty_database)
+    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+    [(operation_id, _, _)] = read_operations(empty_database)
+    cancelled = rollcall("operations", "cancel", operation_id, database_url=empty_database)
+    ended_here = running.end()
+
+    [(_, state, done)] = read_operations(empty_database)
+    assert (cancelled.status, ended_here.status, state) == (0, 1, "cancelled"), (cancelled, ended_here)
+    revert = f"run: rollcall operations revert {operation_id}\n"
+    for each in (cancelled, ended_here):
+        assert f"Cancelled after {done:,} of 40,000 rows." in each.stderr
+        assert each.stderr.endswith(revert)
+
+
+def test_import_that_loses_its_database_names_the_operation(postgres: PostgresServer, tmp_path: Path) -> None:
+    del postgres  # skipped if there is none
+    with PostgresServer(durable=True) as own:
+        url = own.create_database("outage")
+        secret = set_up(url)
+        running = start(url, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+        own.kill()
+        lost = running.end()
+        own.start()
+
+        [(operation_id, state, _)] = read_operations(url)
+        assert state == "running"
+        assert lost.complaint.startswith("cannot use the database: ")
+        assert f"The import {operation_id} is stored." in lost.stderr
+        with server(url, tmp_path) as service, service.client(secret) as client:
+            path = f"/operations/{operation_id}"
+            until(lambda: client.get(path).json()["state"] == "succeeded", "the end of the import")
+        assert count_learners(url, "true") == ROWS
 
 
 def test_ctrl_c_cancels_a_revert_and_the_next_one_completes_it(empty_database: str, tmp_path: Path) -> None:

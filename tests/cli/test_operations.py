@@ -166,6 +166,23 @@ async def test_revert_restores_and_records_the_reason(api: Api) -> None:
     assert event["actor"]["kind"] == "command-line"
 
 
+def test_detached_revert_is_stored_and_left_to_the_service(new_database: str, tmp_path: Path) -> None:
+    rollcall("keys", "create", "first", "--scope", "admin", database_url=new_database)
+    file = tmp_path / "roster.csv"
+    file.write_text(large_roster(6_000))
+    assert rollcall("import", file, database_url=new_database).status == 0
+    [imported] = documents(rollcall("operations", "list", "--json", database_url=new_database))
+
+    detached = rollcall(
+        "operations", "revert", imported["id"], "--detach", "--json", database_url=new_database
+    )
+
+    assert detached.status == 0, detached
+    [document] = documents(detached)
+    assert (document["state"], document["progress"]) == ("pending", {"done": 0, "total": 6_000})
+    assert f"To follow it, run: rollcall operations show {document['id']}\n" in detached.stderr
+
+
 async def test_revert_that_keeps_a_learner_exits_1_and_says_why(api: Api) -> None:
     imported = await api.import_csv("Username\na\nb\n")
     [learner, _] = (await api.client.get("/learners")).json()["items"]
