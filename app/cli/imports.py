@@ -14,8 +14,9 @@ from app.cli.errors import Failure
 from app.cli.options import DetachOption, OrganizationOption, ReasonOption, check_as, show_examples
 from app.cli.terminal import is_stdout, open_output
 from app.cli.work import carry_out, create_runner, plan_import
+from app.imports.encodings import clean_encoding
 from app.imports.guards import Missing
-from app.imports.reader import clean_delimiter, clean_encoding
+from app.imports.reader import clean_delimiter
 from app.imports.rows import DateFormat, EmptyCells
 from app.imports.service import ImportOptions
 from app.operations.operation import Operation

@@ -1,5 +1,6 @@
 """Sentences in the words of the command line: its options instead of the API's parameters."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.domain.errors import Expired
-from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
+from app.imports.errors import IncompleteFeed, NoRows, UnknownAccessColumns, UnreadableCsv
 from app.operations.errors import Obstacle, OperationNotRevertible
 from app.organizations.organization import DEFAULT_SLUG, Organization
 from app.platform.wording import sentence_for
@@ -32,6 +33,10 @@ def describe_unreadable_file(error: UnreadableCsv) -> str:
         )
     if isinstance(error, IncompleteFeed):
         return f"{error.detail} Use the whole file, or --missing keep."
+    if isinstance(error, UnknownAccessColumns):
+        options = " ".join(f"--ignore-columns {shlex.quote(name)}" for name in error.names)
+        what = "it" if len(error.names) == 1 else "them"
+        return f"{error.detail} To import without {what}, use {options}"
     return error.detail
 
 

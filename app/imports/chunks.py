@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import orjson
 
-from app.imports.reader import Row
+from app.imports.cells import Row
 
 
 class StagedRows(NamedTuple):

@@ -9,9 +9,11 @@ from typing import Annotated, BinaryIO
 from fastapi import Depends, Query, Request
 from pydantic import Field
 
+from app.imports.encodings import clean_encoding
 from app.imports.forms import FormFile
 from app.imports.guards import Missing
-from app.imports.reader import LONGEST_NAME, MOST_IGNORED, clean_delimiter, clean_encoding
+from app.imports.headers import LONGEST_NAME, MOST_IGNORED
+from app.imports.reader import clean_delimiter
 from app.imports.rows import DateFormat, EmptyCells
 from app.imports.service import ImportOptions
 from app.imports.uploads import InTime, ReceivedFile, Uploads, receive_file

@@ -28,6 +28,14 @@ class UnreadableJson(UnreadableFile):
     """The file cannot be read as JSON or NDJSON with learners."""
 
 
+class UnknownAccessColumns(UnreadableCsv):
+    """Columns may say who has access, but their names are unknown. `names` are those that the import must ignore."""
+
+    def __init__(self, detail: str, names: tuple[str, ...], line: int) -> None:
+        super().__init__(detail, line)
+        self.names = names
+
+
 class NoRows(UnreadableCsv):
     """The file has a header but no rows, so every learner would be missing from it."""
 
@@ -111,6 +119,11 @@ class UnknownMember:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedHeader:
+    """The cells are the names of the columns again, as where two files were joined."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedWrongNumber:
     """An earlier import found a wrong number of cells in the row, as its cell in `column` says."""
 
@@ -168,6 +181,7 @@ class ExpiredRow:
 CellReason = (
     WrongNumberOfCells
     | MissingKey
+    | RepeatedHeader
     | InvalidCell
     | NotAnObject
     | UnknownMember

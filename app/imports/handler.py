@@ -11,8 +11,8 @@ from app.imports import guards, repository
 from app.imports.chunks import MissingLearners, decode_content
 from app.imports.decide import Decision, Roll, moved_name_keys, name_keys
 from app.imports.errors import GuardReason
+from app.imports.headers import is_report_column
 from app.imports.problems import describe_guard, describe_row
-from app.imports.reader import is_report_column
 from app.imports.repository import KeyKind
 from app.imports.rows import DateFormat, EmptyCells, InvalidRow, compile_parser
 from app.learners import bulk_sql
@@ -73,6 +73,7 @@ class CsvImportHandler:
             parameters.columns,
             DateFormat(parameters.date_format),
             EmptyCells(parameters.empty),
+            has_whole_ids=parameters.has_whole_ids,
         )
         rows = [ParsedRow(row.line, parse(row.cells)) for row in staged.rows]
         usernames = (row.content.username for row in rows)

@@ -19,6 +19,7 @@ from app.imports.errors import (
     NoRoomForUpload,
     NoRows,
     NotAnObject,
+    RepeatedHeader,
     ReportedDuplicate,
     ReportedWrongNumber,
     RowReason,
@@ -26,6 +27,7 @@ from app.imports.errors import (
     TooManyDeactivations,
     TooManyUploads,
     UnidentifiedRows,
+    UnknownAccessColumns,
     UnknownLearner,
     UnknownMember,
     UnreadableCsv,
@@ -143,6 +145,11 @@ UNKNOWN_MEMBER = _row_problem(
     "The members of a learner are username, external_id, email, first_name, last_name, active and expires_on. The "
     "status cannot be set: use active or expires_on.",
 )
+REPEATED_HEADER = _row_problem(
+    "repeated-header",
+    "The row is the header again",
+    "Its cells are the names of the columns, as where two files were joined. Delete the row.",
+)
 MISSING_USERNAME = _row_problem(
     "missing-username",
     "A new learner needs a username",
@@ -207,6 +214,16 @@ def _unreadable_json(error: UnreadableJson) -> Problem:
     return Problem(UNREADABLE_JSON, error.detail, members={"line": error.line})
 
 
+def _unknown_access_columns(error: UnknownAccessColumns) -> Problem:
+    query = "&".join(f"ignore_columns={name}" for name in error.names)
+    what = "it" if len(error.names) == 1 else "them"
+    return Problem(
+        UNREADABLE_CSV,
+        f"{error.detail} To import without {what}, send {query}.",
+        members={"line": error.line},
+    )
+
+
 def _no_rows(error: NoRows) -> Problem:
     return Problem(
         UNREADABLE_CSV,
@@ -268,6 +285,7 @@ def _unreadable_form(error: UnreadableForm) -> Problem:
 TRANSLATIONS: Translations = {
     UnreadableCsv: _unreadable,
     UnreadableJson: _unreadable_json,
+    UnknownAccessColumns: _unknown_access_columns,
     NoRows: _no_rows,
     IncompleteFeed: _incomplete,
     TooManyUploads: _too_many_uploads,
@@ -348,6 +366,8 @@ def _cell_problem_of(reason: CellReason) -> Problem:
             return Problem(NOT_AN_OBJECT, "The row is not a JSON object. Write each learner as an object.")
         case UnknownMember(member):
             return _unknown_member(member)
+        case RepeatedHeader():
+            return Problem(REPEATED_HEADER, "The row is the header again. Delete it.")
         case ReportedWrongNumber(column):
             detail = (
                 "An earlier import found too few or too many cells in this row. Put each cell into its column, then "

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import BinaryIO
 
+from app.imports.cells import Row
 from app.imports.chunks import StagedRows
 from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
 from app.imports.guards import Missing
-from app.imports.reader import Roster, Row, open_roster
+from app.imports.reader import Roster, open_roster
 from app.imports.rows import DateFormat, EmptyCells
 from app.learners.repository import get_last_event_position
 from app.limits import Limits
@@ -105,6 +106,7 @@ async def _submit(
             date_format=options.date_format.value,
             empty=options.empty.value,
             ignore_columns=options.ignore_columns,
+            has_whole_ids=roster.has_whole_ids,
             create=options.create,
             protect_manual=options.protect_manual,
             missing=options.missing.value,
@@ -143,7 +145,8 @@ def _take(rows: Iterator[Row], limits: Limits) -> StagedRows:
     characters = 0
     for row in rows:
         taken.append(row)
-        characters += sum(map(len, row.cells))
+        # An empty cell costs memory, too.
+        characters += len(row.cells) + sum(map(len, row.cells))
         if len(taken) == limits.chunk_rows or characters > limits.chunk_characters:
             break
     return StagedRows(taken)

@@ -44,8 +44,6 @@ class ProfileField:
     example: str
     # The code of the problem for a CSV row in which `clean` refuses this field.
     problem: str
-    # Other titles under which an import recognizes the column.
-    synonyms: tuple[str, ...] = ()
     is_required: bool = False
     # Compared byte by byte by the database, as keys are.
     is_exact: bool = False
@@ -70,7 +68,6 @@ class RosterColumn:
     title: str
     # The code of the problem for a row in which this cell cannot be read.
     problem: str
-    synonyms: tuple[str, ...] = ()
 
 
 # In the order of JSON members, events and CSV columns.
@@ -163,7 +160,7 @@ ACTIVE = RosterColumn("active", "Active", "invalid-active")
 EXPIRATION_DATE = RosterColumn("expiration_date", "Expiration Date", "invalid-date")
 # The columns of rosters and exports, in the order of exports.
 ROSTER_COLUMNS = (
-    *(RosterColumn(field.name, field.title, field.problem, field.synonyms) for field in PROFILE),
+    *(RosterColumn(field.name, field.title, field.problem) for field in PROFILE),
     ACTIVE,
     EXPIRATION_DATE,
 )

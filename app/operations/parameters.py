@@ -41,6 +41,8 @@ class CsvImportParameters:
     empty: str = "keep"
     # The columns that the request named to be ignored, as it spelled them.
     ignore_columns: tuple[str, ...] = ()
+    # Whether an External ID such as 123.0 is a number that a spreadsheet has written.
+    has_whole_ids: bool = False
     create: bool = True
     protect_manual: bool = False
     # The value of a Missing.
@@ -70,6 +72,7 @@ class CsvImportParameters:
             "date_format": self.date_format,
             "empty": self.empty,
             "ignore_columns": list(self.ignore_columns),
+            "has_whole_ids": self.has_whole_ids,
             "create": self.create,
             "protect_manual": self.protect_manual,
             "missing": self.missing,

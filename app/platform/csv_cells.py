@@ -17,6 +17,8 @@ _AT_THE_START = re.compile(rf"'*(?:{_FORMULA}|[\t\r\n])")
 _INSIDE = re.compile(rf"(?<=[{_SEPARATORS}])(?='*{_FORMULA})")
 _INSIDE_WITH_GUARD = re.compile(rf"(?<=[{_SEPARATORS}])'(?='*{_FORMULA})")
 _INSIDE_WITHOUT_GUARD = re.compile(rf"(?<=[{_SEPARATORS}]){_FORMULA}")
+# A formula that is only a text, as a cell has it: quotes inside the text are doubled.
+_TEXT_FORMULA = re.compile(r'=\s*"([^"]*+(?:""[^"]*+)*+)"')
 # The guard, and the characters that a program could take for a delimiter.
 _QUOTED = re.compile(rf'\'|[^"{_SEPARATORS}]*["{_SEPARATORS}]')
 _GUARDED_OR_QUOTED = re.compile(rf"{_QUOTED.pattern}|{_FORMULA}")
@@ -44,13 +46,23 @@ def unguard_formula(cell: str) -> str:
     return guarded if _AT_THE_START.match(guarded) else cell
 
 
+def read_cell(cell: str) -> str:
+    """Return the text that a cell of a file stands for: without a guard, and without the formula ="…" around a text.
+
+    Programs write such a formula so that Excel shows 00123 as it is.
+    """
+    if cell.startswith("=") and (formula := _TEXT_FORMULA.fullmatch(cell)):
+        return formula[1].replace('""', '"')
+    return unguard_formula(cell)
+
+
 def guard_sent_cell(cell: str) -> str:
     """Return a guarded cell with the text of a cell from outside, which may have a guard already.
 
     A reader of such cells drops outer white space before it looks for a guard.
     """
     sent = cell.strip()
-    text = unguard_formula(sent)
+    text = read_cell(sent)
     if text != sent:
         return guard_formula(text)
     # White space at the end is no formula. It would leave its guard behind.

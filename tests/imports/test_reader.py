@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidValue
+from app.imports.cells import Row, split_rows
+from app.imports.encodings import ENCODINGS, clean_encoding
 from app.imports.errors import UnreadableCsv
-from app.imports.reader import Roster, Row, open_roster
+from app.imports.reader import Roster, open_roster
 from app.learners.fields import ROSTER_COLUMNS
 
 HEADER = "Username,Email,First Name\n"
@@ -252,12 +254,55 @@ def test_a_named_encoding_is_used_without_a_warning(asked: str, data: bytes) -> 
         "unicode_escape",
         "utf-7",
         "undefined",
+        "mbcs",
+        "raw_unicode_escape",
+        "bz2",
+        "uu",
+        "utf-8/../x",
+        "\uff55\uff54\uff46-8",
         "x" * 999,
     ],
 )
 def test_an_unknown_encoding_is_an_invalid_value(name: str) -> None:
     with pytest.raises(InvalidValue, match="encoding"):
         read("Username\n", encoding=name)
+
+
+def test_every_encoding_has_a_decoder_and_names_itself() -> None:
+    for name in ENCODINGS:
+        codec = clean_encoding(name)
+        assert clean_encoding(codec) == codec == clean_encoding(codec.upper().replace("_", "-"))
+        assert codecs.getincrementaldecoder(codec)
+
+
+@pytest.mark.parametrize("accents", ["é", "字", "🎓", "\u00a0", "Ã"])
+@pytest.mark.parametrize("broken", [b"\xe9", b"\xff", b"\xc3", b"\xe2\x82", b"\x81"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_wrong_byte_in_a_utf_8_file_is_refused_with_its_line(
+    accents: str, broken: bytes, is_first: bool
+) -> None:
+    right, wrong = [accents.encode(), b"b" * 300_000, b""], [b"J" + broken]
+    lines = [b"Username", *(wrong + right if is_first else right + wrong), b""]
+
+    problem = refusal(b"\n".join(lines))
+
+    assert problem.line == (2 if is_first else 5)
+    assert "not valid UTF-8." in problem.detail
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\ufeff", "\ufeff\u200b\u00ad", "\u2060\u3164"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("block", [1, 262_144])
+def test_characters_that_no_one_sees_are_removed_before_the_first_name(
+    hidden: str, encoding: str, block: int
+) -> None:
+    data = f'{hidden}"Username",Email\na,b\n'.encode(encoding)
+
+    roster = read(data, encoding=None if encoding != "utf-16-be" else encoding, block_bytes=block)
+
+    assert roster.header == ("Username", "Email")
+    assert roster.has_mark is (encoding in ("utf-8-sig", "utf-16") or hidden.startswith("\ufeff"))
+    assert list(roster.rows()) == [Row(2, ["a", "b"])]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
@@ -431,7 +476,7 @@ def test_a_header_without_a_key_is_refused_with_what_was_found() -> None:
 
 
 def test_long_wrong_header_is_shortened_in_the_message() -> None:
-    detail = refusal(",".join(["x" * 1000] * 100)).detail
+    detail = refusal(",".join(["x" * 150] * 100)).detail
 
     assert len(detail) < 1200
     assert "and 80 more" in detail
@@ -474,6 +519,33 @@ def test_unnamed_columns_at_the_end_of_the_header_are_dropped() -> None:
     assert roster.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("ids", "has_whole_ids"),
+    [
+        (["123.0", "456"], True),
+        (["HR-1", "", "123.00"], True),
+        (["1.5E+10", "HR-1", "123.0"], True),
+        (['="123.0"', '"456"'], True),
+        (["123.0", "456.0"], False),
+        (["123.0"], False),
+        (["123", "456"], False),
+        (["123.0", "456", "1.2"], False),
+        (["123.0", "456", "HR.1"], False),
+        (["123.05", "456"], False),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 262_144])
+def test_decimals_among_whole_ids_are_found(ids: list[str], has_whole_ids: bool, block: int) -> None:
+    text = "Username,Employee Number\n" + "".join(f"u{index},{id_}\n" for index, id_ in enumerate(ids))
+
+    assert read(text, block_bytes=block).has_whole_ids is has_whole_ids
+
+
+def test_decimals_outside_the_external_ids_do_not_matter() -> None:
+    assert not read("Username,External ID,Hours\na,HR-1,8.0\nb,HR-2,\n").has_whole_ids
+    assert not read("Username,Hours\n1.0,8.0\n2,\n").has_whole_ids
+
+
 # Rows and lines
 
 
@@ -507,13 +579,18 @@ def test_cells_come_as_they_are_written() -> None:
     [
         (f'{HEADER}a,b,c\n"d,e,f\ng,h,i\n', 3),
         (f'{HEADER}a,b,c\n"d\n\n\ne"x,f\ng,h,i\n', 3),
-        (f'{HEADER}"a\nb",c,d\ne,"f" ,g\n', 4),
-        (f"{HEADER}\n\na,b,{'c' * 200_000}\n", 4),
-        (f'{HEADER}a,"{"b" * 70_000}\n{"c" * 70_000}\n', 2),
+        (f'{HEADER}"a\nb",c,d\ne,"f"g ,h\n', 4),
+        (f"{HEADER}\n\na,b,{'c' * 2_000_000}\n", 4),
+        (f'{HEADER}a,"{"b" * 700_000}\n{"c" * 700_000}\n', 2),
+        (f'{HEADER}a,"b\n' + '""\n' * 500_000, 2),
+        (f"{HEADER}a,b,c{',d' * 1_001}\n", 2),
+        (f'{HEADER}"a",b,c{",d" * 1_001}\n', 2),
+        (f'{HEADER}"a\n",b,c{",d" * 1_001}\n', 2),
+        (f'{HEADER}a, "b\nc,d\n', 2),
+        (f'{HEADER}a,"b"x,c\n', 2),
         (f"{HEADER}a,b,c\n{',' * 2_000_000}\n", 3),
         (f"{HEADER}a,b,c\n" + '"d\n",' * 500_000, 3),
         ('\n\n"Username,Email\na,b\n', 3),
-        ('"Username","Email" ,"Active"\n', 1),
         ('Username,"Email"x\n', 1),
     ],
 )
@@ -533,6 +610,75 @@ def test_the_rows_before_a_broken_one_are_given() -> None:
     assert next(read_rows).line == 2
     with pytest.raises(UnreadableCsv):
         next(read_rows)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("blanks", [" ", "   ", "\t", " \t\u00a0"])
+def test_blanks_around_a_quoted_cell_are_left_out(delimiter: str, blanks: str) -> None:
+    blanks = blanks.replace(delimiter, "")
+    text = f"""{blanks}"Username",{blanks}"Email"{blanks},"First Name"{blanks}
+"a",{blanks}"b, ""c""\r\nd"{blanks},{blanks}"e"
+{blanks}"f" ,{blanks}g {blanks},{blanks}""
+""".replace(",", delimiter)
+
+    assert rows(text, delimiter=delimiter) == [
+        Row(2, ["a", f'b{delimiter} "c"\r\nd', "e"]),
+        Row(4, ["f", f"{blanks}g {blanks}", ""]),
+    ]
+
+
+@pytest.mark.parametrize("cell", ['d"e', ' "Ada" Okafor', ' 6" pipe', 'x "y"', '="00123"', '\'="a"'])
+def test_quotes_inside_a_cell_are_a_part_of_it(cell: str) -> None:
+    assert rows(f'{HEADER}a,{cell},"b"\n') == [Row(2, ["a", cell, "b"])]
+
+
+@pytest.mark.parametrize("cell", ["c" * 200_000, '"' + "c\n" * 100_000 + '"'])
+def test_a_cell_may_be_as_long_as_a_row(cell: str) -> None:
+    assert rows(f"{HEADER}a,b,{cell}\n") == [Row(2, ["a", "b", cell.strip('"')])]
+
+
+@pytest.mark.parametrize("start", ["a,b,c", '"a",b,c', '"a","b","c"', 'a,"b",c'])
+def test_empty_cells_at_the_end_of_a_row_are_not_counted(start: str) -> None:
+    (row,) = rows(f"{HEADER}{start}{', ' * 100_000}\n")
+
+    assert row.cells[:3] == ["a", "b", "c"]
+    assert len(row.cells) <= 1_003
+
+
+def test_a_row_of_delimiters_is_refused_before_it_costs_memory() -> None:
+    file = io.BytesIO(HEADER.encode() + b"a" + b"," * 1_000_000 + b"b\n")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableCsv, match="too many"):
+            list(open_roster(file).rows())
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@given(text=st.text(alphabet='ab"\r\n,;|', max_size=40), block=st.integers(1, 7))
+def test_rows_without_blanks_are_read_as_python_reads_them(delimiter: str, text: str, block: int) -> None:
+    text = text.replace("|", delimiter)
+    blocks = [text[index : index + block] for index in range(0, len(text), block)]
+    found: list[Any] = []
+    try:
+        found.extend(split_rows(blocks, delimiter, 3))
+    except UnreadableCsv as error:
+        found.append(error.line)
+
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(iter(lines.readline, ""), delimiter=delimiter, strict=True)
+    expected: list[Any] = []
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                expected.append(Row(line, cells))
+            line = reader.line_num + 1
+    except csv.Error:
+        expected.append(line)
+    assert found == expected
 
 
 def test_limit_of_the_csv_module_is_unchanged() -> None:
@@ -557,7 +703,7 @@ CELLS = st.text(
     | st.sampled_from("\"'\r\n,;\t| "),
     max_size=12,
 )
-ENCODINGS = [
+WRITTEN = [
     (None, "utf-8"),
     (None, "utf-8-sig"),
     (None, "utf-16"),
@@ -570,7 +716,7 @@ ENCODINGS = [
     table=st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8),
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
     line_end=st.sampled_from(["\n", "\r\n", "\r"]),
-    encodings=st.sampled_from(ENCODINGS),
+    encodings=st.sampled_from(WRITTEN),
     quote_all=st.booleans(),
 )
 def test_written_rows_are_read_back_with_their_lines(

@@ -1,3 +1,4 @@
+import re
 from datetime import date
 from typing import Any
 
@@ -7,14 +8,15 @@ from hypothesis import strategies as st
 
 from app.imports.errors import (
     MissingKey,
+    RepeatedHeader,
     ReportedDuplicate,
     WrongNumberOfCells,
 )
 from app.imports.problems import describe_row
-from app.imports.rows import DateFormat, EmptyCells, InvalidRow, compile_parser
-from app.learners.fields import ROSTER_COLUMNS
+from app.imports.rows import _QUICK_CHECKS, DateFormat, EmptyCells, InvalidRow, compile_parser
+from app.learners.fields import PROFILE, ROSTER_COLUMNS, ProfileField
 from app.learners.wish import Wish
-from app.platform.csv_cells import guard_formula
+from app.platform.csv_cells import guard_formula, read_cell
 from tests.support.wishes import wish
 
 HEADER = ("User_Name", "External ID", "Email", "First Name", "Last Name", "ACTIVE", "Expiration Date")
@@ -233,7 +235,115 @@ def test_every_day_reads_back_in_every_format(day: date, separator: str) -> None
     assert parse(DateFormat.DMY, expiration_date=separator.join(map(str, dmy))).expires_on == day
 
 
+@pytest.mark.parametrize(
+    ("asked", "cell", "named"),
+    [
+        ("iso", "12/31/2035", ["mdy"]),
+        ("iso", "31.12.2035", ["dmy"]),
+        ("iso", "3/4/2026", ["mdy", "dmy"]),
+        ("mdy", "31/12/2035", ["dmy"]),
+        ("mdy", "2026-03-04", ["iso"]),
+        ("dmy", "12/31/2035", ["mdy"]),
+        ("dmy", "31/31/2035", []),
+        ("iso", "2026-02-30", []),
+        ("iso", "soon", []),
+    ],
+)
+def test_a_date_in_another_format_names_that_format(asked: str, cell: str, named: list[str]) -> None:
+    detail = parse(DateFormat(asked), expiration_date=cell).reasons[0].detail
+
+    assert re.findall(r"date_format=(\w+)", detail) == named
+
+
+# The header again
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "is_header"),
+    [
+        (["username", "first_name"], ["Username", "First Name"], True),
+        (["username", "first_name"], ["\ufeffUSER_NAME", "Vorname"], True),
+        (["username", "first_name"], ['\ufeff"Login"', "Given Name"], True),
+        (["username", "first_name"], ["Username", "Ada"], False),
+        (["username", "first_name"], ["Username", ""], False),
+        (["username", "active", "email"], ["Username", "Is Active?", "E-Mail"], True),
+        (["username", "expiration_date"], ["Username", "Expires On"], True),
+        (["username", "active"], ["Username", "Yes"], False),
+        (["external_id", "email"], ["Employee Number", "Email"], True),
+        (["username"], ["user name"], True),
+        (["username"], ["Login"], False),
+    ],
+)
+def test_a_row_that_repeats_the_header_is_invalid(
+    columns: list[str], cells: list[str], is_header: bool
+) -> None:
+    header = [*columns, "Team"]
+    parse_cells = compile_parser(header, {name: index for index, name in enumerate(columns)}, DateFormat.ISO)
+
+    row = parse_cells([*cells, "A"])
+
+    assert (row == InvalidRow((RepeatedHeader(),))) is is_header
+    assert describe_row(RepeatedHeader())["code"] == "repeated-header"
+
+
+# Numbers that spreadsheets have changed
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+11", "1,23457E+11", "1E+11", "1.5e10", '="1.2E+11"', " 1.2E+11 "])
+def test_a_shortened_external_id_is_invalid_and_says_how_to_mend_the_file(cell: str) -> None:
+    row = parse(external_id=cell)
+    problem = describe_row(row.reasons[0])
+
+    assert (problem["code"], problem["column"]) == ("invalid-external-id", "External ID")
+    assert "Format the column as text" in problem["detail"]
+    assert (row.username, row.external_id) == ("a", None)
+
+
+@pytest.mark.parametrize("cell", ["123.0", "00123.00", '="123.0"'])
+def test_decimal_is_invalid_only_among_whole_ids(cell: str) -> None:
+    cells = ["a", cell, "", "", "", "", ""]
+    row = compile_parser(HEADER, COLUMNS, DateFormat.ISO, has_whole_ids=True)(cells)
+
+    assert "without .0" in row.reasons[0].detail  # type: ignore[union-attr]
+    assert parse_row(cells) == wish(username="a", external_id=cell.strip('="'))
+
+
+@pytest.mark.parametrize("cell", ["123", "12E3", "HR-1E5", "1.2.3", "HR.0", "123.05", "E+1"])
+def test_other_external_ids_are_read(cell: str) -> None:
+    cells = ["a", cell, "", "", "", "", ""]
+
+    assert compile_parser(HEADER, COLUMNS, DateFormat.ISO, has_whole_ids=True)(cells).external_id == cell
+
+
 # Texts
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('="00123"', "00123"),
+        ('= "a ""b"" c"', 'a "b" c'),
+        ('\'="00123"', '="00123"'),
+        ('="a"&"b"', '="a"&"b"'),
+        ('=" 1 "', "1"),
+        ('=""', None),
+    ],
+)
+def test_a_formula_around_a_text_is_that_text(cell: str, text: str | None) -> None:
+    row = parse(external_id=cell, last_name=cell)
+
+    texts: dict[str, Any] = {} if text is None else {"external_id": text, "last_name": text}
+    assert row == wish(username="a", **texts)
+
+
+@pytest.mark.parametrize("field", PROFILE, ids=lambda field: field.name)
+@given(text=st.text() | st.text(alphabet="aZ09 _.@+-'\"=;E") | st.from_regex(r"[a-z.@ -]+", fullmatch=True))
+def test_quick_check_accepts_only_what_needs_no_cleaning(field: ProfileField, text: str) -> None:
+    text = text.strip()
+    if text and _QUICK_CHECKS[field.name](text):
+        cells: dict[str, Any] = {field.name: text}
+        assert parse(**cells).profile[field.name] == field.clean(text) == text
+        assert read_cell(text) == text
 
 
 @pytest.mark.parametrize(
