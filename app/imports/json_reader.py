@@ -27,7 +27,7 @@ LEARNERS = "learners"
 _SHAPE = f'{{"{LEARNERS}": [{{"username": "…"}}, …]}}'
 _NO_BLANK = re.compile(r"[^ \t\n\r]")
 # What can be left of a value or an escape at the end of a file that is cut off.
-_CUT_OFF = re.compile(r"[\\0-9A-Za-z-]{0,9}\s*")
+_CUT_OFF = re.compile(r"[\\.+0-9A-Za-z-]{0,9}\s*")
 _NO_END = "Unterminated string"
 
 

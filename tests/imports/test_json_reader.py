@@ -76,6 +76,13 @@ def test_no_bytes_are_an_error_of_another_kind(content: bytes, block_bytes: int,
         read(content, is_lines=is_lines, block_bytes=block_bytes)
 
 
+@pytest.mark.parametrize(
+    "end", ["1", "1.", "1e", "1e+", "-", "-Inf", "tru", "nul", '"', '"\\', '"\\u12', "[", "{", '{"a']
+)
+def test_value_that_is_cut_off_is_told_so(end: str) -> None:
+    assert refuse('{"learners": [{"a": ' + end).is_cut_off
+
+
 @given(ROWS, st.data())
 def test_document_that_is_cut_off_anywhere_is_refused(rows: list[Any], data: st.DataObject) -> None:
     document = json.dumps({"learners": rows})
