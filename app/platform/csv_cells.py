@@ -63,12 +63,9 @@ def guard_sent_cell(cell: str) -> str:
     """
     sent = cell.strip()
     text = read_cell(sent)
-    if text != sent:
-        return guard_formula(text)
     # White space at the end is no formula. It would leave its guard behind.
-    ended = cell.rstrip()
-    guarded = guard_formula(ended)
-    return cell if guarded == ended else guarded
+    guarded = guard_formula((cell if text == sent else text).rstrip())
+    return cell if guarded == cell.rstrip() else guarded
 
 
 def break_formulas(text: str) -> str:

@@ -181,16 +181,16 @@ FAVOURITES = "=+-@＝－'\"`,;|\\ \N{NO-BREAK SPACE}#éaZ0山😀"  # noqa: RUF0
 
 
 def texts(clean: Any, favourites: Any) -> Any:
-    """Texts that this cleaner returns unchanged."""
+    """Texts as this cleaner returns them."""
 
-    def is_clean(text: str) -> bool:
+    def clean_or_none(text: str) -> Any:
         try:
-            return bool(clean(text) == text)
+            return clean(text)
         except InvalidValue:
-            return False
+            return None
 
-    characters = st.sampled_from(favourites) | st.characters()
-    return st.text(characters, min_size=1, max_size=12).filter(is_clean)
+    characters = st.sampled_from(favourites) | st.characters(exclude_categories=["C"])
+    return st.text(characters, min_size=1, max_size=12).map(clean_or_none).filter(bool)
 
 
 usernames, names = texts(clean_username, FAVOURITES), texts(clean_name, FAVOURITES + "\ufeff")
