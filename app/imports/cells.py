@@ -192,7 +192,7 @@ class _Splitter:
         return [(each[1] or "", each[2] or "", each[3] or "", each[4] or "") for each in found]
 
     def _refuse_cells(self) -> UnreadableCsv:
-        return self._refuse(f"has more than {self.most_cells:,} cells, which is too many")
+        return self._refuse(f"has more than {self.most_cells:,} cells, too many for its columns")
 
     def _refuse(self, fault: str, *, is_cut_off: bool = False) -> UnreadableCsv:
         return UnreadableCsv(

@@ -50,6 +50,21 @@ async def test_complete_import_exits_0_and_is_recorded(api: Api, tmp_path: Path)
     assert (again.status, counts(again)) == (0, {"unchanged": 3})
 
 
+async def test_column_about_access_is_refused_until_an_option_names_it(api: Api, tmp_path: Path) -> None:
+    await api.create(username="a", email="a@example.org")
+    file = tmp_path / "roster.csv"
+    file.write_text("username,email,suspended,exit date\na,,1,\n")
+
+    refused = await run(api, "import", file)
+    done = await run(api, "import", file, "--ignore-columns", "suspended,exit date", "--empty", "clear")
+
+    assert refused.status == 1
+    assert "--ignore-columns suspended --ignore-columns 'exit date'" in refused.stderr
+    assert (done.status, counts(done), done.stderr) == (0, {"changed": 1}, "")
+    [learner] = (await api.client.get("/learners")).json()["items"]
+    assert (learner["email"], learner["status"]) == (None, "activated")
+
+
 async def test_partial_import_exits_1_and_writes_rejects(api: Api, tmp_path: Path) -> None:
     file, mend = tmp_path / "roster.csv", tmp_path / "mend.csv"
     file.write_text(ROSTER.replace(",Yes,2099", ",Maybe,2099").replace(",,2020", ",Yes,2020"))

@@ -541,6 +541,100 @@ async def test_a_named_encoding_is_used_without_a_warning(api: Api) -> None:
     assert (await all_learners(api))["a"]["first_name"] == "Łukasz"
 
 
+async def test_other_spellings_of_the_columns_decide_who_has_access(api: Api) -> None:
+    learner = await api.create(username="a", external_id="0042")
+    text = (
+        "Employee Number,Login,Vorname,Is Active?,Expiry Date (YYYY-MM-DD)\n"
+        "0042,a,Ada,No,2030-01-31\n0043,b,Bea,No,\n"
+    )
+
+    operation = await api.import_csv(text)
+
+    assert (operation["counts"], operation["warnings"]) == (counts(changed=1, created=1), [])
+    stored = await all_learners(api)
+    assert {name: stored[name]["status"] for name in stored} == dict.fromkeys("ab", "deactivated")
+    assert (await api.get(learner))["expires_on"] == "2030-01-31"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("username,suspended\na.okafor,1\n", "suspended"),
+        ("Username,Status\na.okafor,Inactive\n", "Status"),
+        ("Username,Active,Termination Date\na.okafor,,2020-01-31\n", "Termination Date"),
+        ("Benutzername;Vertragsende\na.okafor;31.01.2020\n", "Vertragsende"),
+    ],
+)
+async def test_a_column_about_access_is_never_ignored_silently(api: Api, text: str, name: str) -> None:
+    await api.create(username="a.okafor")
+    before = await all_learners(api)
+
+    refusal = problem(await post(api, text), 422, "unreadable-csv")
+
+    assert refusal["line"] == 1
+    assert repr(name) in refusal["detail"]
+    assert f"ignore_columns={name}" in refusal["detail"]
+    assert await all_learners(api) == before
+    operation = await api.import_csv(text, ignore_columns=name)
+    assert (operation["counts"], operation["warnings"]) == (counts(unchanged=1), [])
+
+
+async def test_several_columns_are_ignored_by_repeating_the_parameter(api: Api) -> None:
+    text = 'Username,State,"Exit, Date"\na,x,y\n'
+
+    operation = await api.import_csv(text, ignore_columns=["state", "exit, date"])
+
+    assert (operation["counts"], operation["warnings"]) == (counts(created=1), [])
+
+
+@pytest.mark.parametrize("columns", [["x"] * 51, ["x" * 256], ["\x00"]])
+async def test_too_many_or_wrong_ignored_columns_are_an_invalid_request(api: Api, columns: list[str]) -> None:
+    problem(await post(api, "Username\n", ignore_columns=columns), 422, "invalid-request")
+
+
+async def test_a_wrong_byte_in_a_utf_8_file_changes_no_name(api: Api) -> None:
+    await api.import_csv("Username,First Name,Last Name\nj.mueller,Jürgen,Müller\nm.garcia,José,García\n")
+    before = await all_learners(api)
+    rows = "Username,First Name,Last Name\nj.mueller,Jürgen,Müller\nm.garcia,José,García\n"
+
+    refusal = problem(await post(api, rows.encode() + b"z.nguyen,Zo\xe9,Nguyen\n"), 422, "unreadable-csv")
+
+    assert refusal["line"] == 4
+    assert await all_learners(api) == before
+
+
+async def test_cells_of_spreadsheets_are_read_as_what_they_show(api: Api) -> None:
+    await api.create(username="a.okafor", external_id="00123", first_name="Ada")
+    text = 'Username,External ID,First Name\n="a.okafor", "00123" ,="Ada"\n"=""b.novak""",="00124",\n'
+
+    operation = await api.import_csv(text)
+
+    assert operation["counts"] == counts(unchanged=1, created=1)
+    assert (await all_learners(api))["b.novak"]["external_id"] == "00124"
+
+
+async def test_external_ids_that_a_spreadsheet_has_changed_are_invalid(api: Api) -> None:
+    text = "Username,External ID\na,1.23457E+11\nb,123.0\nc,456\n"
+
+    operation = await api.import_csv(text)
+
+    assert operation["counts"] == counts(invalid=2, created=1)
+    assert codes(await api.outcomes(operation, outcome="invalid")) == dict.fromkeys(
+        (2, 3), "invalid-external-id"
+    )
+
+
+async def test_the_header_again_is_an_invalid_row_that_makes_no_feed_incomplete(api: Api) -> None:
+    await api.create(username="left")
+    text = "Username,First Name\na,Ada\n\ufeffusername,FIRST_NAME\nb,Bea\n"
+
+    operation = await api.import_csv(text, missing="deactivate", max_deactivations="1")
+
+    assert (operation["state"], operation["deactivated"]) == ("succeeded", 1)
+    assert codes(await api.outcomes(operation, outcome="invalid")) == {3: "repeated-header"}
+    assert set(await all_learners(api)) == {"a", "b", "left"}
+
+
 # What is no roster, and wrong requests
 
 

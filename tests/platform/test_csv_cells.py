@@ -154,3 +154,27 @@ def test_guarded_cells_and_cells_with_a_possible_delimiter_are_quoted(text: str)
     doubled = text.replace('"', '""')
     assert write_line(["x", text]) == f'x,"{doubled}"\r\n'
     assert write_line([text, "x"], ";") == f'"{doubled}";x\r\n'
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('="00123"', "00123"),
+        ('= "a"', "a"),
+        ('="say ""x"""', 'say "x"'),
+        ('=""', ""),
+        ('="=1+1"', "=1+1"),
+        ('="a"&"b"', '="a"&"b"'),
+        ('="a', '="a'),
+        ('\'="a"', '="a"'),
+        ("=1+1", "=1+1"),
+    ],
+)
+def test_formula_that_is_only_a_text_is_read_as_that_text(cell: str, text: str) -> None:
+    assert read_cell(cell) == text
+    assert read_cell(guard_sent_cell(cell)) == text
+
+
+@given(TEXTS | st.text(alphabet="='\"a"))
+def test_guarded_text_is_read_as_it_was(text: str) -> None:
+    assert read_cell(guard_formula(text)) == (text if guard_formula(text) != text else unguard_formula(text))
