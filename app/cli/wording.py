@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from app.domain.errors import Expired
-from app.imports.errors import IncompleteFeed, NoRows, UnknownAccessColumns, UnreadableCsv
+from app.imports.errors import IncompleteFeed, NoRows, UnclearColumns, UnreadableCsv
 from app.operations.errors import Obstacle, OperationNotRevertible
 from app.organizations.organization import DEFAULT_SLUG, Organization
 from app.platform.wording import sentence_for
@@ -33,10 +33,10 @@ def describe_unreadable_file(error: UnreadableCsv) -> str:
         )
     if isinstance(error, IncompleteFeed):
         return f"{error.detail} Use the whole file, or --missing keep."
-    if isinstance(error, UnknownAccessColumns):
+    if isinstance(error, UnclearColumns):
         options = " ".join(f"--ignore-columns {shlex.quote(name)}" for name in error.names)
-        what = "it" if len(error.names) == 1 else "them"
-        return f"{error.detail} To import without {what}, use {options}"
+        what = "this column" if len(error.names) == 1 else "these columns"
+        return f"{error.detail} Or ignore {what}: use {options}"
     return error.detail
 
 

@@ -28,8 +28,8 @@ class UnreadableJson(UnreadableFile):
     """The file cannot be read as JSON or NDJSON with learners."""
 
 
-class UnknownAccessColumns(UnreadableCsv):
-    """Columns may say who has access, but their names are unknown. `names` are those that the import must ignore."""
+class UnclearColumns(UnreadableCsv):
+    """The header has columns that cannot be read. `names` are those that the import could ignore instead."""
 
     def __init__(self, detail: str, names: tuple[str, ...], line: int) -> None:
         super().__init__(detail, line)

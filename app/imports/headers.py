@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.domain.characters import find_hidden
-from app.imports.errors import UnknownAccessColumns, UnreadableCsv
+from app.imports.errors import UnclearColumns, UnreadableCsv
 from app.learners.fields import ACTIVE, EXPIRATION_DATE, ROSTER_COLUMNS
 from app.platform.csv_cells import read_cell
 
@@ -277,14 +277,19 @@ def _find_columns(asked: Mapping[int, str], line: int) -> dict[str, int]:
     columns: dict[str, int] = {}
     for column, indexes in (synonyms | titles).items():
         if len(indexes) > 1:
-            both = " and ".join(quote_name(asked[index]) for index in indexes[:2])
-            raise UnreadableCsv(
-                f"The header on line {line} has the column {_TITLES[column]} twice: {both}. Keep one of them, or let "
-                "the import ignore the other one.",
-                line,
-            )
+            raise _refuse_twice([asked[index] for index in indexes], column, line)
         columns[column] = indexes[0]
     return dict(sorted(columns.items(), key=lambda item: item[1]))
+
+
+def _refuse_twice(names: Sequence[str], column: str, line: int) -> UnreadableCsv:
+    detail = (
+        f"The header on line {line} has the column {_TITLES[column]} twice: {quote_name(names[0])} and "
+        f"{quote_name(names[1])}. Keep one of them."
+    )
+    # To ignore a name ignores every column of that name.
+    others = tuple(name for name in names[1:] if _fold(name) != _fold(names[0]))
+    return UnclearColumns(detail, others, line) if others else UnreadableCsv(detail, line)
 
 
 def _refuse_mixed_delimiters(unknown: Iterable[str], line: int, other_delimiters: str) -> None:
@@ -293,9 +298,10 @@ def _refuse_mixed_delimiters(unknown: Iterable[str], line: int, other_delimiters
         found = {recognized.column for part in parts if (recognized := recognize(part)) is not None}
         # A quoted "Last Name, First Name" is a column of its own.
         if len(parts) > 1 and found - {"first_name", "last_name"}:
-            raise UnreadableCsv(
-                f"The column name {quote_name(name)} on line {line} contains a second delimiter. Use one delimiter in "
-                "the whole file. If it is one column, let the import ignore it.",
+            raise UnclearColumns(
+                f"The column {quote_name(name)} on line {line} has a second delimiter in its name. Use one delimiter "
+                "in the whole file.",
+                (name,),
                 line,
             )
 
@@ -308,9 +314,7 @@ def _refuse_access_columns(unknown: Iterable[str], line: int, columns: Mapping[s
     ]
     if found:
         names = tuple(name for name, _ in found)
-        raise UnknownAccessColumns(
-            _describe_access_columns(names, found[0][1], line), names[:_MOST_SHOWN], line
-        )
+        raise UnclearColumns(_describe_access_columns(names, found[0][1], line), names[:_MOST_SHOWN], line)
 
 
 def _describe_access_columns(names: Sequence[str], column: str, line: int) -> str:

@@ -26,8 +26,8 @@ from app.imports.errors import (
     TooLittleDisk,
     TooManyDeactivations,
     TooManyUploads,
+    UnclearColumns,
     UnidentifiedRows,
-    UnknownAccessColumns,
     UnknownLearner,
     UnknownMember,
     UnreadableCsv,
@@ -214,12 +214,12 @@ def _unreadable_json(error: UnreadableJson) -> Problem:
     return Problem(UNREADABLE_JSON, error.detail, members={"line": error.line})
 
 
-def _unknown_access_columns(error: UnknownAccessColumns) -> Problem:
+def _unclear_columns(error: UnclearColumns) -> Problem:
     query = "&".join(f"ignore_columns={name}" for name in error.names)
-    what = "it" if len(error.names) == 1 else "them"
+    what = "this column" if len(error.names) == 1 else "these columns"
     return Problem(
         UNREADABLE_CSV,
-        f"{error.detail} To import without {what}, send {query}.",
+        f"{error.detail} Or ignore {what}: send {query}.",
         members={"line": error.line},
     )
 
@@ -285,7 +285,7 @@ def _unreadable_form(error: UnreadableForm) -> Problem:
 TRANSLATIONS: Translations = {
     UnreadableCsv: _unreadable,
     UnreadableJson: _unreadable_json,
-    UnknownAccessColumns: _unknown_access_columns,
+    UnclearColumns: _unclear_columns,
     NoRows: _no_rows,
     IncompleteFeed: _incomplete,
     TooManyUploads: _too_many_uploads,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli.wording import describe_unreadable_file
-from app.imports.errors import UnknownAccessColumns, UnreadableCsv
+from app.imports.errors import UnclearColumns, UnreadableCsv
 from app.imports.headers import SYNONYMS, find_access_column, read_header, recognize
 from app.imports.problems import TRANSLATIONS
 from app.learners.fields import ROSTER_COLUMNS
@@ -88,13 +88,27 @@ def test_a_title_wins_over_another_spelling_of_its_column() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [("Employee ID", "Employee Number"), ("E-Mail", "email"), ("Expires", "End Date")]
+    "names",
+    [
+        ("Employee ID", "Employee Number"),
+        ("E-Mail", "email"),
+        ("Expires", "End Date"),
+        ("Email (work)", "Email (home)"),
+    ],
 )
 def test_two_spellings_of_one_column_are_refused(names: tuple[str, str]) -> None:
     problem = refusal("Username", *names)
 
     assert all(repr(name) in problem.detail for name in names)
-    assert read("Username", *names, ignore=[names[1]]).columns.keys() > {"username"}
+    assert problem.names == names[1:]
+    assert read("Username", *names, ignore=problem.names).columns.keys() > {"username"}
+
+
+def test_the_same_name_twice_cannot_be_mended_by_ignoring_it() -> None:
+    problem = refusal("Username", "Email", " email ")
+
+    assert "twice" in problem.detail
+    assert not isinstance(problem, UnclearColumns)
 
 
 # Columns about access
@@ -119,10 +133,10 @@ Vertragsende,Ende,Kündigung zum,befristet bis,Ausgeschieden am,Active until
 def test_a_column_about_access_is_refused_unless_its_column_is_there(name: str, column: str) -> None:
     problem = refusal("Username", name)
 
-    assert isinstance(problem, UnknownAccessColumns)
+    assert isinstance(problem, UnclearColumns)
     assert f"{name!r}" in problem.detail
     assert f"rename it to {TITLES[column]}" in problem.detail
-    assert f"ignore_columns={name}." in TRANSLATIONS[UnknownAccessColumns](problem).detail
+    assert f"ignore_columns={name}." in TRANSLATIONS[UnclearColumns](problem).detail
     assert "--ignore-columns" in describe_unreadable_file(problem)
     assert read("Username", name, ignore=[name.upper()]).unknown == ()
     assert read("Username", name, TITLES[column]).unknown == (name,)
