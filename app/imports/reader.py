@@ -124,8 +124,9 @@ def open_roster(
 
     `encoding` is a name of a character set in ENCODINGS. `delimiter` is one of , ; | a tab or the word `tab`.
     None = detect it. `ignore_columns` names columns that are not read: each entry is one name, or several with commas
-    between them. The whole file is read once, in blocks of `block_bytes`, to check its encoding. Raises
-    InvalidValue for a wrong argument, and UnreadableCsv if the file is not a roster.
+    between them. The whole file is read once, in blocks of `block_bytes`, to check its encoding. If it has numbers
+    such as 123.0, it is read again, to compare the External IDs. Raises InvalidValue for a wrong argument, and
+    UnreadableCsv if the file is not a roster.
     """
     asked = None if encoding is None else clean_encoding(encoding)
     delimiters = DELIMITERS if delimiter is None else (clean_delimiter(delimiter),)
