@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from app.imports.handler import CsvImportHandler
+from app.imports.handler import CsvImportHandler, JsonImportHandler
 from app.limits import Limits
 from app.operations.bulk_actions import BulkActionHandler
 from app.operations.handler import Handler
@@ -18,6 +18,7 @@ from app.webhooks.sender import Sender
 HANDLERS: dict[Kind, Handler] = {
     Kind.BULK_ACTION: BulkActionHandler(),
     Kind.CSV_IMPORT: CsvImportHandler(),
+    Kind.JSON_IMPORT: JsonImportHandler(),
     Kind.REVERT: RevertHandler(),
 }
 

@@ -18,7 +18,7 @@ class Limits:
     # this many characters.
     chunk_rows: int = 5000
     chunk_characters: int = 2_000_000
-    # The most chunks of an operation that may run within its own request.
+    # The most chunks of an operation that runs within its own request. With more, the engine runs it.
     chunks_in_request: int = 2
     # Chunks that one process works on at once: the database works on one, Python on the other.
     chunks_at_once: int = 2

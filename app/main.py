@@ -109,10 +109,9 @@ def create_app(
     for router in _ROUTERS:
         api.include_router(router)
     install_problem_handlers(api, _TRANSLATIONS)
-    upload_path = str(api.url_path_for(app.imports.router.import_csv.__name__))
-    api.add_middleware(
-        BodyLimit, limits={upload_path: settings.max_import_bytes}, default=settings.max_body_bytes
-    )
+    imports = (app.imports.router.import_csv, app.imports.router.import_json)
+    uploads = {str(api.url_path_for(each.__name__)): settings.max_import_bytes for each in imports}
+    api.add_middleware(BodyLimit, limits=uploads, default=settings.max_body_bytes)
     api.add_middleware(HeadAsGet)
     api.add_middleware(RequestContext, clock=clock, max_in_flight=settings.max_requests_in_flight)
     return api

@@ -5,6 +5,7 @@ It uses the same tables and transactions as the service. All values are prepared
 
 import asyncio
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,15 +30,11 @@ from bench.rosters import make_roster_row
 Rows = list[tuple[Any, ...]]
 
 _ORGANIZATION = 1
-_OPERATION = 1
+_CAUSE = 1
 _COLUMNS = {
     "learners": STORED_COLUMNS,
     "learner_search": ("organization_id", "learner_id", "text"),
-    "events": (
-        *("organization_id", "id", "type", "learner_id", "version", "occurred_at"),
-        *("actor", "operation_id", "reason", "before", "after"),
-    ),
-    "operation_outcomes": ("operation_number", "item", "outcome", "learner_id", "username", "line"),
+    "events": (*("organization_id", "type", "learner_id", "version", "before", "after", "cause_id"),),
     "operation_chunks": ("operation_id", "number", "first_item", "items", "content"),
 }
 
@@ -62,6 +59,9 @@ class Driver(Protocol):
 
     async def deactivate(self, ids: Sequence[str], at: datetime) -> None:
         """Deactivate learners."""
+
+    async def store_outcomes(self, operation_id: str, number: int, outcomes: bytes) -> None:
+        """Store the outcomes of a staged chunk."""
 
 
 @dataclass
@@ -106,6 +106,15 @@ class Postgresql:
             _ORGANIZATION,
             ids,
             at,
+        )
+
+    async def store_outcomes(self, operation_id: str, number: int, outcomes: bytes) -> None:
+        """Do what Driver says."""
+        await self.connection.execute(
+            "UPDATE operation_chunks SET outcomes = $3 WHERE operation_id = $1 AND number = $2",
+            operation_id,
+            number,
+            outcomes,
         )
 
 
@@ -162,6 +171,13 @@ class Sqlite:
             [(text, text, text, _ORGANIZATION, learner_id) for learner_id in ids],
         )
 
+    async def store_outcomes(self, operation_id: str, number: int, outcomes: bytes) -> None:
+        """Do what Driver says."""
+        self.connection.execute(
+            "UPDATE operation_chunks SET outcomes = ? WHERE operation_id = ? AND number = ?",
+            (outcomes, operation_id, number),
+        )
+
 
 @dataclass(frozen=True)
 class _Chunk:
@@ -172,6 +188,7 @@ class _Chunk:
     external_ids: list[str]
     tables: dict[str, Rows]
     changed: list[str]
+    outcomes: bytes
 
 
 class BareSql:
@@ -219,6 +236,7 @@ class BareSql:
             await driver.lock(chunk.usernames, chunk.external_ids)
             for table, rows in chunk.tables.items():
                 await driver.insert(table, rows)
+            await driver.store_outcomes(operation, number, chunk.outcomes)
             if all_new:
                 await driver.index_texts(number * self._at_once)
             else:
@@ -227,24 +245,23 @@ class BareSql:
     def _prepare(
         self, operation_id: str, number: int, learners: Sequence[Learner], *, all_new: bool
     ) -> _Chunk:
-        operation = _OPERATION if all_new else _OPERATION + 1
         first = number * self._at_once
         changes = [self._change(learner, all_new=all_new) for learner in learners[not all_new :: 2 - all_new]]
         changed = {change.after.id for change in changes}
         outcome = "created" if all_new else "changed"
+        outcomes = [
+            (
+                first + place,
+                first + place + 2,
+                outcome if learner.id in changed else "unchanged",
+                learner.id,
+                learner.username,
+                learner.external_id,
+            )
+            for place, learner in enumerate(learners)
+        ]
         tables: dict[str, Rows] = {
             "events": [self._event(change) for change in changes],
-            "operation_outcomes": [
-                (
-                    operation,
-                    first + place,
-                    outcome if learner.id in changed else "unchanged",
-                    learner.id,
-                    learner.username,
-                    first + place + 2,
-                )
-                for place, learner in enumerate(learners)
-            ],
         }
         if all_new:
             tables["learners"] = [make_row(_ORGANIZATION, learner) for learner in learners]
@@ -260,6 +277,7 @@ class BareSql:
             external_ids=[learner.external_id for learner in learners if learner.external_id is not None],
             tables=tables,
             changed=sorted(changed),
+            outcomes=zlib.compress(orjson.dumps(outcomes), 1),
         )
 
     def _change(self, learner: Learner, *, all_new: bool) -> Change:
@@ -274,15 +292,11 @@ class BareSql:
         documents = (orjson.dumps(document).decode() for document in event_documents(change, cause.today))
         return (
             _ORGANIZATION,
-            new_id(self._now),
             change.type.value,
             change.after.id,
             change.after.version,
-            self._now,
-            orjson.dumps(cause.actor).decode(),
-            None,
-            None,
             *documents,
+            _CAUSE,
         )
 
     @asynccontextmanager

@@ -27,8 +27,9 @@ _CELLS = (
 )
 # Everything that a deactivation stores for a chunk. {chosen} selects its learners.
 _OUTCOMES = (
-    "INSERT INTO operation_outcomes (operation_number, item, outcome, learner_id, username)"
-    " SELECT 1, {first} + row_number() OVER (ORDER BY id), 'changed', id, username FROM learners WHERE {chosen}"
+    "INSERT INTO operation_chunks (operation_id, number, first_item, items, content, outcomes)"
+    " SELECT '019a4400-0000-7000-8000-000000000000', {first}, {first}, count(*), {empty}, {outcomes}"
+    " FROM learners WHERE {chosen}"
 )
 _EVENTS = (
     "INSERT INTO events (organization_id, id, learner_id, version, type, occurred_at, actor, operation_id, before,"
@@ -144,6 +145,8 @@ async def _deactivate_on_sqlite(url: str) -> float:
         "chosen": f"organization_id = {_ORGANIZATION} AND id IN (SELECT value FROM json_each(:ids))",
         "new_id": "lower(hex(randomblob(16)))",
         "now": f"'{instant}'",
+        "empty": "x''",
+        "outcomes": "CAST(json_group_array(json_array('changed', id, username)) AS BLOB)",
     }
     started = time.perf_counter()
     ids = [row[0] for row in connection.execute("SELECT id FROM learners ORDER BY id")]
@@ -165,6 +168,8 @@ async def _deactivate_on_postgresql(url: str) -> float:
         "chosen": f"organization_id = {_ORGANIZATION} AND id = ANY(ARRAY(SELECT unnest($1::uuid[])))",
         "new_id": "gen_random_uuid()",
         "now": f"'{instant_text(now)}'::timestamptz",
+        "empty": "''::bytea",
+        "outcomes": "convert_to(json_agg(json_build_array('changed', id, username))::text, 'UTF8')",
     }
     started = time.perf_counter()
     ids: list[Any] = [row[0] for row in await driver.fetch("SELECT id FROM learners ORDER BY id")]

@@ -12,13 +12,15 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.filters import LearnerFilter
-from app.learners.learner import Learner, username_key
+from app.learners.learner import Learner
+from app.learners.plan import PlanRow, Rules, row_of_wish
 from app.learners.sort import Sort
+from app.learners.wish import Wish
 from app.limits import Limits
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
-from bench.population import gather_statistics
+from bench.population import ABSENT, gather_statistics
 from bench.queries import Roll, list_sorts, make_filters, name_sort, open_roll
 
 # The learners of an organization that shares the tables with a large one. Its lists must stay cheap.
@@ -58,7 +60,7 @@ class Statements:
         """Record the statements that run inside the block."""
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            if statement.lstrip().startswith(("SELECT", "WITH")):
+            if statement.lstrip().startswith(("SELECT", "WITH", "INSERT INTO plan_rows")):
                 self.seen.append((statement, parameters))
 
         self.seen.clear()
@@ -128,15 +130,23 @@ async def _questions(roll: Roll, *, pages_only: bool) -> dict[str, Question]:
 
 
 def _chunk_questions(chunk: list[Learner]) -> dict[str, Question]:
-    usernames = {username_key(learner.username) for learner in chunk}
-    external_ids = {learner.external_id for learner in chunk if learner.external_id is not None}
-    absent = {f"nobody.{number}" for number in range(Limits().chunk_rows)}
-    by_keys = Roll.lock_by_keys
+    creates = Rules(create=True, finds_by_names=True)
+    known = [
+        row_of_wish(item, item, Wish({"username": each.username, "external_id": each.external_id}))
+        for item, each in enumerate(chunk)
+    ]
+    names = [f"{ABSENT}.{number}" for number in range(len(chunk))]
+    new = [
+        row_of_wish(item, item, Wish({"username": name, "external_id": name}))
+        for item, name in enumerate(names)
+    ]
+    usernames = [row_of_wish(row.item, row.item, Wish({"username": str(row.username)})) for row in known]
+    selected = [PlanRow(item, learner_id=each.id, active=True) for item, each in enumerate(chunk)]
     return {
-        "an import's chunk": partial(by_keys, usernames=usernames, external_ids=external_ids),
-        "an import's chunk, all new": partial(by_keys, usernames=absent, external_ids=absent),
-        "an import's chunk of usernames": partial(by_keys, usernames=usernames, external_ids=()),
-        "a bulk action's chunk": partial(Roll.lock_many, ids=[learner.id for learner in chunk]),
+        "an import's chunk": partial(Roll.plan_chunk, rows=known, rules=creates),
+        "an import's chunk, all new": partial(Roll.plan_chunk, rows=new, rules=creates),
+        "an import's chunk of usernames": partial(Roll.plan_chunk, rows=usernames, rules=creates),
+        "a bulk action's chunk": partial(Roll.plan_chunk, rows=selected, rules=Rules()),
     }
 
 

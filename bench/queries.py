@@ -1,25 +1,31 @@
 """Every filter, order and page of the list of learners, as calls of the repository."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.status import Status
-from app.learners import bulk_sql, repository
+from app.learners import plan_repository, plan_sql, repository
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
+from app.learners.plan import PlanRow, Rules
+from app.learners.plan_repository import Scope
 from app.learners.repository import PlacedLearner
 from app.learners.sort import SORTS, Sort
 from app.limits import Limits
+from app.platform.clock import SystemClock
 from app.platform.database import Database
 from bench.population import ABSENT, ABSENT_PAIR, FREQUENT, FREQUENT_PAIR, RARE
 
 LIMIT = 50
 _FEW = Limits().few_matches
+# Numbers of plans that no operation has.
+_plans = count(1_000_000)
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,14 @@ class Roll:
         backwards = await self.page(wanted, Sort(sort.key, is_descending=not sort.is_descending))
         return backwards[-1].position if len(backwards) > LIMIT else None
 
-    async def lock_by_keys(self, usernames: Collection[str], external_ids: Collection[str]) -> list[Learner]:
-        """Lock learners as an import does for the rows of a chunk."""
-        return await repository.lock_by_keys(
-            self.connection, self.organization_id, usernames=usernames, external_ids=external_ids
+    async def plan_chunk(self, rows: Sequence[PlanRow], rules: Rules) -> None:
+        """Decide the rows of a chunk as an import or a bulk action does, and remove their plan again."""
+        plan = next(_plans)
+        now = SystemClock().now()
+        await plan_sql.add_rows(
+            self.connection, self.organization_id, plan, rows, rules, today=self.today, planned_at=now
         )
-
-    async def lock_many(self, ids: Collection[str]) -> set[str]:
-        """Lock learners as a bulk action does for a chunk."""
-        return await bulk_sql.lock_many(self.connection, self.organization_id, ids)
+        await plan_repository.delete_rows(self.connection, Scope(plan))
 
     async def count(self, wanted: LearnerFilter) -> int:
         """Count as `include=total` does."""

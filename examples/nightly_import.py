@@ -98,7 +98,8 @@ def import_roster(path: str, content: bytes, options: Sequence[str]) -> int:
             outcomes = repeat(lambda: rollcall.get(f"{address}/outcomes", params=page))  # noqa: B023
             for each in outcomes.raise_for_status().json()["items"]:
                 not_applied += 1
-                print(f"line {each['line']}: {each['outcome']}: {each['problem']['detail']}")
+                details = " ".join(problem["detail"] for problem in each["problems"])
+                print(f"line {each['line']}: {each['outcome']}: {details}")
             following = outcomes.json()["next_cursor"]
             cursor = None if following is None else {"cursor": following}
     if operation["state"] != "succeeded":

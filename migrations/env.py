@@ -6,7 +6,6 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import app.imports.tables
 import app.learners.tables
 import app.operations.tables
 import app.organizations.tables

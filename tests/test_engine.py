@@ -29,6 +29,7 @@ from tests.support.processes import (
     query,
     rollcall,
     server,
+    stored_outcomes,
     until,
     workers,
 )
@@ -106,12 +107,8 @@ def assert_changed_once(url: str, operations: list[dict[str, Any]]) -> None:
     for operation in operations:
         assert operation["state"] == "succeeded", operation
         assert sum(operation["counts"].values()) == operation["progress"]["total"]
-        [(number,)] = query(url, f"SELECT number FROM operations WHERE id = '{operation['id']}'")
-        counted = query(
-            url,
-            f"SELECT outcome, count(*) FROM operation_outcomes WHERE operation_number = {number} GROUP BY 1",
-        )
-        assert dict(counted) == {name: each for name, each in operation["counts"].items() if each}
+        counted = Counter(each.outcome.value for each in stored_outcomes(url, operation["id"]))
+        assert counted == {name: each for name, each in operation["counts"].items() if each}
         [(events, learners)] = query(
             url,
             "SELECT count(*), count(DISTINCT learner_id) FROM events JOIN event_causes ON event_causes.id = cause_id "

@@ -63,7 +63,7 @@ async def check_and_record_access(
         return CheckedAccess(learner, access)
     change = change_of(learner, cause, record_access(learner.account, cause.at).account, {})
     if change is not None:
-        await record(connection, organization_id, [change], cause)
+        await record(connection, organization_id, change, cause)
         learner = change.after
     await repository.record_access_time(connection, organization_id, learner.id, cause.at)
     learner = learner._replace(last_accessed_at=cause.at)

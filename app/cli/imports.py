@@ -30,9 +30,13 @@ from app.platform.runtime import tune_interpreter
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen. Change nothing.")]
 Create = Annotated[bool, typer.Option("--create/--no-create", help="Create learners that do not exist yet.")]
+Rekey = Annotated[
+    bool,
+    typer.Option("--rekey", help="Let a row replace the External ID of the learner who has its Username."),
+]
 ProtectManual = Annotated[
     bool,
-    typer.Option("--protect-manual", help="Refuse to activate learners that a person deactivated."),
+    typer.Option("--protect-manual", help="Refuse to activate learners that anyone else deactivated."),
 ]
 MissingOption = Annotated[Missing, typer.Option(help="What to do with learners that the file does not list.")]
 MaxDeactivations = Annotated[
@@ -111,6 +115,7 @@ def import_csv(
     organization: OrganizationOption = DEFAULT_SLUG,
     dry_run: DryRun = False,
     create: Create = True,
+    rekey: Rekey = False,
     protect_manual: ProtectManual = False,
     missing: MissingOption = Missing.KEEP,
     max_deactivations: MaxDeactivations = None,
@@ -129,6 +134,7 @@ def import_csv(
     import_options = ImportOptions(
         dry_run=dry_run,
         create=create,
+        rekey=rekey,
         protect_manual=protect_manual,
         missing=missing,
         max_deactivations=max_deactivations,

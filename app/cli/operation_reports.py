@@ -7,25 +7,26 @@ import typer
 
 from app.cli.terminal import describe_instant, print_json, print_pairs
 from app.cli.wording import describe_refusal, name_command
-from app.operations import repository
+from app.learners.plan import Effect, OutcomeName, effect_name
+from app.operations import outcomes
 from app.operations.operation import (
     OUTCOMES,
     Kind,
     Operation,
     Outcome,
-    OutcomeName,
     State,
     WantedOutcomes,
 )
-from app.operations.schemas import OperationDocument, OutcomeDocument, present, present_outcome
+from app.operations.schemas import EFFECTS, OperationDocument, OutcomeDocument, present, present_outcome
 from app.organizations.organization import Organization
 from app.platform.database import Database
 
 NOT_APPLIED = WantedOutcomes(
     (OutcomeName.KEPT, OutcomeName.REFUSED, OutcomeName.INVALID, OutcomeName.NOT_FOUND)
 )
+OUTCOME_COLUMNS = ("line", "learner id", "username", "external id", "outcome", "changes", "problem")
 _SHOWN_PROBLEMS = 20
-_ITEMS = {Kind.CSV_IMPORT: "rows"}
+_ITEMS = {Kind.CSV_IMPORT: "rows", Kind.JSON_IMPORT: "rows"}
 
 
 def print_operations_json(found: Iterable[Operation]) -> None:
@@ -40,20 +41,62 @@ def print_outcomes_json(found: Iterable[Outcome]) -> None:
 
 def describe_problem(outcome: Outcome) -> str:
     """Return why a learner or row was not changed, or an empty text."""
-    return "" if outcome.problem is None else str(outcome.problem["detail"])
+    return " ".join(str(problem["detail"]) for problem in outcome.problems)
+
+
+def describe_changes(outcome: Outcome) -> str:
+    """Return each fact that changed or would change, with its value before and after."""
+    return ", ".join(
+        f"{name}: {_describe_value(before)} -> {_describe_value(after)}"
+        for name, (before, after) in outcome.changes.items()
+    )
+
+
+def _describe_value(value: Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
-    """Return the line, the learner's id, the username, the outcome and the problem, for a table."""
+    """Return the cells of an outcome for a table with the columns OUTCOME_COLUMNS."""
     line = "" if outcome.line is None else str(outcome.line)
-    learner = (outcome.learner_id or "", outcome.username or "")
-    return (line, *learner, outcome.outcome.value, describe_problem(outcome))
+    learner = (outcome.learner_id or "", outcome.username or "", outcome.external_id or "")
+    return (line, *learner, outcome.outcome.value, describe_changes(outcome), describe_problem(outcome))
 
 
 def describe_counts(operation: Operation) -> str:
     """Return the outcomes with their numbers in one line, without those that did not occur."""
     counted = [(name, operation.counts.get(name, 0)) for name in OUTCOMES[operation.kind]]
     return ", ".join(f"{number:,} {name}" for name, number in counted if number)
+
+
+def describe_effects(operation: Operation) -> str:
+    """Return how many learners were deactivated, renamed …, or would be, in one line, without those with none."""
+    counted = [(effect_name(effect), name) for name, effect in EFFECTS.items()]
+    numbers = [(operation.effects.get(key, 0), name.replace("_", " ")) for key, name in counted]
+    return ", ".join(f"{number:,} {name}" for number, name in numbers if number)
+
+
+def describe_request(operation: Operation) -> str:
+    """Return what was asked in one line: the file and the options, or the selection and the new date."""
+    asked = dict(operation.request)
+    parts = [str(asked["file_name"])] if asked.get("file_name") else []
+    parts += map(_describe_option, asked.get("options", {}).items())
+    selection = dict(asked.get("selection", {}))
+    if "filter" in selection:
+        chosen = selection.pop("filter")
+        parts += map(_describe_option, chosen.items()) if chosen else ["all learners"]
+    for name, number in selection.items():
+        noun = name.removesuffix("_count").replace("_", " ")
+        parts.append(f"{noun.replace('except', 'all except')}: {number:,}")
+    if "expires_on" in asked:
+        parts.append(f"expires on: {asked['expires_on'] or 'never'}")
+    return ", ".join(parts)
+
+
+def _describe_option(option: tuple[str, Any]) -> str:
+    name, value = option
+    values = value if isinstance(value, list | tuple) else [value]
+    return f"{name}: {' '.join(map(str, values))}"
 
 
 def describe_kind(operation: Operation) -> str:
@@ -76,12 +119,17 @@ def count_changed(operation: Operation) -> int:
     """Return how many learners the operation has created or changed. A dry run or a refused operation: none."""
     if operation.changes_nothing:
         return 0
-    return sum(operation.counts.get(name, 0) for name in (OutcomeName.CREATED, OutcomeName.CHANGED))
+    return operation.revertible
 
 
 def count_not_applied(operation: Operation) -> int:
     """Return how many rows or learners were not changed although they should have been."""
     return sum(operation.counts.get(name, 0) for name in NOT_APPLIED.names)
+
+
+def count_deactivated(operation: Operation) -> int:
+    """Return how many learners lost access, or would."""
+    return operation.effects.get(effect_name(Effect.DEACTIVATED), 0)
 
 
 def is_complete(operation: Operation) -> bool:
@@ -109,17 +157,15 @@ def print_warnings(operation: Operation) -> None:
 
 def print_lost_access(operation: Operation) -> None:
     """Print on stderr how many learners lost access, or would."""
-    if operation.deactivated:
+    if deactivated := count_deactivated(operation):
         loses = "would lose" if operation.dry_run or operation.is_refused else "lost"
-        typer.echo(f"{operation.deactivated:,} of the changed learners {loses} access.", err=True)
+        typer.echo(f"{deactivated:,} of the changed learners {loses} access.", err=True)
 
 
 async def print_problems(database: Database, operation: Operation, hint: str) -> None:
     """Print on stderr the first problems of single learners or rows. The hint says how to see all."""
     async with database.read() as connection:
-        found = await repository.list_outcomes(
-            connection, operation, wanted=NOT_APPLIED, first_item=0, limit=_SHOWN_PROBLEMS
-        )
+        found = await outcomes.list_outcomes(connection, operation, NOT_APPLIED, limit=_SHOWN_PROBLEMS)
     for each in found:
         name = each.username or each.learner_id if each.line is None else f"line {each.line}"
         typer.echo(f"  {name}: {each.outcome.value}: {describe_problem(each)}", err=True)
@@ -170,8 +216,10 @@ def print_operation(operation: Operation) -> None:
     described = {
         "kind": describe_kind(operation),
         "progress": f"{operation.done:,} of {operation.total:,} {name_items(operation)}",
+        "request": describe_request(operation) or None,
         "outcomes": describe_counts(operation) or "none yet",
-        "lost access": f"{operation.deactivated:,}" if operation.deactivated else None,
+        "changes": describe_effects(operation) or None,
+        "revertible": f"{operation.revertible:,}" if operation.is_finished else None,
         "reason": operation.reason,
         "reverts": operation.reverts,
         "reverted by": operation.reverted_by,

@@ -1,5 +1,8 @@
 """`rollcall operations`: list, show, cancel and revert what changes many learners."""
 
+from enum import StrEnum
+from functools import reduce
+from operator import or_
 from typing import Annotated
 
 import typer
@@ -18,9 +21,11 @@ from app.cli.options import (
 from app.cli.terminal import describe_instant, print_table
 from app.cli.wording import describe_obstacle, name_command
 from app.cli.work import cancel, carry_out, create_runner, plan_revert
+from app.learners.plan import Effect, OutcomeName, effect_name
+from app.operations import outcomes as stored_outcomes
 from app.operations import repository, service
 from app.operations.errors import OperationNotCancellable, OperationNotFound, OperationNotRevertible
-from app.operations.operation import Kind, Operation, OutcomeName, State, Tidied, WantedOutcomes
+from app.operations.operation import Kind, Operation, State, Tidied, WantedOutcomes
 from app.operations.schemas import RevertRequest
 from app.organizations.organization import DEFAULT_SLUG, Organization
 from app.platform.database import Database
@@ -29,6 +34,17 @@ from app.platform.logging import configure_logging
 from app.platform.runtime import tune_interpreter
 
 _PAGE = 1000
+
+
+class Change(StrEnum):
+    """What the outcomes of an operation can be filtered by, besides their names."""
+
+    DEACTIVATED = effect_name(Effect.DEACTIVATED)
+    ACTIVATED = effect_name(Effect.ACTIVATED)
+    RENAMED = effect_name(Effect.RENAMED)
+    REKEYED = effect_name(Effect.REKEYED)
+    EXPIRATION = effect_name(Effect.EXPIRATION)
+
 
 OperationId = Annotated[
     str, typer.Argument(metavar="ID", help="The operation's id, from `rollcall operations list`.")
@@ -75,7 +91,8 @@ async def _list_operations(
         reports.print_operations_json(found)
         return
     print_table(
-        ("id", "created", "kind", "state", "done", "outcomes", "created by"), list(map(_describe, found))
+        ("id", "created", "kind", "request", "state", "done", "outcomes", "revertible", "created by"),
+        list(map(_describe, found)),
     )
 
 
@@ -84,9 +101,11 @@ def _describe(operation: Operation) -> tuple[str, ...]:
         operation.id,
         describe_instant(operation.created_at) or "",
         reports.describe_kind(operation),
+        reports.describe_request(operation),
         operation.state.value,
         f"{operation.done:,} of {operation.total:,}",
         reports.describe_counts(operation),
+        f"{operation.revertible:,}",
         reports.describe_actor(operation.created_by),
     )
 
@@ -96,6 +115,7 @@ def _describe(operation: Operation) -> tuple[str, ...]:
     epilog=show_examples(
         "rollcall operations show 019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f",
         "rollcall operations show 019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f --outcome refused --outcome invalid",
+        "rollcall operations show 019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f --changes renamed",
     ),
 )
 def show_operation(
@@ -111,11 +131,24 @@ def show_operation(
             help="Only these outcomes: created, changed, unchanged, kept, refused, invalid or not_found. Repeatable.",
         ),
     ] = None,
+    changes: Annotated[
+        list[Change] | None,
+        typer.Option(
+            metavar="CHANGE",
+            help="Only outcomes with this change: deactivated, activated, renamed, rekeyed or expiration. Repeatable.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one operation: its state, its counts, its warnings, and why it was refused."""
-    if outcomes or outcome:
-        run(_show_outcomes, organization, operation_id, outcome or [], is_json=json)
+    """Show one operation: what was asked, its state, its counts, its warnings, and why it was refused.
+
+    The outcomes show what changed, with the values before and after. In a
+    dry run they show what would change.
+    """
+    if outcomes or outcome or changes:
+        effects = (Effect[each.name] for each in changes or ())
+        wanted = WantedOutcomes(sorted(set(outcome or ())), reduce(or_, effects, Effect(0)))
+        run(_show_outcomes, organization, operation_id, wanted, is_json=json)
     else:
         run(_show_operation, organization, operation_id, is_json=json)
 
@@ -129,23 +162,23 @@ async def _show_operation(database: Database, slug: str, operation_id: str, *, i
 
 
 async def _show_outcomes(
-    database: Database, slug: str, operation_id: str, names: list[OutcomeName], *, is_json: bool
+    database: Database, slug: str, operation_id: str, wanted: WantedOutcomes, *, is_json: bool
 ) -> None:
     _, operation = await _get(database, slug, operation_id)
     if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
         raise Failure("the outcomes of this operation have been deleted. Its counts remain.")
-    wanted = WantedOutcomes(sorted(set(names)))
-    columns: tuple[str, ...] = ("line", "learner id", "username", "outcome", "problem")
     first_item: int | None = 0
     while first_item is not None:
         async with database.read() as connection:
-            found = await repository.list_outcomes(
-                connection, operation, wanted=wanted, first_item=first_item, limit=_PAGE
+            found = await stored_outcomes.list_outcomes(
+                connection, operation, wanted, first_item=first_item, limit=_PAGE
             )
         if is_json:
             reports.print_outcomes_json(found)
         elif found or not first_item:
-            print_table(columns, list(map(reports.outcome_cells, found)), is_first=not first_item)
+            print_table(
+                reports.OUTCOME_COLUMNS, list(map(reports.outcome_cells, found)), is_first=not first_item
+            )
         first_item = found[-1].item + 1 if len(found) == _PAGE else None
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 import typer
@@ -17,14 +17,14 @@ from app.background import HANDLERS
 from app.cli.environment import get_actor
 from app.cli.interruption import Interruption, watch_signals
 from app.cli.wording import name_command
-from app.imports.service import ImportOptions, submit_import
+from app.imports.service import ImportOptions, submit_csv_import
 from app.operations import service
 from app.operations.errors import OperationNotCancellable
 from app.operations.operation import Operation
 from app.operations.reverts import submit_revert
 from app.operations.runner import Runner
 from app.operations.schemas import RevertRequest
-from app.operations.service import OnStored
+from app.operations.service import Asker, OnStored
 from app.organizations.organization import Organization
 from app.platform.clock import SystemClock
 from app.platform.database import Database
@@ -61,11 +61,21 @@ def create_runner(database: Database) -> Runner:
 
 
 def plan_import(
-    runner: Runner, organization: Organization, file: BinaryIO, options: ImportOptions, *, is_detached: bool
+    runner: Runner,
+    organization: Organization,
+    file: BinaryIO,
+    options: ImportOptions,
+    *,
+    is_detached: bool,
 ) -> Task:
     """Return the task of importing this file."""
-    now = runner.clock.now()
-    submit = partial(submit_import, runner, file, options, organization, get_actor(), now)
+    name = file.name
+    file_name = Path(name).name if isinstance(name, str) and Path(name).is_file() else None
+
+    def submit(on_stored: OnStored) -> Awaitable[Operation]:
+        asker = Asker(organization, get_actor(), runner.clock.now(), on_stored)
+        return submit_csv_import(runner, asker, file, options, file_name)
+
     return Task("import", "Importing", "rows", organization, submit, is_detached)
 
 
@@ -73,8 +83,11 @@ def plan_revert(
     runner: Runner, organization: Organization, operation_id: str, wanted: RevertRequest, *, is_detached: bool
 ) -> Task:
     """Return the task of reverting this operation."""
-    now = runner.clock.now()
-    submit = partial(submit_revert, runner, operation_id, organization, get_actor(), wanted, now)
+
+    def submit(on_stored: OnStored) -> Awaitable[Operation]:
+        asker = Asker(organization, get_actor(), runner.clock.now(), on_stored)
+        return submit_revert(runner, asker, operation_id, wanted)
+
     return Task("revert", "Reverting", "learners", organization, submit, is_detached)
 
 
@@ -178,7 +191,7 @@ async def _follow(runner: Runner, operation: Operation, task: Task, interruption
         bar = progress.add_task(task.doing, total=operation.total)
         while not (operation.is_finished or interruption.is_asked):
             operation = await runner.wait(operation, _REFRESH_SECONDS)
-            doing = "Checking" if operation.is_rehearsal else task.doing
+            doing = task.doing if operation.is_planned else "Checking"
             progress.update(bar, description=doing, completed=operation.done, total=operation.total)
             tenth = operation.done * 10 // max(1, operation.total)
             if not stderr.is_terminal and tenth > shown_tenth:

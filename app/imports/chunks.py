@@ -1,37 +1,38 @@
 """The content of an import's chunks: rows as they were sent, or learners that the file does not list."""
 
+import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-from app.imports.cells import Row
+# A higher level takes much longer and saves little.
+_LEVEL = 3
 
 
 class StagedRows(NamedTuple):
-    """Rows as they were sent, in the order of the file."""
+    """Rows as they were sent, in the order of the file: the line of each, and its cells or its JSON text."""
 
-    rows: Sequence[Row]
+    rows: Sequence[tuple[int, Any]]
 
     def encode(self) -> bytes:
-        """Return the content of the chunk."""
-        return orjson.dumps([(row.line, row.cells) for row in self.rows])
+        """Return the content of the chunk. It is compressed, because it is kept for the report."""
+        return zlib.compress(orjson.dumps(self.rows), _LEVEL)
 
 
 class MissingLearners(NamedTuple):
-    """Learners that no row of the file names, with their external ids, in id order."""
+    """Learners that no row of the file names, in id order."""
 
-    ids: list[str]
-    external_ids: list[str | None]
+    ids: Sequence[str]
 
     def encode(self) -> bytes:
         """Return the content of the chunk."""
-        return orjson.dumps({"ids": self.ids, "external_ids": self.external_ids})
+        return orjson.dumps({"ids": self.ids})
 
 
 def decode_content(content: bytes) -> StagedRows | MissingLearners:
-    """Decode what `encode` returned."""
-    document = orjson.loads(content)
+    """Decode what `encode` returned. Rows that an earlier version has stored are not compressed."""
+    document = orjson.loads(content if content[:1] in b"{[" else zlib.decompress(content))
     if isinstance(document, dict):
-        return MissingLearners(document["ids"], document["external_ids"])
-    return StagedRows([Row(line, cells) for line, cells in document])
+        return MissingLearners(document["ids"])
+    return StagedRows([(line, row) for line, row in document])

@@ -41,7 +41,9 @@ _LONGEST_QUOTE = 100
 
 FileName = Annotated[
     str | None,
+    # The route only declares it: what receives the upload reads it.
     Query(
+        alias="file_name",
         max_length=LONGEST_FILE_NAME,
         description="The name of the file, to tell operations apart. The default is the name in the form, or in "
         "`Content-Disposition`.",
@@ -191,11 +193,20 @@ IgnoreColumns = Annotated[
         examples=[["suspended"]],
     ),
 ]
+Rekey = Annotated[
+    bool,
+    Query(
+        description="Whether a row may give a learner another external id. Without it, a row whose username belongs to "
+        "a learner with another external id is `invalid` (`identity-conflict`), so that a new person does not take "
+        "over the account of someone who had the username before."
+    ),
+]
 ProtectManual = Annotated[
     bool,
     Query(
-        description="Do not activate learners that were deactivated by a single call or a bulk action. Rows that would "
-        "do so are refused as `deactivated-by-hand`. Use this to keep a nightly feed from undoing a person's decision."
+        description="Do not activate learners whose last deactivation was not made by this import's own API key. Rows "
+        "that would do so are refused as `deactivated-by-hand`. Use this to keep a nightly feed from undoing "
+        "the decision of anyone else."
     ),
 ]
 MissingLearners = Annotated[
@@ -228,6 +239,7 @@ def _collect_options(
     *,
     dry_run: DryRun = False,
     create: Create = True,
+    rekey: Rekey = False,
     date_format: DateFormatName = DateFormat.ISO,
     delimiter: Delimiter = None,
     encoding: Encoding = None,
@@ -242,6 +254,7 @@ def _collect_options(
     return ImportOptions(
         dry_run=dry_run,
         create=create,
+        rekey=rekey,
         protect_manual=protect_manual,
         missing=missing,
         max_deactivations=max_deactivations,
@@ -255,3 +268,28 @@ def _collect_options(
 
 
 ImportQuery = Annotated[ImportOptions, Depends(_collect_options)]
+
+
+def _collect_json_options(
+    *,
+    dry_run: DryRun = False,
+    create: Create = True,
+    rekey: Rekey = False,
+    protect_manual: ProtectManual = False,
+    missing: MissingLearners = Missing.KEEP,
+    max_deactivations: MaxDeactivations = None,
+    reason: Annotated[Reason | None, Query(description="The reason. The history shows it.")] = None,
+) -> ImportOptions:
+    """Return the options of the query that do not depend on the format."""
+    return ImportOptions(
+        dry_run=dry_run,
+        create=create,
+        rekey=rekey,
+        protect_manual=protect_manual,
+        missing=missing,
+        max_deactivations=max_deactivations,
+        reason=reason,
+    )
+
+
+JsonImportQuery = Annotated[ImportOptions, Depends(_collect_json_options)]

@@ -165,8 +165,25 @@ class MissingUsername:
 
 
 @dataclass(frozen=True, slots=True)
-class DeactivatedByHand:
-    """A person deactivated the learner, and the import protects that."""
+class OtherExternalId:
+    """The username belongs to a learner who has another external id than the row."""
+
+    username: str
+    external_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NameTakenByRow:
+    """An earlier row gets the username or external id that this row wants."""
+
+    column: str
+    value: str
+    first_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeactivatedByOthers:
+    """Someone other than this import's own key deactivated the learner, and the import protects that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +212,9 @@ RowReason = (
     | IdentityConflict
     | UnknownLearner
     | MissingUsername
-    | DeactivatedByHand
+    | OtherExternalId
+    | NameTakenByRow
+    | DeactivatedByOthers
     | ExpiredRow
 )
 
@@ -225,5 +244,13 @@ class TooManyDeactivations:
         return self.by_row + self.missing
 
 
+@dataclass(frozen=True, slots=True)
+class GuessedEncoding:
+    """The encoding was guessed, and would change stored texts that have accents."""
+
+    row_count: int
+    first_line: int
+
+
 # Why an import must not change anything.
-GuardReason = UnidentifiedRows | TooManyDeactivations
+GuardReason = UnidentifiedRows | TooManyDeactivations | GuessedEncoding

@@ -1,27 +1,18 @@
-"""The guards of an import: checks that stop it before it deactivates more learners than intended. Pure.
+"""The guards of an import: checks of its plan that stop it before it deactivates more learners than intended."""
 
-An import with a guard is rehearsed: all its rows are decided, and what is counted here is judged before anything is
-changed.
-"""
-
-from collections.abc import Iterable
 from enum import StrEnum
 
-from app.imports.decide import Decision
-from app.imports.errors import (
-    InvalidCell,
-    MissingKey,
-    ReportedWrongNumber,
-    RowReason,
-    TooManyDeactivations,
-    UnidentifiedRows,
-    WrongNumberOfCells,
-)
-from app.operations.operation import Rehearsal
-from app.organizations.organization import count_allowed
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The fields that say which learner a row is about.
-_KEYS = ("username", "external_id")
+from app.imports.errors import GuardReason, GuessedEncoding, TooManyDeactivations, UnidentifiedRows
+from app.learners import plan_repository
+from app.learners import repository as learners
+from app.learners.plan import Effect
+from app.operations.operation import Operation
+from app.operations.parameters import ImportParameters
+from app.organizations.organization import Organization, count_allowed
+
+GUESSED_ENCODING = "guessed-encoding"
 
 
 class Missing(StrEnum):
@@ -31,53 +22,56 @@ class Missing(StrEnum):
     DEACTIVATE = "deactivate"
 
 
-def count(decisions: Iterable[Decision]) -> Rehearsal:
-    """Count what these decisions of a rehearsal contribute to the judgement."""
-    deactivated = unidentified = 0
-    first_line: int | None = None
-    for decision in decisions:
-        if decision.change is not None and decision.change.deactivates:
-            deactivated += 1
-        elif _is_unidentified(decision):
-            unidentified += 1
-            first_line = decision.line if first_line is None else first_line
-    return Rehearsal(
-        deactivated_by_row=deactivated, unidentified_rows=unidentified, first_unidentified_line=first_line
+async def find_obstacle(
+    connection: AsyncConnection,
+    operation: Operation,
+    parameters: ImportParameters,
+    organization: Organization,
+) -> GuardReason | None:
+    """Return why the plan must not be applied, or None."""
+    return (
+        await judge_completeness(connection, operation, parameters)
+        or await _judge_deactivations(connection, operation, parameters, organization)
+        or await _judge_encoding(connection, operation)
     )
 
 
-def _is_unidentified(decision: Decision) -> bool:
-    """Return whether the row could be about any learner. Then no learner can be called missing."""
-    if decision.learner_id is not None:
-        return False
-    return any(map(_hides_learner, decision.reasons))
-
-
-def _hides_learner(reason: RowReason) -> bool:
-    if isinstance(reason, InvalidCell):
-        return reason.field in _KEYS
-    return isinstance(reason, WrongNumberOfCells | ReportedWrongNumber | MissingKey)
-
-
-def judge_completeness(rehearsal: Rehearsal) -> UnidentifiedRows | None:
-    """Return why no learner can be called missing from the file, or None."""
-    if rehearsal.first_unidentified_line is None:
+async def judge_completeness(
+    connection: AsyncConnection, operation: Operation, parameters: ImportParameters
+) -> UnidentifiedRows | None:
+    """Return why no learner can be called missing from the file, or None if that is clear or does not matter."""
+    if parameters.missing != Missing.DEACTIVATE:
         return None
-    return UnidentifiedRows(rehearsal.first_unidentified_line, rehearsal.unidentified_rows)
+    unidentified = await plan_repository.count_with(connection, operation.number, Effect.UNIDENTIFIED)
+    return UnidentifiedRows(unidentified.first_line, unidentified.rows) if unidentified.first_line else None
 
 
-def judge_deactivations(
-    rehearsal: Rehearsal, max_deactivations: str, not_deactivated: int
+async def _judge_deactivations(
+    connection: AsyncConnection,
+    operation: Operation,
+    parameters: ImportParameters,
+    organization: Organization,
 ) -> TooManyDeactivations | None:
-    """Return why the import deactivates too many learners, or None if it does not.
-
-    `not_deactivated` is how many of the organization's learners are not deactivated yet.
-    """
+    limit = parameters.max_deactivations
+    if limit is None and parameters.missing == Missing.DEACTIVATE:
+        limit = organization.max_deactivations
+    if limit is None:
+        return None
+    planned = await plan_repository.count_with(connection, operation.number, Effect.DEACTIVATED)
+    not_deactivated = await learners.count_not_deactivated(connection, organization.id)
     reason = TooManyDeactivations(
-        rehearsal.deactivated_by_row,
-        rehearsal.missing,
-        count_allowed(max_deactivations, not_deactivated),
-        max_deactivations,
+        planned.with_line,
+        planned.rows - planned.with_line,
+        count_allowed(limit, not_deactivated),
+        limit,
         not_deactivated,
     )
     return reason if reason.total > reason.allowed else None
+
+
+async def _judge_encoding(connection: AsyncConnection, operation: Operation) -> GuessedEncoding | None:
+    """Return why a guess must be confirmed: it would change stored texts that have accents."""
+    if not any(warning["code"] == GUESSED_ENCODING for warning in operation.warnings):
+        return None
+    changed = await plan_repository.count_non_ascii_changes(connection, operation.number)
+    return GuessedEncoding(changed.rows, changed.first_line) if changed.first_line else None

@@ -219,6 +219,11 @@ def open_json(file: BinaryIO, *, is_lines: bool, block_bytes: int = _BLOCK_BYTES
     return JsonRoster(is_lines, not is_lines or file.read(1) == b"\n", file, block_bytes)
 
 
+def read_text(text: str) -> object:
+    """Return the value of a JsonRow, by its text as it was sent."""
+    return _DECODER.decode(text)
+
+
 def _read_document(text: _Text) -> Iterator[JsonRow]:
     text.expect("{", f"Send an object: {_SHAPE}.")
     if text.peek() != '"':

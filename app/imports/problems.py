@@ -7,18 +7,21 @@ from pydantic import BaseModel, Field
 
 from app.imports.errors import (
     CellReason,
-    DeactivatedByHand,
+    DeactivatedByOthers,
     DuplicateRow,
     ExpiredRow,
     GuardReason,
+    GuessedEncoding,
     IdentityConflict,
     IncompleteFeed,
     InvalidCell,
     MissingKey,
     MissingUsername,
+    NameTakenByRow,
     NoRoomForUpload,
     NoRows,
     NotAnObject,
+    OtherExternalId,
     RepeatedHeader,
     ReportedDuplicate,
     ReportedWrongNumber,
@@ -108,6 +111,15 @@ INCOMPLETE_FEED = define_problem(
     "correct the rows, or use `missing=keep`.",
     IncompleteMembers,
 )
+UNCONFIRMED_ENCODING = define_problem(
+    "unconfirmed-encoding",
+    422,
+    "The encoding of the file must be confirmed",
+    "The file does not say how it is encoded, so its encoding was guessed. With the guess the import would change "
+    "stored names or emails that have other letters than A to Z. Nothing was changed. Send the file again with "
+    "`encoding=`.",
+    IncompleteMembers,
+)
 TOO_MANY_DEACTIVATIONS = define_problem(
     "too-many-deactivations",
     409,
@@ -189,7 +201,10 @@ INVALID_NAME = _row_problem(
 IDENTITY_CONFLICT = _row_problem(
     "identity-conflict",
     "Username and External ID belong to two learners",
-    "One learner has the External ID of this row, and another has its Username. Correct one of the two cells.",
+    "One learner has the External ID of this row, and another has its Username. Or another row of the file gets the "
+    "name. "
+    "A name may be handed on in one file, if it has one holder in the end. To give a learner another External ID by "
+    "their username, use `rekey=true`.",
 )
 DUPLICATE_ROW = _row_problem(
     "duplicate-row",
@@ -199,9 +214,10 @@ DUPLICATE_ROW = _row_problem(
 )
 DEACTIVATED_BY_HAND = _row_problem(
     "deactivated-by-hand",
-    "A person deactivated this learner",
-    "With `protect_manual=true`, an import does not activate learners that a person deactivated. To restore access, "
-    "activate the learner yourself.",
+    "Someone else deactivated this learner",
+    "With `protect_manual=true`, an import does not activate learners whose last deactivation was not made by its "
+    "own API "
+    "key. To restore access, activate the learner yourself.",
     status=409,
 )
 
@@ -319,8 +335,20 @@ def _row_problem_of(reason: RowReason) -> Problem:
         case MissingUsername(external_id):
             detail = f"No learner has the External ID {external_id!r}. Fill in Username to create one."
             return Problem(MISSING_USERNAME, detail)
-        case DeactivatedByHand():
-            detail = "A person deactivated this learner, and this import does not undo that. Activate them yourself."
+        case OtherExternalId(username, external_id):
+            detail = (
+                f"Username {username!r} belongs to a learner with another External ID than {external_id!r}. Correct "
+                "one of "
+                "them, or use rekey=true to give that learner the new External ID."
+            )
+            return Problem(IDENTITY_CONFLICT, detail)
+        case NameTakenByRow(column, value, first_line):
+            detail = (
+                f"Line {first_line} gives the {column} {value!r} to another learner. Correct one of the rows."
+            )
+            return Problem(IDENTITY_CONFLICT, detail, members={"first_line": first_line, "column": column})
+        case DeactivatedByOthers():
+            detail = "Someone else deactivated this learner. This import does not undo that. Activate them yourself."
             return Problem(DEACTIVATED_BY_HAND, detail, members={"column": ACTIVE.title})
         case ExpiredRow():
             return _expired_row(reason)
@@ -399,7 +427,28 @@ def describe_guard(reason: GuardReason) -> Mapping[str, Any]:
 def _guard_problem(reason: GuardReason) -> Problem:
     if isinstance(reason, UnidentifiedRows):
         return _unidentified_rows(reason)
+    if isinstance(reason, GuessedEncoding):
+        return _guessed_encoding(reason)
     return _too_many_deactivations(reason)
+
+
+def _guessed_encoding(reason: GuessedEncoding) -> Problem:
+    return Problem(
+        UNCONFIRMED_ENCODING,
+        f"The file does not say how it is encoded, and the guess would change the texts of {reason.row_count:,} "
+        f"learners, the first on line {reason.first_line}. Nothing was changed. Look at the changes. If the names are "
+        "right, send the file again with the encoding that the warning names, otherwise with its real encoding.",
+        members={"line": reason.first_line, "row_count": reason.row_count},
+    )
+
+
+def warn_of_deactivations(row_count: int, first_line: int | None) -> Mapping[str, str]:
+    """Return the warning that learners keep access although their rows say No."""
+    where = "" if first_line is None else f" The first is on line {first_line}."
+    return {
+        "code": "deactivations-not-applied",
+        "detail": f"Rows with Active=No that were not applied: {row_count:,}. Their learners may keep access.{where}",
+    }
 
 
 def _unidentified_rows(reason: UnidentifiedRows) -> Problem:

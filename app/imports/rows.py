@@ -59,6 +59,8 @@ class InvalidRow:
     reasons: tuple[CellReason, ...]
     username: str | None = None
     external_id: str | None = None
+    # Whether its Active says No: a warning tells that the learner keeps access.
+    asks_to_deactivate: bool = False
 
 
 # How the Problem cell of a report begins, for the rows that stay refused: the codes of these problems.
@@ -226,7 +228,9 @@ def _refuse(values: Mapping[str, Any], faults: Sequence[InvalidCell]) -> Invalid
         username is None and external_id is None and not any(fault.field in _KEYS for fault in faults)
     )
     missing = (MissingKey(),) if is_nameless else ()
-    return InvalidRow((*faults, *missing), username, external_id)
+    return InvalidRow(
+        (*faults, *missing), username, external_id, asks_to_deactivate=values.get(ACTIVE.name) is False
+    )
 
 
 def _respect_report(

@@ -3,25 +3,22 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from app.imports.cells import Row
 from app.imports.chunks import StagedRows
-from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv
+from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv, UnreadableJson
 from app.imports.guards import Missing
-from app.imports.reader import Roster, open_roster
+from app.imports.json_reader import JsonRow, open_json
+from app.imports.reader import open_roster
 from app.imports.rows import DateFormat, EmptyCells
 from app.learners.repository import get_last_event_position
 from app.limits import Limits
 from app.operations import service
 from app.operations.operation import Chunk, Kind, Operation
-from app.operations.parameters import CsvImportParameters
+from app.operations.parameters import CsvImportParameters, JsonImportParameters
 from app.operations.runner import Runner
-from app.operations.service import OnStored
-from app.organizations.organization import Organization
-from app.organizations.principal import Actor
-from app.platform.ids import new_id
+from app.operations.service import Asker, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,7 @@ class ImportOptions:
 
     dry_run: bool = False
     create: bool = True
+    rekey: bool = False
     protect_manual: bool = False
     missing: Missing = Missing.KEEP
     # A number or a percentage; None = the organization's if missing learners are deactivated, else no limit.
@@ -41,46 +39,26 @@ class ImportOptions:
     ignore_columns: tuple[str, ...] = ()
     reason: str | None = None
 
-    @property
-    def is_guarded(self) -> bool:
-        """Whether guards must judge the import before anything is changed."""
-        return self.missing is Missing.DEACTIVATE or self.max_deactivations is not None
 
-
-async def submit_import(
-    runner: Runner,
-    file: BinaryIO,
-    options: ImportOptions,
-    organization: Organization,
-    actor: Actor,
-    now: datetime,
-    on_stored: OnStored,
+async def submit_csv_import(
+    runner: Runner, asker: Asker, file: BinaryIO, options: ImportOptions, file_name: str | None = None
 ) -> Operation:
     """Begin to import a complete, seekable file.
 
     Raises UnreadableCsv, IncompleteFeed and InvalidValue; then nothing is stored.
     """
     try:
-        return await _submit(runner, file, options, organization, actor, now, on_stored)
+        return await _submit_csv(runner, asker, file, options, file_name)
     except UnreadableCsv as error:
         if error.is_cut_off and options.missing is Missing.DEACTIVATE:
             raise IncompleteFeed(error.detail, error.line) from error
         raise
 
 
-async def _submit(
-    runner: Runner,
-    file: BinaryIO,
-    options: ImportOptions,
-    organization: Organization,
-    actor: Actor,
-    now: datetime,
-    on_stored: OnStored,
+async def _submit_csv(
+    runner: Runner, asker: Asker, file: BinaryIO, options: ImportOptions, file_name: str | None
 ) -> Operation:
-    created_until = 0
-    if options.missing is Missing.DEACTIVATE:
-        async with runner.database.read() as connection:
-            created_until = await get_last_event_position(connection)
+    common = await _read_common(runner, options)
     roster = await asyncio.to_thread(
         open_roster,
         file,
@@ -88,38 +66,95 @@ async def _submit(
         delimiter=options.delimiter,
         ignore_columns=options.ignore_columns,
     )
-    draft = Operation(
-        id=new_id(now),
-        organization_id=organization.id,
+    parameters = CsvImportParameters(
+        header=roster.header,
+        columns=dict(roster.columns),
+        delimiter=roster.delimiter,
+        encoding=roster.encoding,
+        has_mark=roster.has_mark,
+        date_format=options.date_format.value,
+        empty=options.empty.value,
+        has_whole_ids=roster.has_whole_ids,
+        **common,
+    )
+    order = Order(
         kind=Kind.CSV_IMPORT,
+        request=_describe_request(options, file_name),
+        parameters=parameters,
         dry_run=options.dry_run,
         reason=options.reason,
-        created_by=actor.document(),
-        created_at=now,
         warnings=[asdict(warning) for warning in roster.warnings],
-        parameters=CsvImportParameters(
-            header=roster.header,
-            columns=dict(roster.columns),
-            delimiter=roster.delimiter,
-            encoding=roster.encoding,
-            has_mark=roster.has_mark,
-            date_format=options.date_format.value,
-            empty=options.empty.value,
-            ignore_columns=options.ignore_columns,
-            has_whole_ids=roster.has_whole_ids,
-            create=options.create,
-            protect_manual=options.protect_manual,
-            missing=options.missing.value,
-            max_deactivations=options.max_deactivations,
-            created_until=created_until,
-        ),
-        is_rehearsal=options.is_guarded,
     )
-    chunks = _stage_rows(roster, options.missing, runner.limits)
-    return await service.submit(runner, draft, organization, chunks, on_stored=on_stored)
+    return await service.submit(runner, asker, order, _stage_rows(roster, options.missing, runner.limits))
 
 
-async def _stage_rows(roster: Roster, missing: Missing, limits: Limits) -> AsyncGenerator[Chunk]:
+async def _read_common(runner: Runner, options: ImportOptions) -> dict[str, Any]:
+    """Return the parameters that imports of every format have."""
+    created_until = 0
+    if options.missing is Missing.DEACTIVATE:
+        async with runner.database.read() as connection:
+            created_until = await get_last_event_position(connection)
+    return {
+        "create": options.create,
+        "rekey": options.rekey,
+        "protect_manual": options.protect_manual,
+        "missing": options.missing.value,
+        "max_deactivations": options.max_deactivations,
+        "created_until": created_until,
+    }
+
+
+def _describe_request(options: ImportOptions, file_name: str | None) -> dict[str, Any]:
+    """Return the file and the options that differ from their defaults, as the API shows them."""
+    shown = asdict(options)
+    default = asdict(ImportOptions())
+    chosen = {
+        name: value
+        for name, value in shown.items()
+        if value != default[name] and name not in ("dry_run", "reason")
+    }
+    return {"file_name": file_name, "options": chosen}
+
+
+async def submit_json_import(
+    runner: Runner,
+    asker: Asker,
+    file: BinaryIO,
+    options: ImportOptions,
+    file_name: str | None = None,
+    *,
+    is_lines: bool,
+) -> Operation:
+    """Begin to import a complete, seekable file of JSON, or of NDJSON if `is_lines`.
+
+    Raises UnreadableJson and IncompleteFeed; then nothing is stored.
+    """
+    roster = await asyncio.to_thread(open_json, file, is_lines=is_lines)
+    order = Order(
+        kind=Kind.JSON_IMPORT,
+        request=_describe_request(options, file_name),
+        parameters=JsonImportParameters(**await _read_common(runner, options)),
+        dry_run=options.dry_run,
+        reason=options.reason,
+    )
+    try:
+        return await service.submit(runner, asker, order, _stage_rows(roster, options.missing, runner.limits))
+    except UnreadableJson as error:
+        if error.is_cut_off and options.missing is Missing.DEACTIVATE:
+            raise IncompleteFeed(error.detail, error.line) from error
+        raise
+
+
+class _Rows(Protocol):
+    """A file of rows, in whatever format."""
+
+    @property
+    def ends_with_line_break(self) -> bool: ...
+
+    def rows(self) -> Iterator[Row | JsonRow]: ...
+
+
+async def _stage_rows(roster: _Rows, missing: Missing, limits: Limits) -> AsyncGenerator[Chunk]:
     rows = roster.rows()
     number = first_item = 0
     while True:
@@ -133,20 +168,24 @@ async def _stage_rows(roster: Roster, missing: Missing, limits: Limits) -> Async
         number, first_item = number + 1, first_item + items
 
 
-def _require_complete(roster: Roster, first_rows: StagedRows) -> None:
+def _require_complete(roster: _Rows, first_rows: StagedRows) -> None:
     if not first_rows.rows:
         raise NoRows
     if not roster.ends_with_line_break:
         raise IncompleteFeed("The file does not end with a line break, so it may be cut off.")
 
 
-def _take(rows: Iterator[Row], limits: Limits) -> StagedRows:
-    taken: list[Row] = []
+def _take(rows: Iterator[Row | JsonRow], limits: Limits) -> StagedRows:
+    taken: list[tuple[int, Any]] = []
     characters = 0
     for row in rows:
-        taken.append(row)
-        # An empty cell costs memory, too.
-        characters += len(row.cells) + sum(map(len, row.cells))
+        if isinstance(row, JsonRow):
+            taken.append((row.line, row.text))
+            characters += len(row.text)
+        else:
+            taken.append((row.line, row.cells))
+            # An empty cell costs memory, too.
+            characters += len(row.cells) + sum(map(len, row.cells))
         if len(taken) == limits.chunk_rows or characters > limits.chunk_characters:
             break
     return StagedRows(taken)

@@ -25,6 +25,7 @@ LearnerId = Annotated[str, AfterValidator(_parse_id)]
 # A text to look up is tidied like a stored one, so that it finds what it created.
 TidyText = Annotated[PlainText, AfterValidator(tidy)]
 UsernameText = Annotated[PlainText, AfterValidator(tidy_spaces), Field(min_length=1, max_length=MAX_LENGTH)]
+ExternalIdText = Annotated[TidyText, Field(min_length=1, max_length=MAX_LENGTH)]
 SearchText = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 

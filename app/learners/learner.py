@@ -1,6 +1,6 @@
 """One learner as stored, one change of a learner, and what the history records of a change."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from app.domain.events import EventType, classify_change
 from app.domain.profile import fold, fold_username, sort_form
 from app.domain.status import Account, resolve_status
-from app.domain.transitions import deactivate
-from app.learners.fields import ACCOUNT, EVENT_FACTS, PROFILE, PROFILE_NAMES, SearchPart
+from app.learners.fields import EVENT_FACTS, PROFILE, SearchPart
 from app.platform.ids import instant_of
 from app.platform.instants import instant_text
 
@@ -66,11 +65,6 @@ class Change(NamedTuple):
     after: Learner
     type: EventType
 
-    @property
-    def deactivates(self) -> bool:
-        """Whether it takes access away from a learner who existed and was not deactivated."""
-        return self.type is EventType.DEACTIVATED
-
 
 class Event(NamedTuple):
     """A recorded change, as its readers see it. `before` and `after` hold the facts that changed."""
@@ -108,27 +102,6 @@ def change_of(
         return None
     after = before._replace(account=account, updated_at=cause.at, version=before.version + 1, **profile)  # type: ignore[arg-type]
     return Change(before, after, classify_change(before.account, account, cause.today))
-
-
-def change_back(learner: Learner, before: Mapping[str, Any], cause: Cause) -> Change | None:
-    """Make the change that undoes the learner's last one, or None if there is nothing to undo.
-
-    `before` is what the event of that last change recorded. It is empty if that change created the learner, who is
-    then deactivated and never removed. A learner who returns to deactivated loses access now, whenever the earlier
-    deactivation was.
-    """
-    if not before:
-        return change_of(learner, cause, deactivate(learner.account, cause.at).account, {})
-    profile = {name: before[name] for name in PROFILE_NAMES if name in before}
-    facts = {
-        fact.name: None if before[fact.name] is None else fact.parse(before[fact.name])
-        for fact in ACCOUNT
-        if fact.name in before
-    }
-    account = learner.account._replace(**facts)  # type: ignore[arg-type]
-    if account.deactivated_at is not None and learner.account.deactivated_at is None:
-        account = account._replace(sessions_valid_from=cause.at)
-    return change_of(learner, cause, account, profile)
 
 
 class EventDocuments(NamedTuple):
@@ -179,7 +152,15 @@ def search_text(learner: Learner) -> str:
 
     The email comes last, so that a search can recognize a whole address by the end of the text.
     """
-    values = _read_searched(learner)
+    return _join_searched(_read_searched(learner))
+
+
+def search_text_of(profile: Mapping[str, str | None]) -> str:
+    """Join the text that `q` searches for a learner with this profile."""
+    return _join_searched([profile.get(name) for name in _searched])
+
+
+def _join_searched(values: Sequence[str | None]) -> str:
     name = " ".join(filter(None, values[:_NAMES_END]))
     own = filter(None, values[_NAMES_END:-1])
     return fold(PART_BREAK.join((name, *own, values[-1] or "")))

@@ -1,6 +1,6 @@
 """Reads learners and their events, and stores the time of an access. `recording` stores changes."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from sqlalchemy import (
     literal,
     select,
     true,
-    union,
     union_all,
     update,
 )
@@ -49,7 +48,6 @@ _NAMES = (
     *Learner._fields[_BEFORE_ACCOUNT + 1 :],
 )
 _COLUMNS = [learners.c[name] for name in _NAMES]
-_BEFORE_ALL = "00000000-0000-0000-0000-000000000000"
 
 
 class PlacedLearner(NamedTuple):
@@ -57,23 +55,6 @@ class PlacedLearner(NamedTuple):
 
     learner: Learner
     position: list[Any]
-
-
-class MissingLearner(NamedTuple):
-    """A learner who is not in the file of an import."""
-
-    id: str
-    external_id: str | None
-
-
-class LastChange(NamedTuple):
-    """A learner, and what changed last.
-
-    `before` is what the event of the last change recorded, or None if another operation made that change.
-    """
-
-    learner: Learner
-    before: Mapping[str, Any] | None
 
 
 def _make_learner(row: Row[Any]) -> Learner:
@@ -127,33 +108,13 @@ async def _find(
     return None if row is None else _make_learner(row)
 
 
-async def lock_by_keys(
-    connection: AsyncConnection,
-    organization_id: int,
-    *,
-    usernames: Collection[str] = (),
-    external_ids: Collection[str] = (),
+async def list_chosen(
+    connection: AsyncConnection, organization_id: int, chosen: Select[tuple[str]]
 ) -> list[Learner]:
-    """Lock the learners that have one of these keys (usernames folded), and return those that exist, in id order.
-
-    Every transaction locks in id order, so that no two can wait for each other.
-    """
-    dialect = connection.dialect.name
-    own = learners.c.organization_id == organization_id
-    named = [
-        select_by_keys([learners.c.id], [own], key, values, dialect)
-        for key, values in ((learners.c.username_key, usernames), (learners.c.external_id, external_ids))
-        if values
-    ]
-    if not named:
-        return []
-    if dialect == "sqlite":
-        statement = select(*_COLUMNS).where(own, learners.c.id.in_(union(*named))).order_by(learners.c.id)
-    else:
-        ids = union(*named).subquery()
-        ordered = select(ids.c.id).order_by(ids.c.id).subquery()
-        locked = select(*_COLUMNS).where(own, learners.c.id == ordered.c.id).with_for_update().lateral()
-        statement = select(*locked.c).select_from(ordered).join(locked, true())
+    """List the learners whose ids a query for few of them selects."""
+    statement = select(*_COLUMNS).where(
+        learners.c.organization_id == organization_id, learners.c.id.in_(chosen)
+    )
     rows = (await connection.execute(statement)).all()
     return await compute(len(rows), lambda: list(map(_make_learner, rows)))
 
@@ -292,48 +253,7 @@ async def get_last_event_position(connection: AsyncConnection) -> int:
     return (await connection.execute(select(func.max(events.c.position)))).scalar_one() or 0
 
 
-async def list_not_deactivated(
-    connection: AsyncConnection,
-    organization_id: int,
-    *,
-    unless: Callable[[Column[str]], ColumnElement[bool]],
-    created_by: int,
-    after: str | None,
-    limit: int,
-    walked_rows: int = 20_000,
-) -> list[MissingLearner]:
-    """List up to `limit` learners who are not deactivated, in id order beyond the id `after`.
-
-    It leaves out ids for which `unless` holds, and learners created by an event after the position
-    `created_by`. It compares positions, because clocks can differ. One statement reads at most `walked_rows`
-    learners.
-    """
-    found: list[MissingLearner] = []
-    begin: str | None = after or _BEFORE_ALL
-    while begin is not None and len(found) < limit:
-        # Read it in ranges of the primary key. For the whole key, a planner that assumes a small table would build and
-        # sort the whole set every time.
-        own = learners.c.organization_id == organization_id
-        part = select(learners.c.id).where(own, learners.c.id > begin).order_by(learners.c.id)
-        end = (await connection.execute(part.offset(walked_rows - 1).limit(1))).scalar_one_or_none()
-        wanted = limit - len(found)
-        statement = (
-            select(learners.c.id, learners.c.external_id)
-            .where(own, learners.c.id > begin, ~status_sql.is_deactivated(), ~unless(learners.c.id))
-            .order_by(learners.c.id)
-            .limit(wanted)
-        )
-        if end is not None:
-            statement = statement.where(learners.c.id <= end)
-        rows = (await connection.execute(statement)).all()
-        newer = await _find_created_after(connection, created_by, [row.id for row in rows])
-        found += (MissingLearner(row.id, row.external_id) for row in rows if row.id not in newer)
-        # If the limit cut it short, there may be more in this part.
-        begin = rows[-1].id if len(rows) == wanted else end
-    return found
-
-
-async def _find_created_after(
+async def find_created_after(
     connection: AsyncConnection, position: int, learner_ids: Collection[str]
 ) -> set[str]:
     """Find which of these learners were created by an event after this position."""
@@ -400,38 +320,61 @@ async def list_events(
     return await make_events(connection, (await connection.execute(statement)).all())
 
 
-async def find_with_last_change(
-    connection: AsyncConnection, organization_id: int, learner_ids: Collection[str], operation_id: str
-) -> list[LastChange]:
-    """Find these learners, each with what this operation changed, if nothing changed the learner since."""
-    # Not a join, so that each learner costs one look into the index of histories, even if the planner assumes wrong
-    # sizes.
-    before = (
-        select(events.c.before)
+class RecordedChange(NamedTuple):
+    """What an event of a learner recorded: which version it made, and the facts before."""
+
+    learner_id: str
+    version: int
+    operation_id: str | None
+    actor: Mapping[str, Any]
+    type: str
+    before: Mapping[str, Any]
+
+
+async def list_changes_since(
+    connection: AsyncConnection, organization_id: int, versions: Mapping[str, int]
+) -> list[RecordedChange]:
+    """List what changed these learners from the given version of each on, by learner, oldest first."""
+    columns = [resolve_column(name) for name in RecordedChange._fields]
+    statement = (
+        select(*columns)
         .select_from(WITH_CAUSES)
         .where(
-            events.c.learner_id == learners.c.id,
-            events.c.version == learners.c.version,
-            resolve_column("operation_id") == operation_id,
+            events.c.organization_id == organization_id,
+            is_one_of(events.c.learner_id, versions.keys(), connection.dialect.name),
+            events.c.version >= min(versions.values(), default=0),
         )
-        .scalar_subquery()
+        .order_by(events.c.learner_id, events.c.version)
     )
-    statement = select_by_keys(
-        [*_COLUMNS, before.label("before")],
-        [learners.c.organization_id == organization_id],
-        learners.c.id,
-        learner_ids,
-        connection.dialect.name,
+    found = [RecordedChange._make(row) for row in await connection.execute(statement)]
+    return [each for each in found if each.version >= versions[each.learner_id]]
+
+
+async def find_renamed_since(
+    connection: AsyncConnection, organization_id: int, learner_ids: Collection[str], since: datetime | None
+) -> set[str]:
+    """Find which of these learners were given another username or external id after this instant."""
+    if not learner_ids or since is None:
+        return set()
+    statement = (
+        select(events.c.learner_id, events.c.before)
+        .select_from(WITH_CAUSES)
+        .where(
+            events.c.organization_id == organization_id,
+            is_one_of(events.c.learner_id, learner_ids, connection.dialect.name),
+            resolve_column("occurred_at") > since,
+        )
     )
-    return [LastChange(_make_learner(row), row.before) for row in await connection.execute(statement)]
+    names = {"username", "external_id"}
+    return {row.learner_id for row in await connection.execute(statement) if names & row.before.keys()}
 
 
 async def find_last_deactivations(
     connection: AsyncConnection, organization_id: int, learner_ids: Collection[str]
-) -> dict[str, str | None]:
-    """Find the operation (None = a single call) that last deactivated each of these learners, by learner."""
+) -> dict[str, Mapping[str, Any]]:
+    """Find the actor who last deactivated each of these learners."""
     statement = (
-        select(events.c.learner_id, resolve_column("operation_id"))
+        select(events.c.learner_id, resolve_column("actor"))
         .select_from(WITH_CAUSES)
         .where(
             events.c.organization_id == organization_id,
@@ -440,4 +383,4 @@ async def find_last_deactivations(
         )
         .order_by(events.c.learner_id, events.c.version)
     )
-    return {row.learner_id: row.operation_id for row in await connection.execute(statement)}
+    return {row.learner_id: row.actor for row in await connection.execute(statement)}

@@ -5,9 +5,9 @@ after each row, which costs ten times as much (measured).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Insert, column, func, insert, literal, select, table
+from sqlalchemy import ColumnElement, Insert, Select, column, func, insert, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.tables import learner_search
@@ -18,6 +18,9 @@ from app.platform.threads import compute
 _trigrams = table(
     "learner_search_trigrams", column("learner_search_trigrams"), column("rowid"), column("text")
 )
+
+
+_COLUMNS = ("organization_id", "learner_id", "text")
 
 
 class LearnerText(NamedTuple):
@@ -31,14 +34,28 @@ async def add_texts(connection: AsyncConnection, organization_id: int, texts: Se
     """Store the texts of new learners."""
     if not texts:
         return
-    is_sqlite = connection.dialect.name == "sqlite"
-    last = (
-        (await connection.execute(select(func.max(learner_search.c.number)))).scalar() if is_sqlite else None
-    )
+    last = await _find_last(connection)
     rows = await compute(len(texts), lambda: [(organization_id, *each) for each in texts])
-    await insert_rows(connection, learner_search, ("organization_id", *LearnerText._fields), rows)
-    if is_sqlite:
-        await connection.execute(_add_to_index(learner_search.c.number > (last or 0)))
+    await insert_rows(connection, learner_search, _COLUMNS, rows)
+    await _index_after(connection, last)
+
+
+async def add_texts_from(connection: AsyncConnection, texts: Select[Any]) -> None:
+    """Store the texts of new learners; the query selects the organization, the learner's id and the text."""
+    last = await _find_last(connection)
+    await connection.execute(insert(learner_search).from_select(list(_COLUMNS), texts))
+    await _index_after(connection, last)
+
+
+async def _find_last(connection: AsyncConnection) -> int:
+    if connection.dialect.name != "sqlite":
+        return 0
+    return (await connection.execute(select(func.max(learner_search.c.number)))).scalar() or 0
+
+
+async def _index_after(connection: AsyncConnection, last: int) -> None:
+    if connection.dialect.name == "sqlite":
+        await connection.execute(_add_to_index(learner_search.c.number > last))
 
 
 async def change_texts(connection: AsyncConnection, texts: Sequence[LearnerText]) -> None:

@@ -24,7 +24,7 @@ async def create_learner(
     decision = decide_creation(new_id(cause.at), wish, cause)
     if isinstance(decision, Refused):
         raise LearnerExpired(decision.reason)
-    await record(connection, organization_id, [decision], cause)
+    await record(connection, organization_id, decision, cause)
     return decision.after
 
 
@@ -63,7 +63,7 @@ async def change_learner(
         raise LearnerExpired(decision.reason)
     if isinstance(decision, Unchanged):
         return learner
-    await record(connection, organization_id, [decision], cause)
+    await record(connection, organization_id, decision, cause)
     return decision.after
 
 

@@ -5,11 +5,25 @@ each expression with its Python form, on both databases.
 """
 
 from collections.abc import Collection
-from datetime import date, datetime
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Computed, Date, String, and_, case, literal, or_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Computed,
+    Date,
+    String,
+    and_,
+    case,
+    false,
+    literal,
+    not_,
+    or_,
+    true,
+)
 
+from app.domain.events import EventType
 from app.domain.status import Status
 from app.platform.column_types import BinaryText, Instant
 
@@ -92,37 +106,51 @@ def is_not_deactivated() -> ColumnElement[bool]:
     return STATUS_UNLESS_EXPIRED.in_([Status.ACTIVE.value, Status.ACTIVATED.value])
 
 
-# The transitions of app.domain.transitions: their outcome, what they store, and the status afterwards.
+# The rules for facts that a statement computes, such as those after a change.
 
 
-def deactivate_outcome() -> ColumnElement[str]:
-    """Return the outcome of `deactivate`: `changed` or `unchanged`."""
-    return case((is_deactivated(), "unchanged"), else_="changed")
+class Facts(NamedTuple):
+    """The facts of an account as SQL. `expires_on` is null for an account that never expires."""
+
+    is_deactivated: ColumnElement[bool]
+    is_accessed: ColumnElement[bool]
+    expires_on: ColumnElement[Any]
 
 
-def deactivate_values(now: datetime) -> dict[str, datetime | None]:
-    """Return what `deactivate` stores if it changes the learner."""
-    return {DEACTIVATED_AT.name: now, SESSIONS_VALID_FROM.name: now}
+def facts_have_expired(facts: Facts, today: ColumnElement[date]) -> ColumnElement[bool]:
+    """Return whether an account with these facts has expired on `today`. Never null."""
+    return case((facts.expires_on < today, true()), else_=false())
 
 
-def status_after_deactivation() -> ColumnElement[str]:
-    """Return what STATUS_UNLESS_EXPIRED becomes when the learner is deactivated."""
-    return literal(Status.DEACTIVATED.value, String)
-
-
-def activate_outcome(today: date) -> ColumnElement[str]:
-    """Return the outcome of `activate`: `changed`, `unchanged` or `refused`."""
-    return case((has_expired(today), "refused"), (is_deactivated(), "changed"), else_="unchanged")
-
-
-def activate_values() -> dict[str, datetime | None]:
-    """Return what `activate` stores if it changes the learner."""
-    return {DEACTIVATED_AT.name: None}
-
-
-def status_after_activation() -> ColumnElement[str]:
-    """Return what STATUS_UNLESS_EXPIRED becomes when the learner is activated."""
+def restored_status(facts: Facts) -> ColumnElement[str]:
+    """Return the status of these facts without the expiration date."""
     return case(
-        (FIRST_ACCESSED_AT.is_(None), literal(Status.ACTIVATED.value, String)),
-        else_=literal(Status.ACTIVE.value, String),
+        (facts.is_deactivated, literal(Status.DEACTIVATED.value, String)),
+        (facts.is_accessed, literal(Status.ACTIVE.value, String)),
+        else_=literal(Status.ACTIVATED.value, String),
+    )
+
+
+def status_of(facts: Facts, today: ColumnElement[date]) -> ColumnElement[str]:
+    """Return the status of these facts on `today`."""
+    return case(
+        (facts_have_expired(facts, today), literal(Status.EXPIRED.value, String)),
+        else_=restored_status(facts),
+    )
+
+
+def event_type(
+    before: Facts, after: Facts, dates_differ: ColumnElement[bool], today: ColumnElement[date]
+) -> ColumnElement[str]:
+    """Return the type of the event for a change between these facts, as `classify_change` has it."""
+    had_expired, expires_now = facts_have_expired(before, today), facts_have_expired(after, today)
+    types = (
+        (and_(after.is_deactivated, not_(before.is_deactivated)), EventType.DEACTIVATED),
+        (and_(before.is_deactivated, not_(after.is_deactivated)), EventType.ACTIVATED),
+        (and_(dates_differ, expires_now, not_(had_expired)), EventType.EXPIRED),
+        (and_(dates_differ, had_expired, not_(expires_now)), EventType.RESTORED),
+    )
+    return case(
+        *((condition, literal(name.value, String)) for condition, name in types),
+        else_=literal(EventType.UPDATED.value, String),
     )

@@ -4,26 +4,40 @@ A comment at each index names the queries that need it. Every index costs a writ
 none without a query.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
+    Date,
     Identity,
     Index,
     Integer,
+    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     TextClause,
+    false,
     text,
 )
 
 from app.learners import status_sql
 from app.learners.fields import PROFILE
+from app.learners.plan import PlanRow
 from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.metadata import keep_for, metadata
+
+# The columns of `plan_input` that are not those of `plan_rows`.
+_INPUT_TYPES: Mapping[str, Any] = {
+    "active": Boolean(),
+    "fields": Integer(),
+    "outcome": Text(),
+    "problems": Text(),
+}
 
 
 def _make_order_indexes(column: str, where: TextClause | None = None) -> Iterator[Index]:
@@ -136,4 +150,60 @@ events = Table(
     # One learner's history.
     Index("uq_events_learner_id_version", "learner_id", "version", unique=True),
     sqlite_autoincrement=True,
+)
+
+# What an operation is going to do to each learner or row. The rows of a chunk are removed when it has been applied, so
+# the table is nearly empty most of the time.
+plan_rows = Table(
+    "plan_rows",
+    metadata,
+    # The number of the operation.
+    Column("plan", Integer, nullable=False),
+    Column("item", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    # What a Fields and an Effect of `plan` say: what changes, and what that comes to.
+    Column("changes", Integer, nullable=False),
+    Column("effects", Integer, nullable=False),
+    Column("line", Integer),
+    # The learner's version that was decided; 0 for a learner to be created.
+    Column("version", Integer),
+    Column("learner_id", Id),
+    Column("expires_on", Date),
+    Column("deactivated_at", Instant),
+    # Whether a change was applied before its chunk, because its names move between learners.
+    Column("is_applied", Boolean, nullable=False, server_default=false()),
+    # An OutcomeName, and a Reason if the row is not applied.
+    Column("outcome", BinaryText, nullable=False),
+    Column("reason", BinaryText),
+    # The type of the event; None if nothing changes.
+    Column("event_type", BinaryText),
+    # The learner's username and external id after the change, or those of the row if there is no learner.
+    Column("username", Text),
+    Column("external_id", BinaryText),
+    # The other values, where they change.
+    Column("username_key", BinaryText),
+    Column("email", Text),
+    Column("first_name", Text),
+    Column("last_name", Text),
+    Column("last_name_key", BinaryText),
+    Column("search_text", Text),
+    # Other learners who have the wanted username or external id now.
+    Column("username_holder", Id),
+    Column("external_id_holder", Id),
+    # The facts that change, as events hold them.
+    Column("before", Text),
+    Column("after", Text),
+    Column("problems", JSON(none_as_null=True)),
+    PrimaryKeyConstraint("plan", "item"),
+    sqlite_with_rowid=False,
+)
+
+# What is asked for the rows of a plan, while one statement decides them: a temporary table on SQLite, arrays on
+# PostgreSQL (see `bulk_rows.hand_over`). It is no part of the schema.
+plan_input = Table(
+    "plan_input",
+    MetaData(),
+    *(
+        Column(name, _INPUT_TYPES[name] if name in _INPUT_TYPES else plan_rows.c[name].type)
+        for name in PlanRow._fields
+    ),
 )

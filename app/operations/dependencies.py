@@ -1,5 +1,6 @@
 """What routes that start or show operations take, document and answer, in this slice and in those above it."""
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.operations.operation import Operation
 from app.operations.runner import Runner
 from app.operations.schemas import OperationDocument, present
-from app.operations.service import OnStored
+from app.operations.service import Asker
+from app.organizations.dependencies import BulkWriter
 from app.platform.database_errors import is_unavailable
-from app.platform.idempotency import Claim
+from app.platform.dependencies import Now
+from app.platform.idempotency import Claim, KeyHeader, run_once
 from app.platform.state import StateKey
 
 RUNNER: StateKey[Runner] = StateKey("runner")
@@ -64,30 +67,63 @@ def answer_with(request: Request, operation: Operation) -> Response:
     return Response(body, 202, headers, media_type="application/json")
 
 
-async def submit_and_wait(
-    request: Request,
-    runner: Runner,
-    prefer: str | None,
-    submit: Callable[[OnStored], Awaitable[Operation]],
-    claim: Claim,
-) -> Response:
-    """Submit an operation, bind its answer to the idempotency key, and wait as the client prefers.
+class Submission:
+    """What every request that starts an operation takes: who asks, when, under which key, and how long to wait."""
 
-    The key's answer is stored in the transaction that makes the operation count, so that a crash while waiting
-    cannot let a second request start it again. The final answer replaces it. If the database goes away meanwhile,
-    the wait ends: the operation is stored, and continues when the database is back.
-    """
-    operation = await submit(partial(_complete_claim, request, claim))
-    if operation.is_finished:
-        return answer_with(request, operation)
-    try:
-        response = answer_with(request, await runner.wait(operation, parse_wait(prefer)))
-        await runner.database.write(claim.complete, response)
-    except (SQLAlchemyError, OSError) as error:
-        if not is_unavailable(error) and not isinstance(error, PoolTimeout):
-            raise
-        return answer_with(request, operation)
-    return response
+    def __init__(
+        self,
+        request: Request,
+        principal: BulkWriter,
+        runner: CurrentRunner,
+        now: Now,
+        idempotency_key: KeyHeader = None,
+        prefer: PreferHeader = None,
+    ) -> None:
+        self.runner = runner
+        self._request, self._principal, self._now = request, principal, now
+        self._key, self._wait = idempotency_key, parse_wait(prefer)
+
+    async def answer(
+        self, submit: Callable[[Asker], Awaitable[Operation]], content_hash: str | None = None
+    ) -> Response:
+        """Submit an operation once for each idempotency key, and wait for its end as long as the client prefers.
+
+        `content_hash`: the SHA-256 of what was sent, if it is not the body of the request.
+        """
+        if content_hash is None:
+            content_hash = hashlib.sha256(await self._request.body()).hexdigest()
+        return await run_once(
+            self._request,
+            organization_id=self._principal.organization.id,
+            key=self._key,
+            content_hash=content_hash,
+            work=partial(self._submit_and_wait, submit),
+        )
+
+    async def _submit_and_wait(
+        self, submit: Callable[[Asker], Awaitable[Operation]], claim: Claim
+    ) -> Response:
+        """Bind the answer to the idempotency key in the transaction that makes the operation count.
+
+        So a crash while waiting cannot let a second request start it again. The final answer replaces it. If the
+        database goes away meanwhile, the wait ends: the operation is stored, and continues when the database is back.
+        """
+        principal = self._principal
+        on_stored = partial(_complete_claim, self._request, claim)
+        operation = await submit(Asker(principal.organization, principal.actor, self._now, on_stored))
+        if operation.is_finished:
+            return answer_with(self._request, operation)
+        try:
+            response = answer_with(self._request, await self.runner.run_or_wait(operation, self._wait))
+            await self.runner.database.write(claim.complete, response)
+        except (SQLAlchemyError, OSError) as error:
+            if not is_unavailable(error) and not isinstance(error, PoolTimeout):
+                raise
+            return answer_with(self._request, operation)
+        return response
+
+
+CurrentSubmission = Annotated[Submission, Depends()]
 
 
 async def _complete_claim(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.errors import Expired
+from app.learners.plan import Fields
 
 
 class OperationNotFound(Exception):
@@ -38,6 +39,7 @@ class Obstacle(StrEnum):
     DRY_RUN = "dry-run"
     REFUSED = "refused"
     ALREADY_REVERTED = "already-reverted"
+    BEING_REVERTED = "being-reverted"
     CHANGED_NOTHING = "changed-nothing"
     OUTCOMES_DELETED = "outcomes-deleted"
 
@@ -58,14 +60,16 @@ class UnknownLearner:
 
 @dataclass(frozen=True, slots=True)
 class ChangedSince:
-    """The learner has a later change than the one that is to be reverted."""
+    """Later changes have changed these fields of the learner again, so a revert keeps them."""
+
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class NameTaken:
-    """Another learner now has the username or external id (`kind` of UniqueKey) to which a revert would go back."""
+    """Another learner now has the username or external id (`field`) to which a revert would go back."""
 
-    kind: str
+    field: Fields
     value: str
 
 

@@ -1,12 +1,14 @@
-"""What a kind of operation has to supply: how its chunks are read, carried out and shown."""
+"""What a kind of operation has to supply: what is asked for each learner or row, and how outcomes are explained."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners.learner import Cause
-from app.operations.operation import Chunk, Operation, Outcome, Tally
+from app.learners.plan import OutcomeName, PlanRow, Rules, Unexplained
+from app.learners.plan_repository import Scope
+from app.operations.operation import Chunk, Operation, Outcome
 from app.organizations.organization import Organization
 
 
@@ -20,34 +22,40 @@ class ReportFormat(NamedTuple):
     has_mark: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the guards say of a plan: why nothing may change, or None, and what to warn about."""
+
+    problem: Mapping[str, Any] | None = None
+    warnings: Sequence[Mapping[str, str]] = ()
+
+
 class Handler(Protocol):
-    """Carries out one kind of operation, and shows its outcomes."""
+    """Supplies what is particular to one kind of operation. The runner plans and applies all kinds alike."""
 
-    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """Remove up to `limit` rows that only the running operation needed, and return how many were removed."""
+    @property
+    def conflict_outcome(self) -> OutcomeName:
+        """The outcome of a row that cannot have the name that it wants."""
         ...
 
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
-        """Decode the chunk's content. Pure, because it runs in a thread before the chunk is due."""
+    def rules(self, operation: Operation) -> Rules:
+        """Return what the rows of the operation may do."""
         ...
 
-    async def run_chunk(
-        self,
-        connection: AsyncConnection,
-        operation: Operation,
-        chunk: Chunk,
-        work: Any,
-        cause: Cause,
-    ) -> Tally:
-        """Do the whole chunk, record its outcomes and count them, in the caller's transaction.
-
-        `work` is what read_chunk has returned. If the operation changes nothing, only the outcomes are
-        stored. In a rehearsal, no outcomes are stored either, and the tally holds what `judge` needs.
-        """
+    async def read_rows(
+        self, connection: AsyncConnection, operation: Operation, chunk: Chunk
+    ) -> Sequence[PlanRow]:
+        """Return what is asked for the learners or rows of a chunk, from its content."""
         ...
 
-    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Chunk | None:
-        """Return a further chunk of up to `limit` items that the rehearsal has found to do, or None.
+    async def refine(self, connection: AsyncConnection, operation: Operation, scope: Scope) -> None:
+        """Reject rows that were just added to the plan, by rules of this kind alone."""
+        ...
+
+    async def find_missing(
+        self, connection: AsyncConnection, operation: Operation, limit: int
+    ) -> Chunk | None:
+        """Return a further chunk of up to `limit` learners whom the plan does not name yet, or None.
 
         Called again after each such chunk, which has the next number and the next first item.
         """
@@ -55,8 +63,12 @@ class Handler(Protocol):
 
     async def judge(
         self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> Mapping[str, Any] | None:
-        """Return the problem document if a guard stops the operation after its rehearsal, or None."""
+    ) -> Judgement:
+        """Judge the complete plan."""
+        ...
+
+    def explain(self, operation: Operation, row: Unexplained) -> Sequence[Mapping[str, Any]]:
+        """Return the problem documents of a row that is not applied."""
         ...
 
     def report_format(self, operation: Operation) -> ReportFormat:
@@ -70,16 +82,20 @@ class Handler(Protocol):
         ...
 
 
-class OnePass:
-    """The part of a Handler that is not used without a rehearsal."""
+class WithoutGuards:
+    """The part of a Handler that only imports use."""
 
-    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> None:
-        """See Handler.find_more; never called."""
+    async def refine(self, connection: AsyncConnection, operation: Operation, scope: Scope) -> None:
+        """See Handler.refine."""
+
+    async def find_missing(self, connection: AsyncConnection, operation: Operation, limit: int) -> None:
+        """See Handler.find_missing."""
 
     async def judge(
         self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> None:
-        """See Handler.judge; never called."""
+    ) -> Judgement:
+        """See Handler.judge."""
+        return Judgement()
 
 
 class LearnerColumns:

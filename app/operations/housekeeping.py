@@ -1,20 +1,16 @@
-"""Removes what is no longer needed: abandoned stages, the working rows of ended operations, and old outcomes.
+"""Removes what is no longer needed: abandoned stages, plans of ended operations, and old outcomes.
 
 Events are kept forever. Everything is removed in small transactions, so that nothing else waits for long, and several
 processes may do it at once.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from app.learners import plan_repository
 from app.operations import repository
 from app.operations.operation import Operation, Tidied
 from app.operations.runner import Runner
 from app.platform.ids import new_id
-
-_Removal = Callable[[AsyncConnection, Operation, int], Awaitable[int]]
 
 
 async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
@@ -23,13 +19,12 @@ async def tidy(runner: Runner, keep_outcomes: timedelta) -> None:
     abandoned = new_id(now - runner.limits.stage_abandoned_after)
     await runner.database.write(repository.delete_abandoned_stages, abandoned)
     for operation in await _list_ended(runner, Tidied.NOTHING, now):
-        await _remove_all(runner, runner.handlers[operation.kind].remove_work, operation)
+        await _remove_plan(runner, operation)
         await _mark(runner, operation, Tidied.WORK)
     for operation in await _list_ended(runner, Tidied.WORK, now - keep_outcomes):
         await _mark(runner, operation, Tidied.OUTCOMES_EXPIRED)  # from now on they are not read
     for operation in await _list_ended(runner, Tidied.OUTCOMES_EXPIRED, now):
         await runner.database.write(repository.delete_stage, operation.id)
-        await _remove_all(runner, repository.delete_outcomes, operation)
         await _mark(runner, operation, Tidied.ALL)
 
 
@@ -42,6 +37,8 @@ async def _mark(runner: Runner, operation: Operation, tidied: Tidied) -> None:
     await runner.database.write(repository.mark_tidied, operation.number, tidied)
 
 
-async def _remove_all(runner: Runner, remove: _Removal, operation: Operation) -> None:
-    while await runner.database.write(remove, operation, runner.limits.removed_rows):
+async def _remove_plan(runner: Runner, operation: Operation) -> None:
+    while await runner.database.write(
+        plan_repository.delete_some, operation.number, runner.limits.removed_rows
+    ):
         pass

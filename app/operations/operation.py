@@ -1,16 +1,17 @@
 """One operation: its kind, its state, how far it is, and the parts of which it is made."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from app.learners.learner import Cause
+from app.learners.plan import Effect, OutcomeName
 from app.operations.parameters import (
     BulkActionParameters,
     CsvImportParameters,
+    JsonImportParameters,
     Parameters,
     RevertParameters,
 )
@@ -22,6 +23,7 @@ class Kind(StrEnum):
 
     BULK_ACTION = "bulk-action"
     CSV_IMPORT = "csv-import"
+    JSON_IMPORT = "json-import"
     REVERT = "revert"
 
 
@@ -36,18 +38,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class OutcomeName(StrEnum):
-    """The outcome for one learner or row."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    KEPT = "kept"
-    REFUSED = "refused"
-    INVALID = "invalid"
-    NOT_FOUND = "not_found"
-
-
+_IMPORT_OUTCOMES = tuple(name for name in OutcomeName if name is not OutcomeName.KEPT)
 # The outcomes that each kind counts, including those with a count of 0.
 OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
     Kind.BULK_ACTION: (
@@ -56,12 +47,14 @@ OUTCOMES: Mapping[Kind, Sequence[OutcomeName]] = {
         OutcomeName.REFUSED,
         OutcomeName.NOT_FOUND,
     ),
-    Kind.CSV_IMPORT: tuple(name for name in OutcomeName if name is not OutcomeName.KEPT),
+    Kind.CSV_IMPORT: _IMPORT_OUTCOMES,
+    Kind.JSON_IMPORT: _IMPORT_OUTCOMES,
     Kind.REVERT: (OutcomeName.CHANGED, OutcomeName.UNCHANGED, OutcomeName.KEPT),
 }
 _PARAMETERS: Mapping[Kind, type[Parameters]] = {
     Kind.BULK_ACTION: BulkActionParameters,
     Kind.CSV_IMPORT: CsvImportParameters,
+    Kind.JSON_IMPORT: JsonImportParameters,
     Kind.REVERT: RevertParameters,
 }
 
@@ -71,59 +64,36 @@ def read_parameters(kind: Kind, document: Mapping[str, Any]) -> Parameters:
     return _PARAMETERS[kind].from_document(document)
 
 
+class Phase(IntEnum):
+    """What an operation does next. Stored, so the numbers stay."""
+
+    # Each chunk is decided and added to the plan.
+    PLAN = 0
+    # Rows about one learner and names that several rows want are found, and all but one of them rejected.
+    SETTLE = 1
+    # Learners that a file does not list are added.
+    ADD_MISSING = 2
+    # The guards judge the plan. If one of them stops the operation, nothing is changed.
+    JUDGE = 3
+    # Rows whose names move between learners are applied together, wherever they stand.
+    MOVE = 4
+    # Each chunk is applied, and its rows of the plan become its outcomes.
+    APPLY = 5
+
+
 class Position(NamedTuple):
-    """Which chunk is next, and whether in the rehearsal or in the pass after it."""
+    """Which step is next."""
 
-    is_rehearsal: bool
+    phase: Phase
     chunk: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """What the first of two passes over the rows has counted, by which the handler judges whether to go on."""
-
-    deactivated_by_row: int = 0
-    missing: int = 0
-    # How many rows do not say which learner they are about, and the line of the first.
-    unidentified_rows: int = 0
-    first_unidentified_line: int | None = None
-
-    def __add__(self, later: "Rehearsal") -> "Rehearsal":
-        """Add what later rows have counted."""
-        first_line = self.first_unidentified_line
-        return Rehearsal(
-            self.deactivated_by_row + later.deactivated_by_row,
-            self.missing + later.missing,
-            self.unidentified_rows + later.unidentified_rows,
-            later.first_unidentified_line if first_line is None else first_line,
-        )
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, int]) -> Self:
-        """Read what `to_document` returned."""
-        return cls(
-            document.get("deactivated_by_row", 0),
-            document.get("missing", 0),
-            document.get("untold", 0),
-            document.get("first_untold_line"),
-        )
-
-    def to_document(self) -> dict[str, int]:
-        """Return the counts as JSON, without those that are 0."""
-        counts = {
-            "deactivated_by_row": self.deactivated_by_row,
-            "missing": self.missing,
-            "untold": self.unidentified_rows,
-            "first_untold_line": self.first_unidentified_line or 0,
-        }
-        return {name: count for name, count in counts.items() if count}
+    chunks: int
 
 
 class Tidied(IntEnum):
     """What housekeeping has already removed of an operation that has ended."""
 
     NOTHING = 0
-    # What it needed while it ran.
+    # The rows of its plan.
     WORK = 1
     # Its outcomes and chunks are no longer shown, but may still be there.
     OUTCOMES_EXPIRED = 2
@@ -140,7 +110,10 @@ class Operation:
     dry_run: bool
     created_by: Mapping[str, Any]
     created_at: datetime
-    parameters: Parameters
+    # What was asked, in the form of the API.
+    request: Mapping[str, Any]
+    # None in a list of operations, which does not read them.
+    parameters: Parameters | None
     # Set when the chunks are staged.
     chunks: int = 0
     total: int = 0
@@ -151,18 +124,19 @@ class Operation:
     cursor: int = 0
     done: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
-    # How many of the changed learners lost access.
-    deactivated: int = 0
+    # How many learners were deactivated, activated, renamed …, by the names of COUNTED_EFFECTS.
+    effects: Mapping[str, int] = field(default_factory=dict)
+    # How many of its changes could still be undone.
+    revertible: int = 0
     problem: Mapping[str, Any] | None = None
     reverts: str | None = None
     reverted_by: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     tidied: Tidied = Tidied.NOTHING
-    # Whether this is the first of two passes over its chunks, which changes nothing and records no outcome. After it
-    # the handler judges, by what was counted, whether the second pass may change anything.
-    is_rehearsal: bool = False
-    rehearsed: Rehearsal = Rehearsal()
+    phase: Phase = Phase.PLAN
+    # The calendar day by which the plan was decided.
+    planned_on: date | None = None
     number: int = 0
 
     @property
@@ -172,8 +146,13 @@ class Operation:
 
     @property
     def position(self) -> Position:
-        """Which chunk is next."""
-        return Position(self.is_rehearsal, self.cursor)
+        """Which step is next."""
+        return Position(self.phase, self.cursor, self.chunks)
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its plan is complete and judged."""
+        return self.phase >= Phase.MOVE
 
     @property
     def is_refused(self) -> bool:
@@ -181,9 +160,14 @@ class Operation:
         return self.problem is not None and self.state is not State.FAILED
 
     @property
+    def has_expired_outcomes(self) -> bool:
+        """Whether its outcomes are no longer shown, so that it can no longer be reverted."""
+        return self.tidied >= Tidied.OUTCOMES_EXPIRED
+
+    @property
     def changes_nothing(self) -> bool:
-        """Whether its chunks are only decided: in a dry run, in a rehearsal, and if a guard has stopped it."""
-        return self.dry_run or self.is_rehearsal or self.is_refused
+        """Whether its plan is not applied: in a dry run, and if a guard has stopped it."""
+        return self.dry_run or self.is_refused
 
     def cause(self, organization: Organization, now: datetime) -> Cause:
         """Return the cause of the changes that a chunk makes at the instant `now`."""
@@ -199,7 +183,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A part of an operation that one transaction does: `items` learners or rows from `first_item` on."""
+    """A part of an operation that one transaction does: `items` learners or rows from `first_item` on.
+
+    `content`: what was asked for them.
+    """
 
     number: int
     first_item: int
@@ -212,35 +199,26 @@ class Outcome(NamedTuple):
 
     item: int
     outcome: OutcomeName
-    learner_id: str | None = None
-    username: str | None = None
     line: int | None = None
-    problem: Mapping[str, Any] | None = None
-    deactivated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What a chunk has counted: learners or rows by outcome, those who lose access, and its part of a rehearsal."""
-
-    outcomes: Counter[str] = field(default_factory=Counter)
-    deactivated: int = 0
-    rehearsal: Rehearsal = Rehearsal()
-
-
-def count_outcomes(outcomes: Iterable[Outcome]) -> Tally:
-    """Count the outcomes by name, and those by which a learner loses access."""
-    counted = Counter((outcome.outcome.value, outcome.deactivated) for outcome in outcomes)
-    names: Counter[str] = Counter()
-    deactivated = 0
-    for (name, loses_access), number in counted.items():
-        names[name] += number
-        deactivated += number if loses_access else 0
-    return Tally(names, deactivated)
+    learner_id: str | None = None
+    # The learner's version on which it was decided; a change made the next one.
+    version: int | None = None
+    username: str | None = None
+    external_id: str | None = None
+    effects: Effect = Effect(0)
+    # The facts that changed or would change: before and after, by name.
+    changes: Mapping[str, Sequence[Any]] = {}
+    problems: Sequence[Mapping[str, Any]] = ()
 
 
 class WantedOutcomes(NamedTuple):
-    """Which outcomes to list: those with these names (none = all), and only those that take access away or do not."""
+    """Which outcomes to list: those with these names (none = all) and with any of these effects (none = all)."""
 
     names: Sequence[OutcomeName] = ()
-    deactivated: bool | None = None
+    effects: Effect = Effect(0)
+
+    def includes(self, outcome: Outcome) -> bool:
+        """Return whether this outcome is wanted."""
+        return (not self.names or outcome.outcome in self.names) and (
+            not self.effects or bool(outcome.effects & self.effects)
+        )

@@ -3,47 +3,36 @@
 Rows that an earlier version has stored stay readable: a missing member has its default, an unknown one is ignored.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
 class BulkActionParameters:
-    """How the learners of a bulk action were selected; the ids themselves are in the chunks."""
+    """What a bulk action needs besides its action; the learners are in the chunks."""
 
-    # The filter as it was sent, or None for a list of ids or usernames.
-    filter: Mapping[str, Any] | None = None
+    # The expiration date to set, None = never expires.
+    expires_on: date | None = None
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Read what `to_document` has made."""
-        return cls(document.get("selection", {}).get("filter"))
+        expires_on = document.get("expires_on")
+        return cls(None if expires_on is None else date.fromisoformat(expires_on))
 
     def to_document(self) -> dict[str, Any]:
         """Return the parameters as JSON."""
-        return {"selection": {} if self.filter is None else {"filter": self.filter}}
+        return {"expires_on": None if self.expires_on is None else self.expires_on.isoformat()}
 
 
-@dataclass(frozen=True, slots=True)
-class CsvImportParameters:
-    """How the file of an import is written, and what was asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportParameters:
+    """What was asked of an import, whatever its rows are written in."""
 
-    header: tuple[str, ...]
-    # The index in the header of each column that an import knows, by the column's name.
-    columns: Mapping[str, int]
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    has_mark: bool = False
-    # The value of a DateFormat.
-    date_format: str = "iso"
-    # The value of an EmptyCells.
-    empty: str = "keep"
-    # The columns that the request named to be ignored, as it spelled them.
-    ignore_columns: tuple[str, ...] = ()
-    # Whether an External ID such as 123.0 is a number that a spreadsheet has written.
-    has_whole_ids: bool = False
     create: bool = True
+    rekey: bool = False
     protect_manual: bool = False
     # The value of a Missing.
     missing: str = "keep"
@@ -55,30 +44,35 @@ class CsvImportParameters:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Read what `to_document` has made."""
-        names = cls.__dataclass_fields__.keys() & document.keys()
-        known = {name: document[name] for name in names}
-        created_until = document.get("created_by", 0)
-        tuples = {name: tuple(document[name]) for name in ("header", "ignore_columns") if name in document}
-        return cls(**{**known, **tuples, "created_until": created_until})
+        known = {name: document[name] for name in cls.__dataclass_fields__.keys() & document.keys()}
+        return cls(**known)
 
     def to_document(self) -> dict[str, Any]:
         """Return the parameters as JSON."""
-        return {
-            "header": list(self.header),
-            "columns": dict(self.columns),
-            "delimiter": self.delimiter,
-            "encoding": self.encoding,
-            "has_mark": self.has_mark,
-            "date_format": self.date_format,
-            "empty": self.empty,
-            "ignore_columns": list(self.ignore_columns),
-            "has_whole_ids": self.has_whole_ids,
-            "create": self.create,
-            "protect_manual": self.protect_manual,
-            "missing": self.missing,
-            "max_deactivations": self.max_deactivations,
-            "created_by": self.created_until,
-        }
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvImportParameters(ImportParameters):
+    """How the file of an import is written, and what was asked for."""
+
+    header: Sequence[str]
+    # The index in the header of each column that an import knows, by the column's name.
+    columns: Mapping[str, int]
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    has_mark: bool = False
+    # The value of a DateFormat.
+    date_format: str = "iso"
+    # The value of an EmptyCells.
+    empty: str = "keep"
+    # Whether an External ID such as 123.0 is a number that a spreadsheet has written.
+    has_whole_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonImportParameters(ImportParameters):
+    """What was asked of an import of JSON rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +89,4 @@ class RevertParameters:
         return {}
 
 
-Parameters = BulkActionParameters | CsvImportParameters | RevertParameters
+Parameters = BulkActionParameters | ImportParameters | RevertParameters

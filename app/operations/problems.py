@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from app.domain.errors import Expired
+from app.learners.plan import Fields
 from app.learners.problems import EXTERNAL_ID_TAKEN, USERNAME_TAKEN, expired_problem, learner_not_found
-from app.learners.unique_keys import USERNAME
 from app.operations.errors import (
     ChangedSince,
     NameTaken,
@@ -49,6 +49,12 @@ class RevertedByMembers(BaseModel):
     reverted_by: Annotated[str | None, Field(description="The id of the revert, if there is one.")] = None
 
 
+class ChangedSinceMembers(BaseModel):
+    """The additional members of `changed-since`."""
+
+    fields: Annotated[list[str], Field(description="The fields that were changed later.")]
+
+
 SELECTION_CHANGED = define_problem(
     "selection-changed",
     409,
@@ -76,16 +82,19 @@ OPERATION_NOT_REVERTIBLE = define_problem(
     "operation-not-revertible",
     409,
     "The operation cannot be reverted",
-    "An operation can be reverted once, after it has ended (succeeded, cancelled or failed), and only if it changed "
-    "learners. `detail` says what prevents it.",
+    "An operation can be reverted after it has ended (succeeded, cancelled or failed), as long as `revertible` is "
+    "above "
+    "0. `detail` says what prevents it.",
     RevertedByMembers,
 )
 CHANGED_SINCE = define_problem(
     "changed-since",
     409,
     "The learner was changed later",
-    "This learner was changed again after the operation. A revert does not overwrite later changes, so it left the "
-    "learner unchanged.",
+    "These `fields` of the learner were changed again after the operation. A revert does not overwrite later "
+    "changes. It "
+    "restores the other fields that the operation changed.",
+    ChangedSinceMembers,
 )
 OPERATION_NOT_FOUND = "Your organization has no operation with this id."
 
@@ -126,9 +135,11 @@ def _not_cancellable(error: OperationNotCancellable) -> Problem:
 def _not_revertible(error: OperationNotRevertible) -> Problem:
     if error.obstacle is Obstacle.ALREADY_REVERTED:
         detail = (
-            f"The operation has already been reverted by the operation {error.reverted_by}. To apply its changes "
+            f"All changes of the operation have been undone, last by the operation {error.reverted_by}. To apply them "
             "again, revert that operation."
         )
+    elif error.obstacle is Obstacle.BEING_REVERTED:
+        detail = f"The operation {error.reverted_by} is reverting this one. Wait until it ends."
     else:
         detail = _OBSTACLES[error.obstacle]
     members = {} if error.reverted_by is None else {"reverted_by": error.reverted_by}
@@ -163,18 +174,19 @@ def _problem_of(reason: Reason) -> Problem:
     if isinstance(reason, ChangedSince):
         return Problem(
             CHANGED_SINCE,
-            "This learner was changed again after the operation. The revert keeps the later change.",
+            f"Changed again after the operation: {', '.join(reason.fields)}. The revert keeps the later change.",
+            members={"fields": list(reason.fields)},
         )
     return _name_taken(reason)
 
 
 def _name_taken(reason: NameTaken) -> Problem:
-    if reason.kind == USERNAME:
+    if reason.field is Fields.USERNAME:
         kind, name = USERNAME_TAKEN, "username"
     else:
         kind, name = EXTERNAL_ID_TAKEN, "external id"
     return Problem(
-        kind, f"Another learner now has the {name} {reason.value!r}, so this learner is left unchanged."
+        kind, f"Another learner now has the {name} {reason.value!r}, so this learner keeps the later one."
     )
 
 
@@ -182,4 +194,4 @@ illustrate(_selection_changed(SelectionChanged(2340, 2341)))
 illustrate(_outcomes_deleted(OutcomesDeleted()))
 illustrate(_not_cancellable(OperationNotCancellable("succeeded")))
 illustrate(_not_revertible(OperationNotRevertible(Obstacle.DRY_RUN)))
-illustrate(_problem_of(ChangedSince()))
+illustrate(_problem_of(ChangedSince(("email",))))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from app.operations import repository
 from app.operations.handler import Handler
 from app.operations.operation import Operation, Outcome, WantedOutcomes
+from app.operations.outcomes import read_next
 from app.platform.csv_cells import break_formulas, guard_sent_cell, write_line
 from app.platform.database import Database
 
@@ -22,23 +23,21 @@ async def stream_report(
     header, delimiter, has_mark = handler.report_format(operation)
     mark = "\ufeff" if has_mark else ""
     yield mark + write_line([*map(guard_sent_cell, header), *ADDED_COLUMNS], delimiter)
-    for number in range(0 if operation.is_rehearsal else operation.cursor):
+    item = 0
+    while True:
         async with database.read() as connection:
-            chunk = await repository.get_chunk(connection, operation.id, number)
-            found = await repository.list_outcomes(
-                connection,
-                operation,
-                wanted=wanted,
-                first_item=chunk.first_item,
-                before_item=chunk.first_item + chunk.items,
-            )
-        if found:
-            cells = handler.report_cells(operation, chunk, found)
-            yield "".join(write_line(row, delimiter) for row in map(_report_row, cells, found))
+            part = await read_next(connection, operation, wanted, item)
+            if part is None:
+                return
+            chunk = await repository.get_chunk(connection, operation.id, part.chunk)
+        item = part.next_item
+        if part.outcomes:
+            cells = handler.report_cells(operation, chunk, part.outcomes)
+            yield "".join(write_line(row, delimiter) for row in map(_report_row, cells, part.outcomes))
 
 
 def _report_row(cells: Sequence[str], outcome: Outcome) -> list[str]:
     line = "" if outcome.line is None else str(outcome.line)
-    problem = "" if outcome.problem is None else "{code}: {detail}".format_map(outcome.problem)
+    problem = " ".join("{code}: {detail}".format_map(each) for each in outcome.problems)
     # The detail may quote a cell. An import reads how the problem begins, so that stays.
     return [*map(guard_sent_cell, cells), line, outcome.outcome.value, break_formulas(problem)]

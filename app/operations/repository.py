@@ -1,52 +1,45 @@
-"""All SQL on operations, their staged chunks and their outcomes."""
+"""All SQL on operations and their chunks."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.expression import Executable
 
 from app.operations.operation import (
     Chunk,
     Kind,
     Operation,
-    Outcome,
-    OutcomeName,
-    Rehearsal,
+    Phase,
     State,
-    Tally,
     Tidied,
-    WantedOutcomes,
     read_parameters,
 )
-from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
-from app.platform.bulk_rows import delete_up_to, insert_rows, is_one_of
-from app.platform.threads import compute
+from app.operations.tables import operation_chunks, operations
+from app.platform.bulk_rows import is_one_of
 
 _FIELDS = [field.name for field in fields(Operation)]
 _COLUMNS = [operations.c[name] for name in _FIELDS]
+# A list does not read what only the work needs: the header of a file can be long.
+_LISTED_COLUMNS = [column for column in _COLUMNS if column.name != "parameters"]
 _CHUNK_FIELDS = [field.name for field in fields(Chunk)]
 _CHUNK_COLUMNS = [operation_chunks.c[name] for name in _CHUNK_FIELDS]
-_OUTCOME_FIELDS = Outcome._fields
-_OUTCOME_COLUMNS = [operation_outcomes.c[name] for name in _OUTCOME_FIELDS]
-# The columns that insert_outcomes_from fills.
-DECIDED_COLUMNS = ("operation_number", "item", "outcome", "learner_id", "username", "deactivated")
 # What changes while an operation runs.
 _PROGRESS = (
     "state",
-    "is_rehearsal",
-    "rehearsed",
+    "phase",
+    "planned_on",
     "cursor",
     "chunks",
     "done",
     "total",
     "counts",
-    "deactivated",
+    "effects",
+    "revertible",
+    "warnings",
     "problem",
     "started_at",
     "finished_at",
@@ -56,27 +49,22 @@ _PROGRESS = (
 def _read_operation(row: Row[Any]) -> Operation:
     values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - the documented name
     kind = Kind(values["kind"])
+    parameters = values.get("parameters")
     values |= {
         "kind": kind,
         "state": State(values["state"]),
         "tidied": Tidied(values["tidied"]),
-        "parameters": read_parameters(kind, values["parameters"]),
-        "rehearsed": Rehearsal.from_document(values["rehearsed"]),
+        "phase": Phase(values["phase"]),
+        "parameters": None if parameters is None else read_parameters(kind, parameters),
     }
     return Operation(**values)
 
 
 def _stored_values(operation: Operation, names: Iterable[str]) -> dict[str, Any]:
     values = {name: getattr(operation, name) for name in names}
-    if "parameters" in values:
+    if operation.parameters is not None and "parameters" in values:
         values["parameters"] = operation.parameters.to_document()
-    values["rehearsed"] = operation.rehearsed.to_document()
     return values
-
-
-def _read_outcome(row: Row[Any]) -> Outcome:
-    values = dict(row._mapping)  # noqa: SLF001 - the documented name
-    return Outcome(**values | {"outcome": OutcomeName(row.outcome)})
 
 
 async def insert_operation(connection: AsyncConnection, operation: Operation) -> Operation:
@@ -122,7 +110,7 @@ async def list_operations(
 ) -> list[Operation]:
     """List up to `limit` operations, newest first, older than the one with the id `after`."""
     statement = (
-        select(*_COLUMNS)
+        select(*_LISTED_COLUMNS)
         .where(operations.c.organization_id == organization_id)
         .order_by(operations.c.id.desc())
         .limit(limit)
@@ -140,13 +128,13 @@ async def list_operations(
 
 async def list_unfinished(connection: AsyncConnection) -> list[Operation]:
     """List every operation of every organization that has not ended, oldest first."""
-    statement = select(*_COLUMNS).where(operations.c.finished_at.is_(None)).order_by(operations.c.id)
+    statement = select(*_LISTED_COLUMNS).where(operations.c.finished_at.is_(None)).order_by(operations.c.id)
     return [_read_operation(row) for row in await connection.execute(statement)]
 
 
 async def list_ended(connection: AsyncConnection, tidied: Tidied, ended_before: datetime) -> list[Operation]:
     """List the operations of every organization that ended before this instant and are tidied exactly this far."""
-    statement = select(*_COLUMNS).where(
+    statement = select(*_LISTED_COLUMNS).where(
         operations.c.tidied == tidied, operations.c.finished_at <= ended_before
     )
     return [_read_operation(row) for row in await connection.execute(statement)]
@@ -155,14 +143,6 @@ async def list_ended(connection: AsyncConnection, tidied: Tidied, ended_before: 
 async def mark_tidied(connection: AsyncConnection, number: int, tidied: Tidied) -> None:
     """Store how much of an operation was removed."""
     await connection.execute(update(operations).where(operations.c.number == number).values(tidied=tidied))
-
-
-async def find_kinds(connection: AsyncConnection, operation_ids: Collection[str]) -> dict[str, Kind]:
-    """Return the kinds of these operations by id."""
-    statement = select(operations.c.id, operations.c.kind).where(
-        is_one_of(operations.c.id, operation_ids, connection.dialect.name)
-    )
-    return {row.id: Kind(row.kind) for row in await connection.execute(statement)}
 
 
 async def store_progress(connection: AsyncConnection, operation: Operation) -> None:
@@ -196,8 +176,94 @@ async def get_chunk(connection: AsyncConnection, operation_id: str, number: int)
     return Chunk(**row._mapping)  # noqa: SLF001 - the documented name
 
 
+async def find_chunk_of(connection: AsyncConnection, operation_id: str, item: int) -> Chunk:
+    """Return the chunk that has this item. Raises NoResultFound."""
+    statement = (
+        select(*_CHUNK_COLUMNS)
+        .where(operation_chunks.c.operation_id == operation_id, operation_chunks.c.first_item <= item)
+        .order_by(operation_chunks.c.number.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(statement)).one()
+    return Chunk(**row._mapping)  # noqa: SLF001 - the documented name
+
+
+async def count_applied(connection: AsyncConnection, operation_id: str) -> int:
+    """Return how many chunks have outcomes."""
+    statement = select(func.count()).where(
+        operation_chunks.c.operation_id == operation_id, operation_chunks.c.outcomes.is_not(None)
+    )
+    return int((await connection.execute(statement)).scalar_one())
+
+
+async def store_outcomes(
+    connection: AsyncConnection, operation_id: str, chunk: int, outcomes: bytes, counts: dict[str, int]
+) -> None:
+    """Store the outcomes of a chunk, and how many of them have which outcome and effect."""
+    await connection.execute(
+        update(operation_chunks)
+        .where(operation_chunks.c.operation_id == operation_id, operation_chunks.c.number == chunk)
+        .values(outcomes=outcomes, counts=counts)
+    )
+
+
+async def find_outcomes(
+    connection: AsyncConnection, operation_id: str, *, first_item: int, wanted: Iterable[str]
+) -> Row[Any] | None:
+    """Return the first chunk with outcomes that ends after `first_item` and has one of the wanted counts.
+
+    The row has `number`, `first_item`, `items` and `outcomes`.
+    """
+    mine = (
+        operation_chunks.c.operation_id == operation_id,
+        operation_chunks.c.first_item + operation_chunks.c["items"] > first_item,
+        operation_chunks.c.outcomes.is_not(None),
+    )
+    counts = select(operation_chunks.c.number, operation_chunks.c.counts).where(*mine)
+    names = set(wanted)
+    rows = await connection.execute(counts.order_by(operation_chunks.c.number))
+    numbers = [row.number for row in rows if not names or not names.isdisjoint(row.counts)]
+    if not numbers:
+        return None
+    columns = (operation_chunks.c[name] for name in ("number", "first_item", "items", "outcomes"))
+    statement = select(*columns).where(*mine, operation_chunks.c.number == numbers[0])
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def get_outcomes(connection: AsyncConnection, operation_id: str, chunk: int) -> bytes | None:
+    """Return the stored outcomes of a chunk, or None if there are none (any more)."""
+    statement = select(operation_chunks.c.outcomes).where(
+        operation_chunks.c.operation_id == operation_id, operation_chunks.c.number == chunk
+    )
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def lower_revertible(
+    connection: AsyncConnection, organization_id: int, operation_id: str, by: int
+) -> None:
+    """Store that `by` more changes of the operation have been undone."""
+    await connection.execute(
+        update(operations)
+        .where(operations.c.organization_id == organization_id, operations.c.id == operation_id)
+        .values(revertible=operations.c.revertible - by)
+    )
+
+
+async def find_reverted(
+    connection: AsyncConnection, organization_id: int, operation_ids: Collection[str | None]
+) -> dict[str, str]:
+    """Find which of these operations are reverts, and the id of the operation that each of them reverts."""
+    known = [each for each in operation_ids if each is not None]
+    statement = select(operations.c.id, operations.c.reverts).where(
+        operations.c.organization_id == organization_id,
+        is_one_of(operations.c.id, known, connection.dialect.name),
+        operations.c.reverts.is_not(None),
+    )
+    return {row.id: row.reverts for row in await connection.execute(statement)}
+
+
 async def delete_stage(connection: AsyncConnection, operation_id: str) -> None:
-    """Remove the staged chunks of an operation that will not be stored, or no longer needs them."""
+    """Remove the chunks of an operation that will not be stored, or no longer needs them."""
     await connection.execute(delete(operation_chunks).where(operation_chunks.c.operation_id == operation_id))
 
 
@@ -206,111 +272,3 @@ async def delete_abandoned_stages(connection: AsyncConnection, before_id: str) -
     known = select(operations.c.id).where(operations.c.id == operation_chunks.c.operation_id)
     statement = delete(operation_chunks).where(operation_chunks.c.operation_id < before_id, ~known.exists())
     return (await connection.execute(statement)).rowcount
-
-
-async def insert_outcomes(
-    connection: AsyncConnection, operation: Operation, outcomes: Sequence[Outcome]
-) -> None:
-    """Store these outcomes."""
-    rows = await compute(len(outcomes), lambda: [(operation.number, *outcome) for outcome in outcomes])
-    await insert_rows(connection, operation_outcomes, ("operation_number", *_OUTCOME_FIELDS), rows)
-
-
-async def insert_outcomes_from(connection: AsyncConnection, decided: Executable) -> None:
-    """Store the outcomes that a query decides; it selects DECIDED_COLUMNS in this order."""
-    await connection.execute(insert(operation_outcomes).from_select(list(DECIDED_COLUMNS), decided))  # type: ignore[arg-type]
-
-
-async def find_names(
-    connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
-) -> dict[str, str | None]:
-    """Return the holder of each name that the dry run's earlier chunks would move (None = no longer held)."""
-    statement = select(operation_names.c.name, operation_names.c.learner_id).where(
-        *_is_named(connection, operation, kind, names)
-    )
-    return {row.name: row.learner_id for row in await connection.execute(statement)}
-
-
-async def store_names(
-    connection: AsyncConnection, operation: Operation, kind: str, names: Mapping[str, str | None]
-) -> None:
-    """Store who would hold these names now, in place of their earlier holders."""
-    if not names:
-        return
-    await connection.execute(
-        delete(operation_names).where(*_is_named(connection, operation, kind, names.keys()))
-    )
-    rows = [(operation.number, kind, name, learner_id) for name, learner_id in sorted(names.items())]
-    await insert_rows(connection, operation_names, ("operation_number", "kind", "name", "learner_id"), rows)
-
-
-async def delete_names(connection: AsyncConnection, number: int, limit: int) -> int:
-    """Remove up to `limit` of the names that an operation has stored, and return how many were removed."""
-    mine = operation_names.c.operation_number == number
-    return await delete_up_to(connection, operation_names, mine, limit)
-
-
-def _is_named(
-    connection: AsyncConnection, operation: Operation, kind: str, names: Collection[str]
-) -> tuple[ColumnElement[bool], ...]:
-    return (
-        operation_names.c.operation_number == operation.number,
-        operation_names.c.kind == kind,
-        is_one_of(operation_names.c.name, names, connection.dialect.name),
-    )
-
-
-async def delete_outcomes(connection: AsyncConnection, operation: Operation, limit: int) -> int:
-    """Remove up to `limit` outcomes, and return how many were removed."""
-    mine = operation_outcomes.c.operation_number == operation.number
-    return await delete_up_to(connection, operation_outcomes, mine, limit)
-
-
-async def count_outcomes(connection: AsyncConnection, operation: Operation, chunk: Chunk) -> Tally:
-    """Count the outcomes of this chunk, and how many of its learners lost access."""
-    statement = (
-        select(
-            operation_outcomes.c.outcome,
-            func.count().label("number"),
-            func.count().filter(operation_outcomes.c.deactivated).label("deactivated"),
-        )
-        .where(
-            operation_outcomes.c.operation_number == operation.number,
-            operation_outcomes.c.item >= chunk.first_item,
-            operation_outcomes.c.item < chunk.first_item + chunk.items,
-        )
-        .group_by(operation_outcomes.c.outcome)
-    )
-    rows = (await connection.execute(statement)).all()
-    return Tally(
-        Counter({row.outcome: row.number for row in rows}), deactivated=sum(row.deactivated for row in rows)
-    )
-
-
-async def list_outcomes(
-    connection: AsyncConnection,
-    operation: Operation,
-    *,
-    wanted: WantedOutcomes,
-    first_item: int,
-    before_item: int | None = None,
-    limit: int | None = None,
-) -> list[Outcome]:
-    """List up to `limit` outcomes in order, from item `first_item` on and below `before_item`."""
-    statement = (
-        select(*_OUTCOME_COLUMNS)
-        .where(
-            operation_outcomes.c.operation_number == operation.number,
-            operation_outcomes.c.item >= first_item,
-        )
-        .order_by(operation_outcomes.c.item)
-        .limit(limit)
-    )
-    if before_item is not None:
-        statement = statement.where(operation_outcomes.c.item < before_item)
-    if wanted.names:
-        names = [each.value for each in wanted.names]
-        statement = statement.where(operation_outcomes.c.outcome.in_(names))
-    if wanted.deactivated is not None:
-        statement = statement.where(operation_outcomes.c.deactivated.is_(wanted.deactivated))
-    return [_read_outcome(row) for row in await connection.execute(statement)]

@@ -1,280 +1,223 @@
-"""Reverts: undoes an operation learner by learner, the last change first, and keeps learners who have changed since."""
+"""Reverts: restore each field that an operation changed and that no later change has touched."""
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners import bulk_sql
+from app.domain.profile import sort_form
 from app.learners import repository as learners
-from app.learners.learner import Cause, Change, Learner, change_back, username_key
-from app.learners.recording import record
-from app.learners.unique_keys import (
-    EXTERNAL_ID,
-    USERNAME,
-    UniqueKey,
-    split_where_keys_move,
-    unique_keys,
-)
-from app.operations import repository, service
+from app.learners.fields import ACCOUNT
+from app.learners.learner import username_key
+from app.learners.plan import FIELDS, Fields, OutcomeName, PlanRow, Reason, Rules, Unexplained
+from app.learners.repository import RecordedChange
+from app.operations import outcomes, repository, service
 from app.operations.errors import (
     ChangedSince,
     NameTaken,
     Obstacle,
     OperationNotRevertible,
-    Reason,
 )
-from app.operations.handler import LearnerColumns, OnePass
-from app.operations.operation import (
-    Chunk,
-    Kind,
-    Operation,
-    Outcome,
-    OutcomeName,
-    State,
-    Tally,
-    WantedOutcomes,
-    count_outcomes,
-)
+from app.operations.handler import LearnerColumns, WithoutGuards
+from app.operations.operation import Chunk, Kind, Operation
 from app.operations.parameters import RevertParameters
 from app.operations.problems import describe_reason
 from app.operations.runner import Runner
 from app.operations.schemas import RevertRequest
-from app.operations.service import OnStored
-from app.organizations.organization import Organization
-from app.organizations.principal import Actor
-from app.platform.ids import new_id
-from app.platform.threads import compute
+from app.operations.service import Asker, OnStored, Order
 
-# The outcomes that can be reverted.
-_DONE = (OutcomeName.CREATED, OutcomeName.CHANGED)
+# What a revert gives back of a learner whom the operation created: they are deactivated, never removed.
+_CREATED = ("deactivated_at",)
+_PARSE = {fact.name: fact.parse for fact in ACCOUNT}
 
 
-async def submit_revert(
-    runner: Runner,
-    operation_id: str,
-    organization: Organization,
-    actor: Actor,
-    wanted: RevertRequest,
-    now: datetime,
-    on_stored: OnStored,
-) -> Operation:
+async def submit_revert(runner: Runner, asker: Asker, operation_id: str, wanted: RevertRequest) -> Operation:
     """Begin to revert the operation with this id. Raises OperationNotFound and OperationNotRevertible."""
-    original = await service.get_operation(runner.database, organization.id, operation_id)
+    original = await service.get_operation(runner.database, asker.organization.id, operation_id)
     async with runner.database.read() as connection:
-        require_revertible(original, await _find_earlier(connection, original))
-    draft = Operation(
-        id=new_id(now),
-        organization_id=organization.id,
+        require_revertible(original, await _find_latest_revert(connection, original))
+    order = Order(
         kind=Kind.REVERT,
+        request={},
+        parameters=RevertParameters(),
         dry_run=wanted.dry_run,
         reason=wanted.reason,
         reverts=original.id,
-        parameters=RevertParameters(),
-        created_by=actor.document(),
-        created_at=now,
+        check_total=_check_kept,
+        require=partial(_require_still_revertible, original),
     )
-    return await service.submit(
-        runner,
-        draft,
-        organization,
-        select_chunks(runner, original),
-        on_stored=partial(_mark_reverted, original, on_stored),
-        check_total=partial(_check_kept, _count_changed(original)),
-    )
+    marking = partial(_mark_reverted, original, asker.on_stored)
+    asker = Asker(asker.organization, asker.actor, asker.now, marking)
+    return await service.submit(runner, asker, order, select_chunks(runner, original))
 
 
-def require_revertible(operation: Operation, earlier: Operation | None) -> None:
-    """Raise OperationNotRevertible, unless the operation can be reverted.
-
-    `earlier` is its earlier revert. If that was cancelled or failed, there may be something left to revert.
-    """
+def require_revertible(operation: Operation, latest: Operation | None) -> None:
+    """Raise OperationNotRevertible, unless the operation has changes that can be undone. `latest`: its last revert."""
     if not operation.is_finished:
         raise OperationNotRevertible(Obstacle.NOT_ENDED)
     if operation.dry_run:
         raise OperationNotRevertible(Obstacle.DRY_RUN)
     if operation.is_refused:
         raise OperationNotRevertible(Obstacle.REFUSED)
-    if earlier is not None and earlier.state not in (State.CANCELLED, State.FAILED):
-        raise OperationNotRevertible(Obstacle.ALREADY_REVERTED, earlier.id)
-    if not _count_changed(operation):
-        raise OperationNotRevertible(Obstacle.CHANGED_NOTHING)
-
-
-def _count_changed(operation: Operation) -> int:
-    return sum(operation.counts.get(name, 0) for name in _DONE)
-
-
-def _check_kept(changed: int, found: int) -> None:
-    if found != changed:
+    if latest is not None and not latest.is_finished:
+        raise OperationNotRevertible(Obstacle.BEING_REVERTED, latest.id)
+    if operation.has_expired_outcomes:
         raise OperationNotRevertible(Obstacle.OUTCOMES_DELETED)
+    if operation.revertible > 0:
+        return
+    if latest is not None:
+        raise OperationNotRevertible(Obstacle.ALREADY_REVERTED, latest.id)
+    raise OperationNotRevertible(Obstacle.CHANGED_NOTHING)
+
+
+def _check_kept(found: int) -> None:
+    if not found:
+        raise OperationNotRevertible(Obstacle.OUTCOMES_DELETED)
+
+
+async def _require_still_revertible(original: Operation, connection: AsyncConnection) -> None:
+    """Lock the operation, so that no two reverts of it begin. Raises OperationNotRevertible."""
+    current = await repository.lock_operation(connection, original.number)
+    require_revertible(current, await _find_latest_revert(connection, current))
 
 
 async def _mark_reverted(
     original: Operation, on_stored: OnStored, connection: AsyncConnection, stored: Operation
 ) -> None:
     if not stored.dry_run:
-        current = await repository.lock_operation(connection, original.number)
-        require_revertible(current, await _find_earlier(connection, current))
-        await repository.mark_reverted(connection, current, stored.id)
+        await repository.mark_reverted(connection, original, stored.id)
     await on_stored(connection, stored)
 
 
-async def _find_earlier(connection: AsyncConnection, operation: Operation) -> Operation | None:
+async def _find_latest_revert(connection: AsyncConnection, operation: Operation) -> Operation | None:
     if operation.reverted_by is None:
         return None
     return await repository.find_operation(connection, operation.organization_id, operation.reverted_by)
 
 
+class ChangedLearner(NamedTuple):
+    """A learner whom an operation changed, and the version that this made."""
+
+    learner_id: str
+    version: int
+
+
 async def select_chunks(runner: Runner, original: Operation) -> AsyncGenerator[Chunk]:
-    """Yield the learners that `original` has created or changed, the last first, as chunks."""
+    """Yield the learners that `original` has created or changed as chunks, those of its last chunk first."""
     number = first_item = 0
-    pending: list[str] = []
-    chunk_rows = runner.limits.chunk_rows
-    # By ranges of items, each of which is small whatever the planner's statistics of the table say.
-    for before_item in range(original.done, 0, -chunk_rows):
+    # A cancelled operation may have moved names in chunks that it has not come to.
+    for place in reversed(range(original.chunks)):
         async with runner.database.read() as connection:
-            found = await repository.list_outcomes(
-                connection,
-                original,
-                wanted=WantedOutcomes(_DONE),
-                first_item=max(0, before_item - chunk_rows),
-                before_item=before_item,
-            )
-        pending += (str(outcome.learner_id) for outcome in reversed(found))
-        is_last = before_item <= chunk_rows
-        while len(pending) >= chunk_rows or (is_last and pending):
-            ids = pending[:chunk_rows]
-            del pending[:chunk_rows]
-            yield Chunk(number, first_item, len(ids), orjson.dumps(ids))
-            number, first_item = number + 1, first_item + len(ids)
+            found = await outcomes.read_chunk(connection, original, place)
+        changed = [
+            ChangedLearner(each.learner_id, each.version + 1)
+            for each in reversed(found)
+            if each.changes and each.learner_id is not None and each.version is not None
+        ]
+        size = runner.limits.chunk_rows
+        for start in range(0, len(changed), size):
+            part = changed[start : start + size]
+            yield Chunk(number, first_item, len(part), orjson.dumps([tuple(each) for each in part]))
+            number, first_item = number + 1, first_item + len(part)
 
 
-class Decision(NamedTuple):
-    """The outcome for one learner, who is `learner` from then on; `change` is what there is to store, if anything."""
+class Remainder(NamedTuple):
+    """What a revert can do about one change: the facts to restore, and those that were changed again since."""
 
-    outcome: OutcomeName
-    learner: Learner
-    change: Change | None = None
-    reason: Reason | None = None
+    restored: Mapping[str, Any]
+    kept: Sequence[str]
 
 
-@dataclass(slots=True)
-class Reversal:
-    """Reverts changes one after the other, each with the names that the earlier ones have left. Pure.
+def find_remainder(
+    change: RecordedChange, later: Sequence[RecordedChange], reverted: Mapping[str, str]
+) -> Remainder:
+    """Compare an operation's change with the later ones of its learner.
 
-    `holders`: the learner who has each of the names to be restored (None or absent = no learner).
+    `reverted` has the id of the operation that each revert has reverted. A fact that a revert of this operation has
+    restored is done. A later change that its own revert has undone does not count.
     """
-
-    cause: Cause
-    holders: dict[UniqueKey, str | None]
-    # The names that have changed hands, and their new holders.
-    moved: dict[UniqueKey, str | None] = field(default_factory=dict)
-
-    def decide(self, learner: Learner, before: Mapping[str, Any] | None) -> Decision:
-        """Decide one learner; `before` is from the operation's event, None if a later event exists."""
-        if before is None:
-            return Decision(OutcomeName.KEPT, learner, reason=ChangedSince())
-        change = change_back(learner, before, self.cause)
-        if change is None:
-            return Decision(OutcomeName.UNCHANGED, learner)
-        had, has = unique_keys(learner), unique_keys(change.after)
-        taken = {key for key in has - had if self.holders.get(key) is not None}
-        if taken:
-            return Decision(OutcomeName.KEPT, learner, reason=_name_taken(change.after, taken))
-        for key in had - has:
-            self.holders[key] = self.moved[key] = None
-        for key in has - had:
-            self.holders[key] = self.moved[key] = learner.id
-        return Decision(OutcomeName.CHANGED, change.after, change)
+    before = {name: value for name, value in change.before.items() if name != "status"}
+    facts = before or dict.fromkeys(_CREATED)
+    restored, kept = {}, []
+    for name, value in facts.items():
+        touching = [each.operation_id for each in later if name in each.before]
+        if any(reverted.get(each or "") == change.operation_id for each in touching):
+            continue
+        if _leave_out_undone(touching, reverted):
+            kept.append(name)
+        else:
+            restored[name] = value
+    return Remainder(restored, kept)
 
 
-def _name_taken(wanted: Learner, taken: Collection[UniqueKey]) -> NameTaken:
-    # The first that applies, as for a change of one learner.
-    if any(kind == USERNAME for kind, _ in taken):
-        return NameTaken(USERNAME, wanted.username)
-    return NameTaken(EXTERNAL_ID, str(wanted.external_id))
+def _leave_out_undone(changed_by: Sequence[str | None], reverted: Mapping[str, str]) -> list[str | None]:
+    """Leave out each operation that is followed by its own revert, and that revert. None = a single change."""
+    left: list[str | None] = []
+    for each in changed_by:
+        undone = reverted.get(each or "")
+        if undone is not None and left and left[-1] == undone:
+            left.pop()
+        else:
+            left.append(each)
+    return left
 
 
 @dataclass(frozen=True, slots=True)
-class RevertHandler(OnePass, LearnerColumns):
-    """Reverts the changes of an operation to the learners of a chunk."""
+class RevertHandler(WithoutGuards, LearnerColumns):
+    """Restores what an operation changed in the learners of a chunk."""
 
-    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> int:
-        """Remove the names that a dry run has stored."""
-        return await repository.delete_names(connection, operation.number, limit)
+    conflict_outcome: OutcomeName = OutcomeName.KEPT
 
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> list[str]:
-        """Return the ids of the learners, in the order in which they are to be handled."""
-        ids: list[str] = orjson.loads(chunk.content)
-        return ids
+    def rules(self, _operation: Operation) -> Rules:
+        """See Handler.rules."""
+        return Rules()
 
-    async def run_chunk(
-        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, work: list[str], cause: Cause
-    ) -> Tally:
-        """See Handler.run_chunk."""
-        organization_id = operation.organization_id
-        await bulk_sql.lock_many(connection, organization_id, work)
-        found = await learners.find_with_last_change(
-            connection, organization_id, work, str(operation.reverts)
-        )
-        holders = await _find_holders(connection, operation, [each.before for each in found if each.before])
-        by_id = {each.learner.id: each for each in found}
-        last_changes = [by_id[learner_id] for learner_id in work]
-        reversal = Reversal(cause, holders)
-        decisions = await compute(
-            len(work), lambda: [reversal.decide(each.learner, each.before) for each in last_changes]
-        )
-        if not operation.dry_run:
-            for changes in split_where_keys_move(
-                each.change for each in decisions if each.change is not None
-            ):
-                await record(connection, organization_id, changes, cause)
-        elif chunk.number + 1 < operation.chunks:
-            await _store_names(connection, operation, reversal.moved)
-        outcomes = [_outcome_of(item, decision) for item, decision in enumerate(decisions, chunk.first_item)]
-        await repository.insert_outcomes(connection, operation, outcomes)
-        return count_outcomes(outcomes)
+    async def read_rows(
+        self, connection: AsyncConnection, operation: Operation, chunk: Chunk
+    ) -> Sequence[PlanRow]:
+        """Return a row for each learner with something left to undo."""
+        if not chunk.items or operation.reverts is None:
+            return []
+        changed = [ChangedLearner(*each) for each in orjson.loads(chunk.content)]
+        recorded: dict[str, list[RecordedChange]] = defaultdict(list)
+        for each in await learners.list_changes_since(connection, operation.organization_id, dict(changed)):
+            recorded[each.learner_id].append(each)
+        causes = {each.operation_id for each in chain.from_iterable(recorded.values())}
+        reverted = await repository.find_reverted(connection, operation.organization_id, causes)
+        rows = []
+        for item, (learner_id, _) in enumerate(changed, chunk.first_item):
+            change, *later = recorded[learner_id]
+            remainder = find_remainder(change, later, reverted)
+            if remainder.restored or remainder.kept:
+                rows.append(_row_of(item, learner_id, remainder, was_created=not change.before))
+        return rows
+
+    def explain(self, _operation: Operation, row: Unexplained) -> Sequence[Mapping[str, Any]]:
+        """See Handler.explain."""
+        if row.reason is Reason.EXTERNAL_ID_TAKEN:
+            return [describe_reason(NameTaken(Fields.EXTERNAL_ID, str(row.external_id)))]
+        return [describe_reason(NameTaken(Fields.USERNAME, str(row.username)))]
 
 
-def _outcome_of(item: int, decision: Decision) -> Outcome:
-    return Outcome(
-        item,
-        decision.outcome,
-        decision.learner.id,
-        decision.learner.username,
-        problem=None if decision.reason is None else describe_reason(decision.reason),
-        deactivated=decision.change is not None and decision.change.deactivates,
-    )
-
-
-async def _find_holders(
-    connection: AsyncConnection, operation: Operation, befores: Sequence[Mapping[str, Any]]
-) -> dict[UniqueKey, str | None]:
-    organization_id = operation.organization_id
-    usernames = {username_key(before["username"]) for before in befores if "username" in before}
-    external_ids = {before["external_id"] for before in befores if before.get("external_id") is not None}
-    holders: dict[UniqueKey, str | None] = {}
-    for kind, names, find_ids in (
-        (USERNAME, usernames, learners.find_ids_by_username),
-        (EXTERNAL_ID, external_ids, learners.find_ids_by_external_id),
-    ):
-        if not names:
-            continue
-        found: dict[str, str | None] = {**await find_ids(connection, organization_id, names)}
-        if operation.dry_run:
-            found |= await repository.find_names(connection, operation, kind, names)
-        holders |= {UniqueKey(kind, name): learner_id for name, learner_id in found.items()}
-    return holders
-
-
-async def _store_names(
-    connection: AsyncConnection, operation: Operation, moved: Mapping[UniqueKey, str | None]
-) -> None:
-    for kind in (USERNAME, EXTERNAL_ID):
-        names = {name: learner_id for (of_kind, name), learner_id in moved.items() if of_kind == kind}
-        await repository.store_names(connection, operation, kind, names)
+def _row_of(item: int, learner_id: str, remainder: Remainder, *, was_created: bool) -> PlanRow:
+    row = PlanRow(item, learner_id=learner_id)
+    if remainder.kept:
+        problem = describe_reason(ChangedSince(tuple(remainder.kept)))
+        row = row._replace(outcome=OutcomeName.KEPT.value, problems=[problem])
+    if was_created:
+        return row._replace(active=False if remainder.restored else None)
+    values: dict[str, Any] = {
+        name: value if value is None or name not in _PARSE else _PARSE[name](value)
+        for name, value in remainder.restored.items()
+    }
+    row = row._replace(**values, fields=sum(int(FIELDS[name]) for name in values))
+    if "last_name" in values:
+        last_name = values["last_name"]
+        row = row._replace(last_name_key=sort_form(last_name) if last_name else "")
+    username = values.get("username")
+    return row if username is None else row._replace(username_key=username_key(username))

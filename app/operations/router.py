@@ -1,18 +1,19 @@
 """`/operations`, and the bulk actions that make some of them."""
 
-import hashlib
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.learners.plan import Effect, OutcomeName
 from app.limits import LIMITS
-from app.operations import progress, report, repository, service
+from app.operations import outcomes, progress, report, repository, service
 from app.operations.bulk_actions import submit_bulk_action
-from app.operations.dependencies import ACCEPTED, CurrentRunner, PreferHeader, submit_and_wait
+from app.operations.dependencies import ACCEPTED, CurrentRunner, CurrentSubmission
 from app.operations.errors import OutcomesDeleted
-from app.operations.operation import Kind, OutcomeName, State, Tidied, WantedOutcomes
+from app.operations.operation import Kind, State, WantedOutcomes
 from app.operations.problems import (
     OPERATION_NOT_CANCELLABLE,
     OPERATION_NOT_FOUND,
@@ -23,6 +24,7 @@ from app.operations.problems import (
 from app.operations.reverts import submit_revert
 from app.operations.schemas import (
     BulkActionRequest,
+    ChangesFilter,
     OperationDocument,
     OutcomeDocument,
     OutcomeFilter,
@@ -37,8 +39,8 @@ from app.organizations.dependencies import (
     OperationReader,
     authorization_of,
 )
-from app.platform.dependencies import STOPPING, Db, Now
-from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED, KeyHeader, run_once
+from app.platform.dependencies import STOPPING, Db
+from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED
 from app.platform.negotiation import CSV, JSON, choose_media_type
 from app.platform.openapi import Tag, answers
 from app.platform.paging import (
@@ -89,9 +91,9 @@ _PROGRESS: dict[str, Any] = {
         "example": {
             "event": "progress",
             "data": '{"id":"019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f","kind":"csv-import","state":"running",'
-            '"dry_run":false,"action":null,"reason":null,"progress":{"done":5000,"total":20000},"counts":{"created":5000,"changed":0,'
-            '"unchanged":0,"refused":0,"invalid":0,"not_found":0},"deactivated":0,"warnings":[],"problem":null,"reverts":null,'
-            '"reverted_by":null,"created_by":{"kind":"api-key","id":"019a8c5e-0000-7000-8000-000000000001",'
+            '"dry_run":false,"action":null,"reason":null,"request":{"file_name":null,"options":{}},"progress":{"done":5000,"total":20000},"counts":{"created":5000,"changed":0,'
+            '"unchanged":0,"refused":0,"invalid":0,"not_found":0},"deactivated":0,"activated":0,"renamed":0,"rekeyed":0,"expiration_changed":0,"warnings":[],"problem":null,"reverts":null,'
+            '"reverted_by":null,"revertible":5000,"created_by":{"kind":"api-key","id":"019a8c5e-0000-7000-8000-000000000001",'
             '"name":"hr-feed"},"created_at":"2026-11-02T10:00:00Z","started_at":"2026-11-02T10:00:00.1Z",'
             '"finished_at":null}',
         },
@@ -102,31 +104,16 @@ _PROGRESS: dict[str, Any] = {
 @router.post(
     "/learners/bulk-actions",
     tags=["operations"],
-    summary="Activate or deactivate many learners",
+    summary="Activate, deactivate or date many learners",
     response_model=OperationDocument,
     responses=ACCEPTED | answers(SELECTION_CHANGED, KEY_IN_PROGRESS, KEY_REUSED),
 )
-async def start_bulk_action(
-    request: Request,
-    principal: BulkWriter,
-    runner: CurrentRunner,
-    now: Now,
-    body: BulkActionRequest,
-    idempotency_key: KeyHeader = None,
-    prefer: PreferHeader = None,
-) -> Response:
+async def start_bulk_action(submission: CurrentSubmission, body: BulkActionRequest) -> Response:
     """Apply an action to all learners of a selection. Learners created after it has begun are not included.
 
     Up to 5,000 learners are done within the request. More are done in the background, in chunks.
     """
-    submit = partial(submit_bulk_action, runner, principal.organization, principal.actor, body, now)
-    return await run_once(
-        request,
-        organization_id=principal.organization.id,
-        key=idempotency_key,
-        content_hash=hashlib.sha256(await request.body()).hexdigest(),
-        work=partial(submit_and_wait, request, runner, prefer, submit),
-    )
+    return await submission.answer(partial(submit_bulk_action, submission.runner, wanted=body))
 
 
 @router.get(
@@ -231,37 +218,20 @@ async def cancel_operation(
     responses=ACCEPTED | answers(_NO_OPERATION, OPERATION_NOT_REVERTIBLE, KEY_IN_PROGRESS, KEY_REUSED),
 )
 async def revert_operation(
-    request: Request,
-    principal: BulkWriter,
-    runner: CurrentRunner,
-    now: Now,
-    operation_id: OperationIdPath,
-    body: RevertRequest | None = None,
-    idempotency_key: KeyHeader = None,
-    prefer: PreferHeader = None,
+    submission: CurrentSubmission, operation_id: OperationIdPath, body: RevertRequest | None = None
 ) -> Response:
-    """Restore the earlier values of each learner that the operation changed. The history shows this as a new change.
+    """Restore what the operation changed, field by field. The history shows this as a new change.
 
-    A learner who was changed again after the operation is `kept`, with the problem `changed-since`. A learner is also
-    `kept` if another learner now has the earlier username or external id. Learners that an import created are
-    deactivated, never deleted. A revert is itself an operation and can be reverted.
+    A field that was changed again after the operation keeps its later value, and its learner is `kept`, with the
+    problem `changed-since`. The other fields are restored. A later operation that was reverted itself does not count.
+    A learner is also `kept` if another learner now has the earlier username or external id. Learners that an
+    import created are deactivated, never deleted. A revert is itself an operation and can be reverted. While
+    `revertible` is above 0, the operation can be reverted again.
     """
     submit = partial(
-        submit_revert,
-        runner,
-        operation_id,
-        principal.organization,
-        principal.actor,
-        body or RevertRequest(),
-        now,
+        submit_revert, submission.runner, operation_id=operation_id, wanted=body or RevertRequest()
     )
-    return await run_once(
-        request,
-        organization_id=principal.organization.id,
-        key=idempotency_key,
-        content_hash=hashlib.sha256(await request.body()).hexdigest(),
-        work=partial(submit_and_wait, request, runner, prefer, submit),
-    )
+    return await submission.answer(submit)
 
 
 @router.get(
@@ -278,12 +248,7 @@ async def list_outcomes(
     runner: CurrentRunner,
     operation_id: OperationIdPath,
     outcome: Annotated[OutcomeFilter, Query()] = None,
-    deactivated: Annotated[
-        bool | None,
-        Query(
-            description="`true`: only learners who were deactivated, or would be. `false`: only the others."
-        ),
-    ] = None,
+    changes: Annotated[ChangesFilter, Query()] = None,
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Any:
@@ -295,24 +260,22 @@ async def list_outcomes(
     Outcome and Problem. To apply the rows that failed, correct them and import that file.
     """
     operation = await service.get_operation(runner.database, principal.organization.id, operation_id)
-    if operation.tidied >= Tidied.OUTCOMES_EXPIRED:
+    if operation.has_expired_outcomes:
         raise OutcomesDeleted
-    wanted = WantedOutcomes(sorted(set(map(OutcomeName, outcome or ()))), deactivated)
+    effects = [Effect[name.upper()] for name in changes or ()]
+    wanted = WantedOutcomes(sorted(set(map(OutcomeName, outcome or ()))), reduce(or_, effects, Effect(0)))
     if choose_media_type(request, (JSON, CSV)) == CSV:
         return StreamingResponse(
             report.stream_report(runner.database, operation, runner.handlers[operation.kind], wanted),
             media_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": 'attachment; filename="outcomes.csv"'},
         )
-    cursor_of = [operation.id, "outcomes", wanted]
+    cursor_of = [operation.id, "outcomes", wanted.names, int(wanted.effects)]
     position = decode_cursor(cursor_of, cursor, (int,))
     async with runner.database.read() as connection:
-        found = await repository.list_outcomes(
-            connection,
-            operation,
-            wanted=wanted,
-            first_item=position[0] + 1 if position else 0,
-            limit=limit + 1,
+        first_item = position[0] + 1 if position else 0
+        found = await outcomes.list_outcomes(
+            connection, operation, wanted, first_item=first_item, limit=limit + 1
         )
     shown = found[:limit]
     next_cursor = encode_cursor(cursor_of, [shown[-1].item]) if len(found) > limit else None

@@ -1,8 +1,4 @@
-"""Runs operations chunk by chunk, each in one transaction, until all are done; any process may run the next one.
-
-A chunk's transaction changes the learners, appends their events, records the outcomes and advances the operation's
-cursor together, so a crash at any point loses nothing and repeats nothing.
-"""
+"""Runs operations step by step, each in one transaction, until all are done; any process may take the next one."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -11,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +15,9 @@ from app.limits import Limits
 from app.operations import repository
 from app.operations.handler import Handler
 from app.operations.metrics import OPERATIONS, ROWS
-from app.operations.operation import Chunk, Kind, Operation, Position, State, Step, Tally
+from app.operations.operation import Kind, Operation, Phase, Position, State, Step
 from app.operations.problems import describe_failure
+from app.operations.steps import Context, close, read_step, take_step
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.bulk_rows import plan_for_many_rows
@@ -27,13 +25,12 @@ from app.platform.clock import Clock
 from app.platform.database import Database
 from app.platform.database_errors import is_unavailable, lost_a_race
 from app.platform.logging import get_logger
-from app.platform.threads import compute
 
 logger = get_logger("rollcall.operations")
 
 
 class TooLargeAtOnce(Exception):
-    """The rehearsal has found more to do than fits into one transaction."""
+    """The plan has more to do than fits into one transaction."""
 
 
 class Engine(Protocol):
@@ -48,18 +45,11 @@ class Engine(Protocol):
         ...
 
 
-class _Fetched(NamedTuple):
-    """A chunk (None = there are no more) and its decoded content."""
-
-    chunk: Chunk | None
-    work: Any
-
-
 class _Ahead(NamedTuple):
-    """The next chunk of an operation, being read while the current one is done."""
+    """What the next step of an operation needs, being read while the current one is taken."""
 
     position: Position
-    reading: asyncio.Task[_Fetched]
+    reading: asyncio.Task[Any]
 
 
 class Runner:
@@ -88,7 +78,7 @@ class Runner:
         self._stopping = asyncio.Event()
 
     async def run_at_once(
-        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, organization: Organization
+        self, connection: AsyncConnection, operation: Operation, organization: Organization
     ) -> Operation:
         """Do a whole operation of one staged chunk in the caller's transaction, together with its row.
 
@@ -96,18 +86,17 @@ class Runner:
         """
         await plan_for_many_rows(connection)
         current = await repository.insert_operation(connection, operation)
-        found: Chunk | None = chunk
-        while True:
-            fetched = await self._read(current, found)
-            current = await self._advance(connection, current, fetched, organization)
-            if current.is_finished:
-                return current
+        handler = self.handlers[operation.kind]
+        while not current.is_finished:
+            read = await read_step(connection, current, handler, self.limits, organization)
+            current = await take_step(connection, current, read, self._context(current, organization))
             if current.chunks > self.limits.chunks_in_request:
                 raise TooLargeAtOnce
-            found = await self._find_chunk(connection, current)
+        await repository.store_progress(connection, current)
+        return current
 
     async def run(self, operation: Operation, *, is_over: Callable[[], bool] = lambda: False) -> Operation:
-        """Do chunks until none is left, the process stops, or `is_over` says that another operation is waiting."""
+        """Take steps until none is left, the process stops, or `is_over` says that another operation is waiting."""
         async with self.turn(operation.organization_id):
             pause = self.limits.first_retry_seconds
             is_faulty = False
@@ -115,7 +104,7 @@ class Runner:
                 while not (operation.is_finished or self._stopping.is_set() or is_over()):
                     try:
                         async with self._chunks:
-                            operation = await (self.fail if is_faulty else self.run_next_chunk)(operation)
+                            operation = await (self.fail if is_faulty else self.run_next_step)(operation)
                         pause = self.limits.first_retry_seconds
                     except Exception as error:
                         may_pass = (
@@ -135,6 +124,32 @@ class Runner:
                 if ahead := self._ahead.pop(operation.number, None):
                     ahead.reading.cancel()
             return operation
+
+    async def run_or_wait(self, operation: Operation, seconds: float) -> Operation:
+        """Give the operation up to `seconds` to end. A small one is run here, if it is the organization's turn.
+
+        The engine would begin it only after its next look. It may run the same operation meanwhile: each step checks
+        that no other process has taken it.
+        """
+        clock = asyncio.get_running_loop()
+        deadline = clock.time() + seconds
+        if operation.chunks <= self.limits.chunks_in_request and await self._is_next(operation):
+            async with self.turn(operation.organization_id):
+                with suppress(SQLAlchemyError, OSError):  # the engine tries again
+                    while not operation.is_finished and clock.time() < deadline:
+                        operation = await self.run_next_step(operation)
+        return await self.wait(operation, deadline - clock.time())
+
+    async def _is_next(self, operation: Operation) -> bool:
+        """Return whether the organization has no other operation that comes before this one."""
+        if self.turn(operation.organization_id).locked():
+            return False
+        async with self.database.read() as connection:
+            unfinished = await repository.list_unfinished(connection)
+        return not any(
+            each.organization_id == operation.organization_id and each.id != operation.id
+            for each in unfinished
+        )
 
     async def wait(self, operation: Operation, seconds: float) -> Operation:
         """Give the operation up to `seconds` to end, in whatever process, and return it as it then is."""
@@ -163,106 +178,39 @@ class Runner:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
-    async def run_next_chunk(self, operation: Operation) -> Operation:
-        """Do the next chunk in one transaction, and begin to read the one after it.
-
-        After the last chunk of a rehearsal, judge it instead.
-        """
+    async def run_next_step(self, operation: Operation) -> Operation:
+        """Read for the next step and take it in one transaction. Begin to read the next chunk meanwhile."""
         ahead = self._ahead.pop(operation.number, None)
         if ahead is not None and ahead.position == operation.position:
-            fetched = await ahead.reading
+            read = await ahead.reading
         else:
-            fetched = await self._fetch(operation)
-        if operation.cursor + 1 < operation.chunks:
+            read = await self._read(operation)
+        if operation.phase is Phase.PLAN and operation.cursor + 1 < operation.chunks:
             following = replace(operation, cursor=operation.cursor + 1)
-            reading = asyncio.create_task(self._fetch(following), name="read-ahead")
+            reading = asyncio.create_task(self._read(following), name="read-ahead")
             self._ahead[operation.number] = _Ahead(following.position, reading)
-        step = await self.database.write(self._take_step, operation, fetched)
+        step = await self.database.write(self._take_step, operation, read)
         report_progress(step.before, step.after)
         return step.after
 
-    async def _take_step(self, connection: AsyncConnection, operation: Operation, fetched: _Fetched) -> Step:
+    async def _read(self, operation: Operation) -> Any:
+        async with self.database.read() as connection:
+            organization = await get_organization(connection, operation.organization_id)
+            handler = self.handlers[operation.kind]
+            return await read_step(connection, operation, handler, self.limits, organization)
+
+    async def _take_step(self, connection: AsyncConnection, operation: Operation, read: Any) -> Step:
         current = await repository.lock_operation(connection, operation.number)
         if current.position != operation.position or current.is_finished:
-            return Step(current, current)  # another process has done it meanwhile
+            return Step(current, current)  # another process has taken it meanwhile
         await plan_for_many_rows(connection)
         organization = await get_organization(connection, current.organization_id)
-        after = await self._advance(connection, current, fetched, organization)
+        after = await take_step(connection, current, read, self._context(current, organization))
+        await repository.store_progress(connection, after)
         return Step(current, after)
 
-    async def _fetch(self, operation: Operation) -> _Fetched:
-        async with self.database.read() as connection:
-            chunk = await self._find_chunk(connection, operation)
-        return await self._read(operation, chunk)
-
-    async def _find_chunk(self, connection: AsyncConnection, operation: Operation) -> Chunk | None:
-        if operation.cursor < operation.chunks:
-            return await repository.get_chunk(connection, operation.id, operation.cursor)
-        return await self.handlers[operation.kind].find_more(connection, operation, self.limits.chunk_rows)
-
-    async def _read(self, operation: Operation, chunk: Chunk | None) -> _Fetched:
-        if chunk is None or not chunk.items:
-            return _Fetched(chunk, None)
-        handler = self.handlers[operation.kind]
-        return _Fetched(chunk, await compute(chunk.items, lambda: handler.read_chunk(operation, chunk)))
-
-    async def _advance(
-        self,
-        connection: AsyncConnection,
-        operation: Operation,
-        fetched: _Fetched,
-        organization: Organization,
-    ) -> Operation:
-        chunk = fetched.chunk
-        if chunk is None:
-            return await self._judge(connection, operation, organization)
-        if chunk.number == operation.chunks:  # found by the rehearsal
-            await repository.insert_chunk(connection, operation.id, chunk)
-            operation = replace(operation, chunks=operation.chunks + 1, total=operation.total + chunk.items)
-        return await self._do_chunk(connection, operation, chunk, fetched.work, organization)
-
-    async def _judge(
-        self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> Operation:
-        problem = await self.handlers[operation.kind].judge(connection, operation, organization)
-        judged = replace(operation, is_rehearsal=False, cursor=0, problem=problem)
-        await repository.store_progress(connection, judged)
-        return judged
-
-    async def _do_chunk(
-        self,
-        connection: AsyncConnection,
-        operation: Operation,
-        chunk: Chunk,
-        work: Any,
-        organization: Organization,
-    ) -> Operation:
-        now = self.clock.now()
-        tally = Tally()
-        if chunk.items:
-            handler = self.handlers[operation.kind]
-            cause = operation.cause(organization, now)
-            tally = await handler.run_chunk(connection, operation, chunk, work, cause)
-        advanced = replace(
-            operation,
-            state=State.RUNNING,
-            cursor=operation.cursor + 1,
-            started_at=operation.started_at or now,
-        )
-        if operation.is_rehearsal:
-            advanced = replace(advanced, rehearsed=operation.rehearsed + tally.rehearsal)
-        else:
-            advanced = replace(
-                advanced,
-                done=operation.done + chunk.items,
-                deactivated=operation.deactivated + tally.deactivated,
-                counts=dict(Counter(operation.counts) + tally.outcomes),
-            )
-            if advanced.cursor >= operation.chunks:
-                state = State.SUCCEEDED if operation.problem is None else State.REFUSED
-                advanced = replace(advanced, state=state, finished_at=self.clock.now())
-        await repository.store_progress(connection, advanced)
-        return advanced
+    def _context(self, operation: Operation, organization: Organization) -> Context:
+        return Context(self.handlers[operation.kind], self.limits, organization, self.clock.now())
 
     async def fail(self, operation: Operation) -> Operation:
         """End the operation as failed, because of a bug, unless it has ended meanwhile."""
@@ -276,7 +224,7 @@ class Runner:
             return Step(current, current)  # cancelled meanwhile
         now = self.clock.now()
         failed = replace(
-            current,
+            await close(connection, current),
             # An operation that was refused stays refused: nothing was changed.
             state=State.REFUSED if current.is_refused else State.FAILED,
             problem=current.problem if current.is_refused else describe_failure(),

@@ -1,21 +1,46 @@
 """Operations, selections and outcomes on the wire."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from app.learners.bulk_sql import Action
-from app.learners.filters import LearnerFilter, LearnerId, UsernameText
-from app.operations.operation import OUTCOMES, Kind, Operation, Outcome, OutcomeName, State
-from app.platform.fields import Between, Reason
+from app.learners.filters import ExternalIdText, LearnerFilter, LearnerId, UsernameText
+from app.learners.plan import COUNTED_EFFECTS, Effect, OutcomeName, effect_name
+from app.operations.operation import OUTCOMES, Kind, Operation, Outcome, State
+from app.platform.fields import Between, Day, Reason
 
 MAX_SELECTED = 10_000
 _ID = "019a8c60-1b2c-7d3e-8f40-5a6b7c8d9e0f"
 
 
+class Action(StrEnum):
+    """What a bulk action does to each learner."""
+
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    SET_EXPIRATION = "set-expiration"
+
+
+_SELECTIONS = ("ids", "usernames", "external_ids", "filter")
+
+
+# The counts of an operation besides those of outcomes.
+EFFECTS: Mapping[str, Effect] = {
+    "deactivated": Effect.DEACTIVATED,
+    "activated": Effect.ACTIVATED,
+    "renamed": Effect.RENAMED,
+    "rekeyed": Effect.REKEYED,
+    "expiration_changed": Effect.EXPIRATION,
+}
+_IN_A_DRY_RUN = "In a dry run or a refused operation: how many would be."
+
+
 class Selection(BaseModel):
-    """The learners to select: exactly one of ids, usernames and filter."""
+    """The learners to select: exactly one of ids, usernames, external_ids and filter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,6 +54,10 @@ class Selection(BaseModel):
             description="Up to 10,000 usernames. Case, width and the number of spaces make no difference.",
         ),
     ] = None
+    external_ids: Annotated[
+        list[ExternalIdText] | None,
+        Field(max_length=MAX_SELECTED, description="Up to 10,000 external ids, compared exactly."),
+    ] = None
     filter: Annotated[
         LearnerFilter | None, Field(description="The filter of `GET /learners`. `{}` selects all learners.")
     ] = None
@@ -39,9 +68,9 @@ class Selection(BaseModel):
 
     @model_validator(mode="after")
     def _has_exactly_one(self) -> Self:
-        given = [name for name in ("ids", "usernames", "filter") if getattr(self, name) is not None]
+        given = [name for name in _SELECTIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("Send exactly one of ids, usernames and filter.")
+            raise ValueError("Send exactly one of ids, usernames, external_ids and filter.")
         return self
 
 
@@ -74,10 +103,35 @@ class BulkActionRequest(BaseModel):
             "changed and the response is 409 `selection-changed`.",
         ),
     ] = None
+    expires_on: Annotated[
+        Day | None,
+        Field(
+            description="With `set-expiration`, which needs it: the last day of access, or null for accounts that "
+            "never "
+            "expire. A day in the future restores expired accounts."
+        ),
+    ] = None
     dry_run: Annotated[
         bool, Field(strict=True, description="Change nothing, but report what would happen.")
     ] = False
     reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _has_date_if_needed(self) -> Self:
+        is_given = "expires_on" in self.model_fields_set
+        if is_given == (self.action is Action.SET_EXPIRATION):
+            return self
+        error = (
+            PydanticCustomError("unwanted", "Send expires_on only with the action set-expiration.")
+            if is_given
+            else PydanticCustomError(
+                "missing",
+                "The action set-expiration needs expires_on: a date, or null for accounts that never expire.",
+            )
+        )
+        fault = InitErrorDetails(type=error, loc=("expires_on",), input=self.expires_on)
+        # So the problem points to the field, and not to the whole body.
+        raise ValidationError.from_exception_data(type(self).__name__, [fault])
 
 
 class RevertRequest(BaseModel):
@@ -126,6 +180,7 @@ class OperationDocument(BaseModel):
                     "dry_run": False,
                     "action": None,
                     "reason": None,
+                    "request": {"file_name": "roster.csv", "options": {"create": True, "missing": "keep"}},
                     "progress": {"done": 1000, "total": 1000},
                     "counts": {
                         "created": 12,
@@ -136,6 +191,10 @@ class OperationDocument(BaseModel):
                         "not_found": 0,
                     },
                     "deactivated": 7,
+                    "activated": 2,
+                    "renamed": 1,
+                    "rekeyed": 0,
+                    "expiration_changed": 9,
                     "warnings": [
                         {
                             "code": "ignored-column",
@@ -145,6 +204,7 @@ class OperationDocument(BaseModel):
                     "problem": None,
                     "reverts": None,
                     "reverted_by": None,
+                    "revertible": 92,
                     "created_by": {
                         "kind": "api-key",
                         "id": "019a8c5e-0000-7000-8000-000000000001",
@@ -164,16 +224,28 @@ class OperationDocument(BaseModel):
     dry_run: bool
     action: Action | None
     reason: str | None
+    request: Annotated[
+        dict[str, Any],
+        Field(
+            description="What was asked. For a bulk action: `selection` (the filter, or how many ids or names were "
+            "listed), "
+            "and `expires_on` if it sets one. For an import: `file_name` and `options`."
+        ),
+    ]
     progress: Progress
     counts: Annotated[
         dict[str, int], Field(description="Learners or rows by outcome. They add up to `progress.done`.")
     ]
-    deactivated: Annotated[
-        int,
-        Field(
-            description="How many learners the operation deactivated. In a dry run or a refused operation: how many it "
-            "would deactivate."
-        ),
+    deactivated: Annotated[int, Field(description=f"How many learners lost access. {_IN_A_DRY_RUN}")]
+    activated: Annotated[
+        int, Field(description=f"How many deactivated learners were activated. {_IN_A_DRY_RUN}")
+    ]
+    renamed: Annotated[int, Field(description=f"How many usernames changed. {_IN_A_DRY_RUN}")]
+    rekeyed: Annotated[
+        int, Field(description=f"How many external ids were replaced or cleared. {_IN_A_DRY_RUN}")
+    ]
+    expiration_changed: Annotated[
+        int, Field(description=f"How many expiration dates changed. {_IN_A_DRY_RUN}")
     ]
     warnings: Annotated[
         list[dict[str, str]],
@@ -186,7 +258,15 @@ class OperationDocument(BaseModel):
     reverted_by: Annotated[
         str | None,
         Field(
-            description="The operation that has reverted this one, or is reverting it. Null if there is none."
+            description="The last operation that has reverted this one, or is reverting it. Null if there is none."
+        ),
+    ]
+    revertible: Annotated[
+        int,
+        Field(
+            description="How many of its changes could still be undone by `POST /operations/{id}/revert`. After a "
+            "revert: "
+            "how many it kept, wholly or in part. 0 once the outcomes have been deleted."
         ),
     ]
     created_by: Annotated[
@@ -208,17 +288,30 @@ class OutcomeDocument(BaseModel):
                     "line": 17,
                     "learner_id": None,
                     "username": "b.lindqvist",
+                    "external_id": None,
                     "outcome": "invalid",
-                    "deactivated": False,
-                    "problem": {
-                        "type": "/problems/invalid-active",
-                        "code": "invalid-active",
-                        "title": "Active is neither Yes nor No",
-                        "status": 422,
-                        "detail": "'Maybe' is not valid. Use Yes or No, or leave the cell empty to keep the status.",
-                        "column": "Active",
-                    },
-                }
+                    "changes": {},
+                    "problems": [
+                        {
+                            "type": "/problems/invalid-active",
+                            "code": "invalid-active",
+                            "title": "Active is neither Yes nor No",
+                            "status": 422,
+                            "detail": "'Maybe' is not valid. Use Yes or No, or leave the cell empty to keep the "
+                            "status.",
+                            "column": "Active",
+                        }
+                    ],
+                },
+                {
+                    "line": 18,
+                    "learner_id": "019a8c5e-7c1f-7d55-9b0e-3f6f3b0c2a11",
+                    "username": "a.okafor",
+                    "external_id": "HR-1003",
+                    "outcome": "changed",
+                    "changes": {"expires_on": ["2026-12-01", None]},
+                    "problems": [],
+                },
             ]
         },
     )
@@ -227,14 +320,23 @@ class OutcomeDocument(BaseModel):
         int | None,
         Field(description="The line of the file on which the row begins. Null for a learner without a row."),
     ]
-    learner_id: str | None
-    username: str | None
-    outcome: OutcomeName
-    deactivated: Annotated[
-        bool,
-        Field(description="Whether the operation deactivated the learner. In a dry run: whether it would."),
+    learner_id: Annotated[
+        str | None, Field(description="Null if there is no such learner, or a dry run would create it.")
     ]
-    problem: dict[str, Any] | None
+    username: str | None
+    external_id: str | None
+    outcome: OutcomeName
+    changes: Annotated[
+        dict[str, tuple[Any, Any]],
+        Field(
+            description="The facts that changed, each with its value before and after. In a dry run and a refused "
+            "operation: those that would change."
+        ),
+    ]
+    problems: Annotated[
+        list[dict[str, Any]],
+        Field(description="Why the learner or row was not changed: all problems of an invalid row."),
+    ]
 
 
 OutcomeFilter = Annotated[
@@ -243,6 +345,16 @@ OutcomeFilter = Annotated[
         max_length=len(OutcomeName),
         description="Only these outcomes. Can be repeated.",
         examples=[["refused"]],
+    ),
+]
+
+
+ChangesFilter = Annotated[
+    list[Literal["deactivated", "activated", "renamed", "rekeyed", "expiration"]] | None,
+    Field(
+        max_length=len(COUNTED_EFFECTS),
+        description="Only outcomes with one of these changes. In a dry run: those that would have it. Can be repeated.",
+        examples=[["deactivated"]],
     ),
 ]
 
@@ -256,13 +368,15 @@ def present(operation: Operation) -> dict[str, Any]:
         "dry_run": operation.dry_run,
         "action": operation.action,
         "reason": operation.reason,
+        "request": operation.request,
         "progress": {"done": operation.done, "total": operation.total},
         "counts": {name: operation.counts.get(name, 0) for name in OUTCOMES[operation.kind]},
-        "deactivated": operation.deactivated,
+        **{name: operation.effects.get(effect_name(each), 0) for name, each in EFFECTS.items()},
         "warnings": operation.warnings,
         "problem": operation.problem,
         "reverts": operation.reverts,
         "reverted_by": operation.reverted_by,
+        "revertible": 0 if operation.has_expired_outcomes else operation.revertible,
         "created_by": operation.created_by,
         "created_at": operation.created_at,
         "started_at": operation.started_at,
@@ -276,7 +390,8 @@ def present_outcome(outcome: Outcome) -> dict[str, Any]:
         "line": outcome.line,
         "learner_id": outcome.learner_id,
         "username": outcome.username,
+        "external_id": outcome.external_id,
         "outcome": outcome.outcome,
-        "deactivated": outcome.deactivated,
-        "problem": outcome.problem,
+        "changes": outcome.changes,
+        "problems": outcome.problems,
     }

@@ -3,53 +3,100 @@
 A small operation is done at once. A large one is staged, stored and left to the engine.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.operations import repository
 from app.operations.errors import OperationNotCancellable, OperationNotFound
-from app.operations.operation import Chunk, Operation, State, Step
+from app.operations.operation import Chunk, Kind, Operation, State, Step
+from app.operations.parameters import Parameters
 from app.operations.runner import Runner, TooLargeAtOnce, report_progress
+from app.operations.steps import close
 from app.organizations.organization import Organization
+from app.organizations.principal import Actor
 from app.platform.database import Database
-from app.platform.ids import parse_id
+from app.platform.ids import new_id, parse_id
 
 # Called with the stored operation, in the transaction that stores it.
 OnStored = Callable[[AsyncConnection, Operation], Awaitable[None]]
 # Called with the number of learners or rows, once it is known; raises if the operation must not begin.
 CheckTotal = Callable[[int], None]
+# Called at the beginning of the transaction that stores the operation; raises if the operation must not begin.
+Require = Callable[[AsyncConnection], Awaitable[None]]
 
 
-async def submit(
-    runner: Runner,
-    draft: Operation,
-    organization: Organization,
-    chunks: AsyncGenerator[Chunk],
-    *,
-    on_stored: OnStored,
-    check_total: CheckTotal | None = None,
-) -> Operation:
-    """Stage `chunks` and store the operation `draft`, after setting its chunks and total.
+async def _do_nothing(_connection: AsyncConnection, _operation: Operation) -> None:
+    pass
 
-    A single chunk is done in one transaction together with the operation's row, unless its rehearsal finds too much
-    more to do. Several chunks are staged in short transactions. The row comes last and makes the stage count, so a
-    crash before it leaves no operation. If `check_total` raises, nothing is left either.
+
+async def _require_nothing(_connection: AsyncConnection) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for an operation, and when."""
+
+    organization: Organization
+    actor: Actor
+    now: datetime
+    # Stores what must be stored together with the operation.
+    on_stored: OnStored = _do_nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for; see Operation."""
+
+    kind: Kind
+    request: Mapping[str, Any]
+    parameters: Parameters
+    dry_run: bool = False
+    action: str | None = None
+    reason: str | None = None
+    reverts: str | None = None
+    warnings: Sequence[Mapping[str, str]] = ()
+    check_total: CheckTotal = lambda _total: None
+    require: Require = _require_nothing
+
+
+async def submit(runner: Runner, asker: Asker, order: Order, chunks: AsyncGenerator[Chunk]) -> Operation:
+    """Stage `chunks` and store the operation. Every kind of operation begins here.
+
+    A single chunk is done in one transaction together with the operation's row, unless its plan has too much more
+    to do. Several chunks are staged in short transactions. The row comes last and makes the stage count, so a
+    crash before it leaves no operation. If `check_total` or `require` raises, nothing is left either.
     """
+    draft = Operation(
+        id=new_id(asker.now),
+        organization_id=asker.organization.id,
+        kind=order.kind,
+        dry_run=order.dry_run,
+        action=order.action,
+        reason=order.reason,
+        reverts=order.reverts,
+        warnings=order.warnings,
+        request=order.request,
+        parameters=order.parameters,
+        created_by=asker.actor.document(),
+        created_at=asker.now,
+    )
     async with aclosing(chunks):
         first = await anext(chunks, None)
         second = None if first is None else await anext(chunks, None)
         if first is not None and second is not None:
-            return await _stage_all(runner, draft, _chain(first, second, chunks), on_stored, check_total)
-    if check_total is not None:
-        check_total(first.items if first else 0)
+            return await _stage_all(runner, draft, asker, order, _chain(first, second, chunks))
+    order.check_total(first.items if first else 0)
     only = first or Chunk(number=0, first_item=0, items=0, content=b"")
     try:
-        done = await runner.database.write(_run_at_once, runner, draft, organization, only, on_stored)
+        done = await runner.database.write(_run_at_once, runner, draft, asker, order, only)
     except TooLargeAtOnce:
-        return await _stage_all(runner, draft, _chain(only), on_stored, check_total)
+        return await _stage_all(runner, draft, asker, order, _chain(only))
     report_progress(draft, done)
     return done
 
@@ -82,26 +129,23 @@ async def _cancel(connection: AsyncConnection, number: int, runner: Runner) -> S
         return Step(current, current)
     if current.is_finished:
         raise OperationNotCancellable(current.state.value)
-    cancelled = replace(current, state=State.CANCELLED, finished_at=runner.clock.now())
+    now = runner.clock.now()
+    closed = await close(connection, current)
+    cancelled = replace(closed, state=State.CANCELLED, finished_at=now)
     await repository.store_progress(connection, cancelled)
     return Step(current, cancelled)
 
 
 async def _stage_all(
-    runner: Runner,
-    draft: Operation,
-    chunks: AsyncIterator[Chunk],
-    on_stored: OnStored,
-    check_total: CheckTotal | None,
+    runner: Runner, draft: Operation, asker: Asker, order: Order, chunks: AsyncIterator[Chunk]
 ) -> Operation:
     staged = total = 0
-    storing = _Storing(on_stored)
+    storing = _Storing(order.require, asker.on_stored)
     try:
         async for chunk in chunks:
             await runner.database.write(repository.insert_chunk, draft.id, chunk)
             staged, total = staged + 1, total + chunk.items
-        if check_total is not None:
-            check_total(total)
+        order.check_total(total)
         operation = await runner.database.write(storing.store, replace(draft, chunks=staged, total=total))
     except BaseException:
         # If a commit fails, only the database knows whether the operation counts now and needs its stage. If it
@@ -116,13 +160,14 @@ async def _stage_all(
 class _Storing:
     """Stores an operation, and knows whether it may have been committed."""
 
-    def __init__(self, on_stored: OnStored) -> None:
-        self._on_stored = on_stored
+    def __init__(self, require: Require, on_stored: OnStored) -> None:
+        self._require, self._on_stored = require, on_stored
         self.may_be_stored = False
 
     async def store(self, connection: AsyncConnection, operation: Operation) -> Operation:
         """Store the operation's row, in the caller's transaction."""
         self.may_be_stored = False
+        await self._require(connection)
         stored = await repository.insert_operation(connection, operation)
         await self._on_stored(connection, stored)
         self.may_be_stored = True
@@ -130,17 +175,13 @@ class _Storing:
 
 
 async def _run_at_once(
-    connection: AsyncConnection,
-    runner: Runner,
-    draft: Operation,
-    organization: Organization,
-    only: Chunk,
-    on_stored: OnStored,
+    connection: AsyncConnection, runner: Runner, draft: Operation, asker: Asker, order: Order, only: Chunk
 ) -> Operation:
+    await order.require(connection)
     await repository.insert_chunk(connection, draft.id, only)
     whole = replace(draft, chunks=1, total=only.items)
-    done = await runner.run_at_once(connection, whole, only, organization)
-    await on_stored(connection, done)
+    done = await runner.run_at_once(connection, whole, asker.organization)
+    await asker.on_stored(connection, done)
     return done
 
 

@@ -1,10 +1,10 @@
-"""The tables of operations, of the work that is staged for them, and of their outcomes."""
+"""The tables of operations, and of their chunks: what is staged for them, and their outcomes."""
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
@@ -13,7 +13,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
-    false,
     text,
 )
 
@@ -23,7 +22,7 @@ from app.platform.metadata import metadata
 operations = Table(
     "operations",
     metadata,
-    # Clients see the id; the number keeps a million outcomes small.
+    # Clients see the id; the number keeps the rows of plans small.
     Column("number", Integer, Identity(), primary_key=True),
     Column("id", Id, nullable=False),
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
@@ -33,6 +32,8 @@ operations = Table(
     Column("dry_run", Boolean, nullable=False),
     Column("reason", Text),
     Column("created_by", JSON, nullable=False),
+    # What was asked: as the API shows it, and all that is needed to do it.
+    Column("request", JSON, nullable=False, server_default="{}"),
     Column("parameters", JSON, nullable=False),
     Column("warnings", JSON, nullable=False),
     Column("problem", JSON(none_as_null=True)),
@@ -42,7 +43,8 @@ operations = Table(
     Column("done", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("counts", JSON, nullable=False),
-    Column("deactivated", Integer, nullable=False, server_default=text("0")),
+    Column("effects", JSON, nullable=False, server_default="{}"),
+    Column("revertible", Integer, nullable=False, server_default="0"),
     Column("reverts", Id),
     Column("reverted_by", Id),
     Column("created_at", Instant, nullable=False),
@@ -50,9 +52,9 @@ operations = Table(
     Column("finished_at", Instant),
     # How much of it housekeeping has removed.
     Column("tidied", Integer, nullable=False),
-    # Whether it is in its rehearsal, the first of two passes, and what the rehearsal has counted.
-    Column("is_rehearsal", Boolean, nullable=False),
-    Column("rehearsed", JSON, nullable=False),
+    # A Phase, and the day by which the plan was decided.
+    Column("phase", Integer, nullable=False, server_default="0"),
+    Column("planned_on", Date),
     # One operation; GET /operations, newest first.
     Index("uq_operations_organization_id_id", "organization_id", "id", unique=True),
     # What a process must continue when it starts.
@@ -73,39 +75,11 @@ operation_chunks = Table(
     Column("number", Integer, nullable=False),
     Column("first_item", Integer, nullable=False),
     Column("items", Integer, nullable=False),
+    # What was asked: the cells of rows as they were sent, or ids.
     Column("content", LargeBinary, nullable=False),
+    # The outcomes, once the chunk is applied: compressed JSON, because there are millions and few are read.
+    Column("outcomes", LargeBinary),
+    # How many of them have which outcome and effect, so that a reader who wants some skips the other chunks.
+    Column("counts", JSON(none_as_null=True)),
     PrimaryKeyConstraint("operation_id", "number"),
-)
-
-# A dry run of a revert changes nothing, so it stores here which learner would have which username and external id
-# after its earlier chunks.
-operation_names = Table(
-    "operation_names",
-    metadata,
-    Column("operation_number", Integer, nullable=False),
-    Column("kind", BinaryText, nullable=False),
-    Column("name", BinaryText, nullable=False),
-    # None: no learner has the name.
-    Column("learner_id", Id),
-    PrimaryKeyConstraint("operation_number", "kind", "name"),
-    sqlite_with_rowid=False,
-)
-
-operation_outcomes = Table(
-    "operation_outcomes",
-    metadata,
-    Column("operation_number", Integer, nullable=False),
-    Column("item", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
-    Column("outcome", BinaryText, nullable=False),
-    Column("line", Integer),
-    Column("learner_id", Id),
-    Column("username", Text),
-    Column("problem", JSON(none_as_null=True)),
-    # Whether the learner lost access, or would lose it.
-    Column("deactivated", Boolean, nullable=False, server_default=false()),
-    # All outcomes in order; unique, so that nothing is handled twice.
-    PrimaryKeyConstraint("operation_number", "item"),
-    # GET /operations/{id}/outcomes?outcome=
-    Index("ix_operation_outcomes_outcome", "operation_number", "outcome", "item"),
-    sqlite_with_rowid=False,
 )

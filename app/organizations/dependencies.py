@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Path, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPBearer
 
 from app.organizations.api_keys import Scope
@@ -65,14 +66,19 @@ class Requires:
         return f"Needs the scope {' or '.join(f'`{scope}`' for scope in self.scopes)}."
 
 
+def _list_required(dependant: Dependant) -> set[Requires]:
+    """Return what a route requires, itself or through what it depends on."""
+    own = {dependant.call} if isinstance(dependant.call, Requires) else set()
+    return own.union(*map(_list_required, dependant.dependencies))
+
+
 class AuthenticatedRoute(StrictRoute):
     """A route that authenticates a request before it reads anything else of it."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Create a route that takes the principal, and document the scope that it needs."""
         super().__init__(*arguments, **options)
-        calls = (each.call for each in self.dependant.dependencies)
-        (required,) = (call for call in calls if isinstance(call, Requires))
+        (required,) = _list_required(self.dependant)
         self.description = f"{self.description}\n\n{required.describe()}"
         scopes = [scope.value for scope in required.scopes]
         self.openapi_extra = {**(self.openapi_extra or {}), "x-required-scopes": scopes}

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Exists,
+    FromClause,
     Select,
     Table,
     Text,
@@ -132,6 +133,35 @@ async def update_rows(
         )
 
 
+def rows_as_table(table: Table, dialect: str) -> FromClause:
+    """Return the rows that `hand_over` gives to a statement, as a table with these columns.
+
+    They are arrays on PostgreSQL, and a temporary table of this name on SQLite.
+    """
+    if dialect == "sqlite":
+        return table
+    arrays = [bindparam(f"rows_{each.name}", type_=ARRAY(each.type)) for each in table.columns]
+    columns = [column(each.name, each.type) for each in table.columns]
+    return func.unnest(*arrays).table_valued(*columns, name=table.name).render_derived()
+
+
+async def hand_over(connection: AsyncConnection, table: Table, rows: Sequence[Values]) -> dict[str, Any]:
+    """Make `rows` those of `rows_as_table` for the next statement, and return its parameters for them."""
+    names = [each.name for each in table.columns]
+    dialect = connection.dialect
+    if dialect.name == "postgresql":
+        values = zip(*rows, strict=True)
+        return {f"rows_{name}": list(each) for name, each in zip(names, values, strict=True)}
+    await connection.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE IF NOT EXISTS {table.name} ({', '.join(names)})"
+    )
+    await connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608 - our own table
+    converted = await compute(len(rows), partial(_convert_rows, rows, table, names, dialect))
+    marks = ", ".join("?" * len(names))
+    await connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", converted)  # noqa: S608
+    return {}
+
+
 def _convert_rows(
     rows: Sequence[Values], table: Table, names: Sequence[str], dialect: Dialect
 ) -> list[Values]:
@@ -190,7 +220,9 @@ def exists_row_by_row(subquery: Select[Any]) -> Exists:
     return subquery.offset(0).exists()
 
 
-def is_one_of(column: ColumnElement[Any], values: Collection[str], dialect: str) -> ColumnElement[bool]:
+def is_one_of(
+    column: ColumnElement[Any], values: Collection[str] | Collection[int], dialect: str
+) -> ColumnElement[bool]:
     """Return SQL for `column IN (values)` with a single parameter for all values."""
     if dialect == "postgresql":
         return column == any_(_array(column, values))
@@ -219,5 +251,5 @@ def select_by_keys(
     return select(*found.c).select_from(each).join(found, true())
 
 
-def _array(column: ColumnElement[Any], values: Collection[str]) -> BindParameter[Any]:
+def _array(column: ColumnElement[Any], values: Collection[str] | Collection[int]) -> BindParameter[Any]:
     return bindparam(None, list(values), type_=ARRAY(column.type))

@@ -8,7 +8,7 @@ from random import getrandbits
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, cast, literal
+from sqlalchemy import ColumnElement, Text, bindparam, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -16,6 +16,7 @@ from uuid_utils import uuid7
 
 from app.platform.column_types import Id
 
+_TIMESTAMP = "new_ids_timestamp"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The last part of an id: where it begins, its bits, and the bits of a step from one id to the next.
 _HEAD, _TAIL_BITS, _STEP_BITS = 24, 48, 24
@@ -81,33 +82,39 @@ def instant_of(identifier: str) -> datetime:
 
 
 class _NewIds(GenericFunction[str]):
-    """A new UUIDv7 for each row of an INSERT ... SELECT. The argument is the timestamp as 12 hex digits."""
+    """A new UUIDv7 for each row of an INSERT ... SELECT. The arguments: a timestamp of 12 hex digits, and a number."""
 
     type = Id()
     inherit_cache = True
     name = "rollcall_new_ids"
 
 
-def new_ids(now: datetime) -> ColumnElement[str]:
-    """Return SQL that makes a new UUIDv7 with the timestamp `now` for each row."""
-    timestamp = new_id(now).replace("-", "")[:12]
-    return _NewIds(cast(literal(timestamp), Text))
+def new_ids(number: ColumnElement[int]) -> ColumnElement[str]:
+    """Return SQL that makes a new UUIDv7 for each row. `timestamp_parameter` gives the statement its instant.
+
+    The ids have the order of `number`, up to 2^24 of them (RFC 9562 section 6.2, method 1). So a million new rows
+    are inserted at the end of the indexes of ids, not at random places.
+    """
+    return _NewIds(cast(bindparam(_TIMESTAMP, type_=Text), Text), number)
+
+
+def timestamp_parameter(now: datetime) -> dict[str, str]:
+    """Return the parameter by which the ids of `new_ids` carry the instant `now`."""
+    return {_TIMESTAMP: new_id(now).replace("-", "")[:12]}
 
 
 @compiles(_NewIds, "postgresql")
 def _new_ids_postgresql(element: _NewIds, compiler: SQLCompiler, **options: Any) -> str:
-    timestamp = compiler.process(element.clauses, **options)
-    random = "replace(gen_random_uuid()::text, '-', '')"
-    # gen_random_uuid() carries version 4 in digit 13 and the variant in digit 17: only the version changes.
-    return f"({timestamp} || '7' || substr({random}, 14))::uuid"
+    timestamp, number = (compiler.process(each, **options) for each in element.clauses)
+    high, low = (f"lpad(to_hex(({part}) & 4095), 3, '0')" for part in (f"{number} >> 12", number))
+    random = "right(replace(gen_random_uuid()::text, '-', ''), 12)"
+    return f"({timestamp} || '7' || {high} || '8' || {low} || {random})::uuid"
 
 
 @compiles(_NewIds, "sqlite")
 def _new_ids_sqlite(element: _NewIds, compiler: SQLCompiler, **options: Any) -> str:
-    timestamp = compiler.process(element.clauses, **options)
+    timestamp, number = (compiler.process(each, **options) for each in element.clauses)
     return (
-        f"(substr({timestamp}, 1, 8) || '-' || substr({timestamp}, 9, 4) || '-7' "
-        "|| substr(lower(hex(randomblob(2))), 2) || '-' "
-        "|| substr('89ab', 1 + (abs(random()) % 4), 1) || substr(lower(hex(randomblob(2))), 2) || '-' "
-        "|| lower(hex(randomblob(6))))"
+        f"printf('%s-%s-7%03x-8%03x-%s', substr({timestamp}, 1, 8), substr({timestamp}, 9, 4), "
+        f"(({number}) >> 12) & 4095, ({number}) & 4095, lower(hex(randomblob(6))))"
     )

@@ -17,7 +17,7 @@ from tests.support.command_line import large_roster
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Finished, ended, environment, fork, query, rollcall, server, set_up, until
 
-ROWS = 40_000
+ROWS = 100_000
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
@@ -105,7 +105,7 @@ def test_first_signal_cancels_an_import_and_says_how_to_revert(
     empty_database: str, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     secret = set_up(empty_database)
-    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 100,000 rows")
     running.send(number)
     stopped = running.end()
 
@@ -114,7 +114,7 @@ def test_first_signal_cancels_an_import_and_says_how_to_revert(
     assert 0 < done < ROWS
     assert count_learners(empty_database, "true") == done
     assert stopped.stdout.startswith(f"Operation {operation_id}: cancelled\n")
-    assert f"Cancelled after {done:,} of 40,000 rows.\n" in stopped.stderr
+    assert f"Cancelled after {done:,} of 100,000 rows.\n" in stopped.stderr
     revert = f"rollcall operations revert {operation_id}"
     assert stopped.stderr.endswith(f"To revert the {done:,} changed learners, run: {revert}\n")
     assert "Traceback" not in stopped.stderr
@@ -131,7 +131,7 @@ def test_second_signal_ends_at_once_and_the_service_completes_the_import(
     empty_database: str, tmp_path: Path
 ) -> None:
     secret = set_up(empty_database)
-    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 100,000 rows")
     with locked(empty_database, "SELECT id FROM operations FOR UPDATE"):
         running.send(signal.SIGINT)
         until(lambda: "press Ctrl-C again" in running.errors.read_text(), "the answer to the first Ctrl-C")
@@ -155,7 +155,7 @@ def test_ctrl_c_cancels_an_import_that_the_service_runs(empty_database: str, tmp
     file = make_roster(tmp_path)
     (tmp_path / "server").mkdir()
     with server(empty_database, tmp_path / "server"):
-        running = start(empty_database, tmp_path, "import", file, until_said=" of 40,000 rows")
+        running = start(empty_database, tmp_path, "import", file, until_said=" of 100,000 rows")
         running.send(signal.SIGINT)
         stopped = running.end()
 
@@ -173,7 +173,7 @@ def test_ctrl_c_cancels_an_import_that_the_service_runs(empty_database: str, tmp
 
 def test_import_that_another_command_cancels_exits_1(empty_database: str, tmp_path: Path) -> None:
     set_up(empty_database)
-    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+    running = start(empty_database, tmp_path, "import", make_roster(tmp_path), until_said=" of 100,000 rows")
     [(operation_id, _, _)] = read_operations(empty_database)
     if empty_database.startswith("sqlite"):
         # SQLite does not queue its writers. So the import pauses, or it could end first.
@@ -187,7 +187,7 @@ def test_import_that_another_command_cancels_exits_1(empty_database: str, tmp_pa
     assert (cancelled.status, ended_here.status, state) == (0, 1, "cancelled"), (cancelled, ended_here)
     revert = f"run: rollcall operations revert {operation_id}\n"
     for each in (cancelled, ended_here):
-        assert f"Cancelled after {done:,} of 40,000 rows." in each.stderr
+        assert f"Cancelled after {done:,} of 100,000 rows." in each.stderr
         assert each.stderr.endswith(revert)
 
 
@@ -196,7 +196,7 @@ def test_import_that_loses_its_database_names_the_operation(postgres: PostgresSe
     with PostgresServer(durable=True) as own:
         url = own.create_database("outage")
         secret = set_up(url)
-        running = start(url, tmp_path, "import", make_roster(tmp_path), until_said=" of 40,000 rows")
+        running = start(url, tmp_path, "import", make_roster(tmp_path), until_said=" of 100,000 rows")
         own.kill()
         lost = running.end()
         own.start()
@@ -216,7 +216,7 @@ def test_ctrl_c_cancels_a_revert_and_the_next_one_completes_it(empty_database: s
     assert rollcall("import", make_roster(tmp_path), database_url=empty_database).status == 0
     [(imported, _, _)] = read_operations(empty_database)
     revert = ("operations", "revert", imported)
-    running = start(empty_database, tmp_path, *revert, until_said=" of 40,000 learners")
+    running = start(empty_database, tmp_path, *revert, until_said=" of 100,000 learners")
     running.send(signal.SIGINT)
     stopped = running.end()
 

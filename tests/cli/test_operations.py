@@ -41,6 +41,8 @@ async def test_list_shows_the_newest_first_with_kind_state_counts_and_actor(api:
     assert [row["kind"] for row in rows] == ["bulk-action: deactivate (dry run)", "csv-import"]
     assert [row["outcomes"] for row in rows] == ["1 changed", "2 created, 2 invalid"]
     assert {row["created by"] for row in rows} == {"test (api-key)"}
+    assert [row["request"] for row in rows] == ["ids: 1", ""]
+    assert [row["revertible"] for row in rows] == ["0", "2"]
     assert rows[1]["done"] == "4 of 4"
     assert rows[1]["created"] == "2026-11-02 12:00:00Z"
 
@@ -90,6 +92,72 @@ async def test_show_prints_an_operation_with_warnings_and_problem(api: Api) -> N
     assert documents(await run(api, "operations", "show", refused["id"], "--json")) == [
         (await api.client.get(f"/operations/{refused['id']}")).json()
     ]
+
+
+@pytest.mark.parametrize(
+    ("selection", "members", "shown"),
+    [
+        ({"filter": {}}, {}, "all learners"),
+        (
+            {"filter": {"status": ["active", "expired"], "q": "a"}, "except_ids": [NOWHERE]},
+            {},
+            "status: active expired, q: a, all except ids: 1",
+        ),
+        ({"usernames": ["a", "b"]}, {}, "usernames: 2"),
+        (
+            {"external_ids": ["E1"]},
+            {"action": "set-expiration", "expires_on": "2027-12-31"},
+            "external ids: 1, expires on: 2027-12-31",
+        ),
+        ({"ids": []}, {"action": "set-expiration", "expires_on": None}, "ids: 0, expires on: never"),
+    ],
+)
+async def test_show_says_which_learners_were_selected(
+    api: Api, selection: dict[str, Any], members: dict[str, Any], shown: str
+) -> None:
+    body = {"action": "activate", "selection": selection, **members}
+    operation = (await api.client.post("/learners/bulk-actions", json=body)).json()
+
+    printed = (await run(api, "operations", "show", operation["id"])).stdout
+
+    assert f"  request            {shown}\n" in printed
+
+
+async def test_show_says_which_file_was_imported_and_what_changed(api: Api) -> None:
+    await api.import_csv("Username,External ID,Active\na,E1,\nb,E2,No\n")
+    imported = await api.import_csv(
+        "Username,External ID,Active,Expiration Date\nb,E1,No,2027-12-31\na,E2,Yes,\n",
+        file_name="hr.csv",
+        missing="deactivate",
+        max_deactivations="100%",
+    )
+    show = ("operations", "show", imported["id"])
+
+    printed = (await run(api, *show)).stdout
+    assert "  request            hr.csv, missing: deactivate, max_deactivations: 100%\n" in printed
+    assert "  changes            1 deactivated, 1 activated, 2 renamed, 1 expiration changed\n" in printed
+    assert "  revertible         2\n" in printed
+    [renamed, _] = table(await run(api, *show, "--changes", "renamed"))
+    assert renamed["external id"] == "E1"
+    assert renamed["changes"].startswith("username: a -> b, expires_on: none -> 2027-12-31, deactivated_at: ")
+    assert [row["username"] for row in table(await run(api, *show, "--changes", "activated"))] == ["a"]
+    both = ("--changes", "expiration", "--changes", "activated", "--outcome", "changed")
+    assert [row["username"] for row in table(await run(api, *show, *both))] == ["b", "a"]
+    assert table(await run(api, *show, "--changes", "rekeyed")) == []
+
+
+async def test_show_says_how_much_can_still_be_reverted(api: Api) -> None:
+    imported = await api.import_csv("Username\na\nb\n")
+    listed = (await api.client.get("/learners")).json()["items"]
+    await api.client.post(f"/learners/{listed[0]['id']}/deactivate")
+    show = ("operations", "show", imported["id"])
+
+    assert "  revertible         2\n" in (await run(api, *show)).stdout
+    assert (await run(api, "operations", "revert", imported["id"])).status == 1
+    assert "  revertible         1\n" in (await run(api, *show)).stdout
+    await api.client.post(f"/learners/{listed[0]['id']}/activate")
+    again = await run(api, "operations", "revert", imported["id"])
+    assert "cannot be reverted" not in again.stderr
 
 
 async def test_show_prints_outcomes_and_filters_them(api: Api) -> None:
@@ -193,7 +261,7 @@ async def test_revert_that_keeps_a_learner_exits_1_and_says_why(api: Api) -> Non
 
     assert reverted.status == 1, reverted
     assert "  kept                1\n" in reverted.stdout
-    assert "  new: kept: This learner was changed" in reverted.stderr
+    assert "  new: kept: Changed again after the operation: deactivated_at." in reverted.stderr
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_preview_shows_outcomes_and_changes_nothing(portal: Portal, signed_in: S
     )
     expect(groups.nth(0)).to_contain_text("Line 4 emre")
     expect(groups.nth(1)).to_contain_text("Line 2 ada")
+    expect(groups.nth(1)).to_contain_text("Last name: Lovelace → King")
     expect(groups.nth(2)).to_contain_text("Line 3 dat")
     expect(groups.nth(2)).to_contain_text("The account expired after 2024-12-31")
     expect(groups.nth(3).get_by_role("listitem")).to_have_count(2)
@@ -97,6 +98,7 @@ def test_apply_imports_the_previewed_file_and_offers_rejected_rows(portal: Porta
     assert statuses(portal)["emre"] == "activated"
     newest, _ = operations(portal)
     assert (newest["dry_run"], newest["reason"], newest["state"]) == (False, "spring intake", "succeeded")
+    assert newest["request"]["file_name"] == "roster.csv"
 
     with page.expect_download() as saved:
         page.get_by_role("button", name="Download 3 rejected rows").click()
@@ -125,7 +127,7 @@ def test_import_is_reverted_after_a_preview(portal: Portal, signed_in: SignIn) -
     page.get_by_role("button", name=APPLY).click()
     page.get_by_role("button", name="Revert").click()
     dialog = page.get_by_role("dialog", name=re.compile("^Revert “Import” of "))
-    expect(dialog.get_by_text("2 would be changed")).to_be_visible()
+    expect(dialog.locator(".state")).to_contain_text("2 would be changed")
     assert statuses(portal)["emre"] == "activated"
     dialog.get_by_role("button", name="Revert").click()
     expect(dialog.get_by_text("Done: 2 changed")).to_be_focused()
@@ -164,14 +166,43 @@ def test_options_are_sent_as_chosen(portal: Portal, signed_in: SignIn) -> None:
     page.get_by_label("Create learners").uncheck()
     page.get_by_label("Do not reactivate learners").check()
     check(page, HEADER + "chiara,,,Yes,\nada,,,,31.01.2035\nnobody,,,,\n")
-    expect(page.get_by_text("1 would be changed, 1 would be refused, 1 not found")).to_be_visible()
+    expect(
+        page.get_by_text("1 would be changed (1 expiration date changed), 1 would be refused, 1 not found")
+    ).to_be_visible()
     expect(page.locator("main")).to_contain_text("Line 2 chiara")
     page.get_by_role("button", name=APPLY).click()
-    expect(page.get_by_text("Done: 1 changed, 1 refused, 1 not found")).to_be_visible()
+    expect(
+        page.get_by_text("Done: 1 changed (1 expiration date changed), 1 refused, 1 not found")
+    ).to_be_visible()
     assert portal.learner(dat)["status"] == "deactivated"
     assert (
         portal.client.get("/learners", params={"q": "ada"}).json()["items"][0]["expires_on"] == "2035-01-31"
     )
+
+
+def test_encoding_empty_cells_and_new_external_ids_are_sent_as_chosen(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    portal.import_csv("Username,External ID,First Name,Email\nada,E1,Ada,ada@example.org\n")
+    console = signed_in(place="#/import")
+    page = console.page
+    page.get_by_label("Encoding").select_option("windows-1252")
+    page.get_by_label("Empty cells clear the field").check()
+    page.get_by_label("Let a row replace the External ID").check()
+    content = "Username,External ID,First Name,Email\nada,E2,Adä,\n".encode("windows-1252")
+    page.get_by_label("CSV file").set_input_files(
+        {"name": "roster.csv", "mimeType": "text/csv", "buffer": content}
+    )
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("1 would be changed (1 external ID replaced)")).to_be_visible()
+    changes = page.locator("main details").first
+    for line in ("External ID: E1 → E2", "First name: Ada → Adä", "Email: ada@example.org → None"):
+        expect(changes).to_contain_text(line)
+    console.check_manners()
+    page.get_by_role("button", name=APPLY).click()
+    expect(page.get_by_text("Done: 1 changed (1 external ID replaced)")).to_be_visible()
+    [learner] = portal.client.get("/learners").json()["items"]
+    assert (learner["external_id"], learner["first_name"], learner["email"]) == ("E2", "Adä", None)
 
 
 def test_changed_option_removes_the_preview(portal: Portal, signed_in: SignIn) -> None:
@@ -204,7 +235,7 @@ def test_too_many_deactivations_are_applied_after_raising_the_limit(
     check(page, "Username,Last Name\nada,King\n")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("would deactivate 2 learners because the file does not list them")
-    expect(page.locator("summary").filter(has_text="2 of them would be deactivated")).to_be_visible()
+    expect(page.locator("summary").filter(has_text="2 would be deactivated")).to_be_visible()
     expect(
         page.locator("main details").last.get_by_role("listitem").filter(has_text="Not in the file")
     ).to_have_count(2)

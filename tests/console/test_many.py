@@ -171,10 +171,10 @@ def test_selected_learners_are_deactivated_with_a_reason_and_reverted(
 
     dialog.get_by_role("button", name="Revert").click()
     expect(dialog).to_have_accessible_name(re.compile("^Revert “Deactivate 3 learners” of "))
-    expect(dialog.get_by_role("status")).to_have_text("2 would be changed")
+    expect(dialog.get_by_role("status")).to_have_text("2 would be changed (2 activated)")
     dialog.get_by_label("Reason").fill("wrong list")
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed")
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed (2 activated)")
     expect(dialog.get_by_role("status")).to_be_focused()
     assert portal.learner(made["active"])["status"] == "active"
     assert [(each["kind"], each["reason"]) for each in operations(portal)] == [
@@ -188,6 +188,52 @@ def test_selected_learners_are_deactivated_with_a_reason_and_reverted(
     expect(page.get_by_role("button", name="Active: deactivate Ada Lovelace")).to_be_visible()
     expect(page.get_by_text("Select learners to")).to_be_visible()
     expect(page.get_by_role("checkbox", name="Select all on this page")).to_be_focused()
+
+
+def test_expiration_date_of_selected_learners_is_set_after_a_preview(
+    portal: Portal, signed_in: SignIn
+) -> None:
+    made = portal.create_of_each_status()
+    page = (console := signed_in()).page
+    pick(page, "Ada Lovelace", "Đạt Nguyễn")
+    dialog = choose(page, "Set expiration date")
+    expect(dialog.get_by_label("New expiration date")).to_be_focused()
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_text("Choose a date or tick")).to_be_visible()
+    console.check_manners()
+    dialog.get_by_label("New expiration date").fill("2035-01-31")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.get_by_role("status")).to_have_text("2 dates would be changed")
+    expect(dialog.get_by_role("listitem").filter(has_text="Expired")).to_contain_text(
+        "Status: Expired → Activated"
+    )
+    assert portal.learner(made["expired"])["status"] == "expired"
+    console.photograph("bulk-expiration")
+    console.check_manners()
+    dialog.get_by_label("Reason").fill("extended")
+    dialog.get_by_role("button", name="Set the expiration date of 2 learners").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 dates changed")
+    restored = portal.learner(made["expired"])
+    assert (restored["status"], restored["expires_on"]) == ("activated", "2035-01-31")
+
+    dialog.get_by_role("button", name="Revert").click()
+    dialog.get_by_role("button", name="Revert").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 2 changed (2 expiration dates changed)")
+    assert portal.learner(made["expired"])["status"] == "expired"
+    assert portal.learner(made["active"])["expires_on"] is None
+
+
+def test_expiration_date_of_selected_learners_can_be_removed(portal: Portal, signed_in: SignIn) -> None:
+    made = portal.create_of_each_status()
+    page = signed_in().page
+    pick(page, "Đạt Nguyễn")
+    dialog = choose(page, "Set expiration date")
+    dialog.get_by_label("Never expires").check()
+    dialog.get_by_role("button", name="Preview").click()
+    dialog.get_by_role("button", name="Set the expiration date of 1 learner").click()
+    expect(dialog.get_by_role("status")).to_have_text("Done: 1 date changed")
+    restored = portal.learner(made["expired"])
+    assert (restored["status"], restored["expires_on"]) == ("activated", None)
 
 
 def test_refused_learners_are_listed_with_the_apis_reason(portal: Portal, signed_in: SignIn) -> None:
@@ -361,9 +407,13 @@ def test_long_action_shows_progress_and_is_reverted(portal: Portal, signed_in: S
     expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 deactivated", timeout=60_000)
     assert statuses(portal)["deactivated"] == 20_000
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text("20,000 would be changed", timeout=60_000)
+    expect(dialog.get_by_role("status")).to_have_text(
+        "20,000 would be changed (20,000 activated)", timeout=60_000
+    )
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_role("status")).to_have_text("Done: 20,000 changed", timeout=60_000)
+    expect(dialog.get_by_role("status")).to_have_text(
+        "Done: 20,000 changed (20,000 activated)", timeout=60_000
+    )
     assert statuses(portal)["deactivated"] == 0
 
 
@@ -389,7 +439,9 @@ def test_result_of_a_closed_dialog_is_told_in_a_toast(portal: Portal, signed_in:
     question = page.get_by_role("dialog", name=re.compile("^Revert “Deactivate 8,000 learners” of "))
     expect(question).to_contain_text("8,000 would be changed", timeout=60_000)
     question.get_by_role("button", name="Revert").click()
-    expect(question.get_by_role("status").last).to_have_text("Done: 8,000 changed", timeout=60_000)
+    expect(question.get_by_role("status").last).to_have_text(
+        "Done: 8,000 changed (8,000 activated)", timeout=60_000
+    )
     assert statuses(portal)["deactivated"] == 0
 
 

@@ -52,7 +52,7 @@ def test_operations_are_listed_newest_first_and_filtered(portal: Portal, signed_
     expect(rows(page).nth(1)).to_contain_text("back from leave")
     expect(page.get_by_role("row").nth(2)).to_contain_text("Done: 1 activated, 1 refused, 1 not found")
     expect(page.get_by_role("row").nth(3)).to_contain_text(
-        "Done: 1 created, 1 changed, 1 of them deactivated, 1 unchanged, 1 refused, 1 invalid"
+        "Done: 1 created, 1 changed (1 deactivated), 1 unchanged, 1 refused, 1 invalid"
     )
     console.photograph("operations")
     for width in (320, 1280):
@@ -90,10 +90,12 @@ def test_panel_shows_one_operation_with_its_outcomes(portal: Portal, signed_in: 
     panel = page.get_by_role("complementary", name="Import")
     expect(panel.get_by_role("heading", name="Import")).to_be_focused()
     expect(panel.locator("summary")).to_have_text(
-        ["1 created", "1 changed", "1 of them deactivated", "1 unchanged", "1 refused", "1 invalid"]
+        ["1 created", "1 changed", "1 deactivated", "1 unchanged", "1 refused", "1 invalid"]
     )
-    panel.locator("summary").filter(has_text="1 of them deactivated").click()
-    expect(panel.locator("details").nth(2).get_by_role("listitem")).to_have_text("Line 5 ada")
+    panel.locator("summary").filter(has_text="1 deactivated").click()
+    expect(panel.locator("details").nth(2).get_by_role("listitem")).to_have_text(
+        "Line 5 adaStatus: Active → Deactivated"
+    )
     expect(panel.get_by_role("term").filter(has_text="By")).to_be_visible()
     panel.get_by_text("1 refused").last.click()
     expect(panel.get_by_role("listitem").filter(has_text="dat")).to_contain_text("The account expired after")
@@ -123,6 +125,78 @@ def test_panel_shows_one_operation_with_its_outcomes(portal: Portal, signed_in: 
     expect(page.get_by_role("button", name="Revert")).to_have_count(0)
 
 
+def test_panel_says_what_was_asked(portal: Portal, signed_in: SignIn) -> None:
+    portal.create_of_each_status()
+    body = {
+        "action": "set-expiration",
+        "selection": {"filter": {"status": ["active", "expired"], "q": "a"}, "except_ids": []},
+        "expires_on": "2035-01-31",
+    }
+    portal.client.post("/learners/bulk-actions", json=body).raise_for_status()
+    headers = {"Content-Type": "text/csv", "Content-Disposition": 'attachment; filename="hr.csv"'}
+    query = {"missing": "deactivate", "max_deactivations": "100%", "dry_run": "true"}
+    portal.client.post(
+        "/imports/csv", content="Username\nada\n", headers=headers, params=query
+    ).raise_for_status()
+    console = signed_in(place="#/operations?dry_runs=shown")
+    page = console.page
+    expect(rows(page)).to_have_text(
+        [
+            "Import · Previewhr.csv",
+            re.compile(
+                "^Set the expiration date of 2 learnersNew expiration date: 31 Jan 2035 · Status: Active, "
+            ),
+        ]
+    )
+    expect(page.get_by_role("row").nth(2)).to_contain_text("Done: 2 dates changed")
+    page.get_by_role("link", name="Set the expiration date").click()
+    panel = page.get_by_role("complementary")
+    facts = panel.locator(".facts")
+    expect(facts).to_contain_text("SelectedStatus: Active, Expired · Search: a")
+    expect(facts).to_contain_text("New expiration date31 Jan 2035")
+    expect(panel.get_by_role("listitem").filter(has_text="ada")).to_contain_text(
+        "Expiration date: Never → 31 Jan 2035"
+    )
+    expired = panel.get_by_role("listitem").filter(has=page.get_by_role("link", name="dat", exact=True))
+    expect(expired).to_contain_text("Status: Expired → Activated")
+    console.check_manners()
+    page.get_by_role("table").get_by_role("link", name="Import").click()
+    expect(facts).to_contain_text("Filehr.csv")
+    expect(facts).to_contain_text("Optionsmissing: deactivate · max_deactivations: 100%")
+    expect(panel.get_by_text("2 would be deactivated")).to_have_count(1)
+
+
+def test_outcomes_list_each_kind_of_change_and_every_problem(portal: Portal, signed_in: SignIn) -> None:
+    portal.import_csv("Username,External ID,Active\nada,E1,\nben,E2,No\n")
+    operation = portal.import_csv(
+        "Username,External ID,Active,Expiration Date\nben,E1,No,2035-01-31\nada,E2,Yes,\ncem,E3,Maybe,soon\n"
+    )
+    console = signed_in(place=f"#/operations?operation={operation['id']}")
+    panel = console.page.get_by_role("complementary")
+    expect(panel.locator("summary")).to_have_text(
+        [
+            "2 changed",
+            "1 deactivated",
+            "1 activated",
+            "2 renamed",
+            "1 expiration date changed",
+            "1 invalid",
+        ]
+    )
+    expect(panel.get_by_role("listitem").first).to_contain_text("Username: ada → ben")
+    for group, name in (("1 activated", "ada"), ("1 expiration date changed", "ben")):
+        panel.locator("summary").filter(has_text=group).click()
+        found = panel.locator("details").filter(has_text=group).get_by_role("listitem")
+        expect(found).to_have_count(1)
+        expect(found.get_by_role("link")).to_have_text(name)
+    panel.locator("summary").filter(has_text="1 invalid").click()
+    invalid = panel.locator("details").filter(has_text="1 invalid").get_by_role("listitem")
+    expect(invalid).to_contain_text("'Maybe'")
+    expect(invalid).to_contain_text("'soon'")
+    console.photograph("changes")
+    console.check_manners()
+
+
 def test_outcome_links_to_its_learner(portal: Portal, signed_in: SignIn) -> None:
     operation = create_history(portal)["bulk"]
     page = signed_in(place=f"#/operations?operation={operation['id']}").page
@@ -144,21 +218,24 @@ def test_operation_is_reverted_after_a_preview(portal: Portal, signed_in: SignIn
     page = console.page
     page.get_by_role("button", name="Revert").click()
     dialog = page.get_by_role("dialog", name=re.compile("^Revert “Deactivate 2 learners” of "))
-    expect(dialog.get_by_text("1 would be changed, 1 would be skipped")).to_be_visible()
-    expect(dialog.get_by_role("listitem")).to_contain_text("was changed again after the operation")
+    expect(
+        dialog.get_by_text("1 would be changed (1 activated), 1 would be kept wholly or in part")
+    ).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_contain_text("The revert keeps the later change")
     console.photograph("revert")
     console.check_manners()
     assert portal.learner(before["active"])["status"] == "deactivated"
 
     dialog.get_by_label("Reason").fill("wrong list")
     dialog.get_by_role("button", name="Revert").click()
-    expect(dialog.get_by_text("Done: 1 changed, 1 skipped")).to_be_focused()
+    expect(dialog.get_by_text("Done: 1 changed (1 activated), 1 kept wholly or in part")).to_be_focused()
     console.check_manners()
     dialog.get_by_role("button", name="Close").last.click()
     assert portal.learner(before["active"])["status"] == "active"
     expect(rows(page)).to_have_text(["Revertwrong list", "Deactivate 2 learners"])
     panel = page.get_by_role("complementary")
-    expect(panel.get_by_role("button", name="Revert")).to_have_count(0)
+    expect(panel.get_by_role("button", name="Revert")).to_be_visible()  # one learner was kept
+    expect(panel.locator(".facts > div").filter(has_text="Can be reverted")).to_have_text("Can be reverted1")
     expect(panel).to_contain_text("Reverted by")
     panel.get_by_role("link", name="View operation").click()
     expect(page.get_by_role("complementary", name="Revert")).to_contain_text("wrong list")
@@ -172,7 +249,9 @@ def test_reverted_operation_cannot_be_reverted_again(portal: Portal, signed_in: 
     expect(page.get_by_role("button", name="Revert")).to_be_visible()
     portal.client.post(f"/operations/{operation['id']}/revert").raise_for_status()
     page.get_by_role("button", name="Revert").click()
-    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("has already been reverted")
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "All changes of the operation have been undone"
+    )
 
 
 def test_running_operation_shows_progress_and_can_be_stopped(portal: Portal, signed_in: SignIn) -> None:

@@ -9,15 +9,18 @@ import pytest
 from app.domain.events import EventType
 from app.domain.status import Status
 from app.imports.rows import DateFormat
-from app.learners.bulk_sql import Action
+from app.learners.plan import COUNTED_EFFECTS, OutcomeName, effect_name
 from app.main import create_app
-from app.operations.operation import Kind, OutcomeName, State
+from app.operations.operation import Kind, State
+from app.operations.schemas import Action
 from app.organizations.api_keys import Scope
 from app.platform.problems import CATALOGUE
 from app.webhooks.delivery import DeliveryState
 from app.webhooks.messages import TEST_EVENT
 from app.webhooks.webhook import DisabledReason
 from tests.console.test_files import MESSAGES, SCRIPTS
+
+CHANGES = list(map(effect_name, COUNTED_EFFECTS))
 
 
 def read_list(script: str, name: str) -> list[str]:
@@ -32,8 +35,8 @@ def read_list(script: str, name: str) -> list[str]:
     [
         ("api_keys/scopes.js", "SCOPES", Scope),
         ("imports/options_form.js", "DATE_FORMATS", DateFormat),
-        ("learners/learner.js", "ACTIONS", Action),
         ("learners/learner.js", "STATUSES", Status),
+        ("operations/operation.js", "ACTIONS", Action),
         ("operations/operation.js", "KINDS", Kind),
         ("operations/operation.js", "OUTCOMES", OutcomeName),
         ("operations/operation.js", "STATES", State),
@@ -52,7 +55,7 @@ def test_list_has_every_value_of_the_enum_once(script: str, name: str, enum: typ
         ("api_keys/messages.js", "scope.", Scope),
         ("imports/messages.js", "dates.", DateFormat),
         ("language/words.js", "event.", EventType),
-        ("learners/messages.js", "status.", Status),
+        ("language/words.js", "status.", Status),
         ("operations/messages.js", "kind.", [*Kind, *Action]),
         ("operations/messages.js", "state.", State),
         ("webhooks/messages.js", "event.", [TEST_EVENT]),
@@ -66,10 +69,18 @@ def test_messages_name_every_value_and_no_other(messages: str, prefix: str, valu
 
 def test_messages_name_every_outcome() -> None:
     keys = MESSAGES["operations/messages.js"].keys()
-    assert {f"outcome.{name}" for name in OutcomeName} <= keys
+    assert {f"outcome.{name}" for name in [*OutcomeName, *CHANGES]} <= keys
     for key in keys:
         if found := re.match(r"outcome\.would\.(\w+)", key):
-            assert found[1] in [*OutcomeName, "deactivated"], key
+            assert found[1] in [*OutcomeName, *CHANGES], key
+
+
+def test_changes_are_what_outcomes_are_filtered_by() -> None:
+    assert read_list("operations/operation.js", "CHANGES") == CHANGES
+
+
+def test_actions_of_one_learner_are_bulk_actions() -> None:
+    assert set(read_list("learners/learner.js", "ACTIONS")) < set(Action)
 
 
 def test_rejected_outcomes_are_outcomes() -> None:

@@ -104,7 +104,7 @@ def test_import_is_followed_and_every_page_of_rejects_is_printed(
             return httpx.Response(200, json=OPERATION)
         assert query.get_list("outcome") == ["refused", "invalid", "not_found"]
         line, following = (2, "next") if "cursor" not in query else (3, None)
-        rejected = {"line": line, "outcome": "invalid", "problem": {"detail": "Wrong."}}
+        rejected = {"line": line, "outcome": "invalid", "problems": [{"detail": "Wrong."}]}
         return httpx.Response(200, json={"items": [rejected], "next_cursor": following})
 
     assert run(program, tmp_path, answer) == 1

@@ -133,7 +133,7 @@ async def test_the_report_is_the_rows_as_they_were_sent_plus_three_columns(api: 
     rows = await report(api, operation)
 
     told = [
-        each["problem"] and f"{each['problem']['code']}: {each['problem']['detail']}"
+        "; ".join(f"{one['code']}: {one['detail']}" for one in each["problems"])
         for each in await api.outcomes(operation)
     ]
     assert rows == [
@@ -332,7 +332,10 @@ async def test_reported_duplicate_is_applied_once_its_problem_cell_is_empty(api:
         again = await api.import_csv(rejects)
         duplicate = (await api.outcomes(again))[-1]
         assert (duplicate["username"], duplicate["outcome"]) == ("a", "invalid")
-        assert (duplicate["problem"]["code"], duplicate["problem"]["column"]) == ("duplicate-row", "Problem")
+        assert (duplicate["problems"][0]["code"], duplicate["problems"][0]["column"]) == (
+            "duplicate-row",
+            "Problem",
+        )
         rejects = await report_text(api, again, outcome="invalid")
     assert (await all_learners(api))["a"]["status"] == "activated"
 
@@ -356,8 +359,8 @@ async def test_reported_wrong_number_of_cells_is_applied_once_its_problem_cell_i
         again = await api.import_csv(rejects)
         (outcome,) = await api.outcomes(again)
         assert outcome["outcome"] == "invalid"
-        assert outcome["problem"]["code"] == "wrong-number-of-cells"
-        assert "empty the cell in the column Problem" in outcome["problem"]["detail"]
+        assert outcome["problems"][0]["code"] == "wrong-number-of-cells"
+        assert "empty the cell in the column Problem" in outcome["problems"][0]["detail"]
         rejects = await report_text(api, again)
     assert await all_learners(api) == {}
 

@@ -1,15 +1,21 @@
 """Looks rows up by thousands of keys: each through its index, however many rows the table has."""
 
+import re
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners.repository import find_ids_by_external_id, find_ids_by_username, lock_by_keys
+from app.learners import plan_apply, plan_repository, plan_sql
+from app.learners.plan import Rules, row_of_wish
+from app.learners.plan_repository import Scope
+from app.learners.repository import find_ids_by_external_id, find_ids_by_username
 from app.learners.tables import learners
+from app.learners.wish import Wish
 from app.platform.bulk_rows import select_by_keys
-from tests.support.service import Api
+from tests.support.learner_rows import CAUSE, TODAY, undone
+from tests.support.service import NOON, Api
 
 pytestmark = pytest.mark.anyio
 
@@ -38,28 +44,16 @@ async def test_every_known_value_finds_its_row(api: Api, names: list[str]) -> No
     assert sorted(map(tuple, found)) == [(name, f"HR-{name}") for name in names[::2]]
 
 
-async def test_learner_named_by_both_keys_is_locked_once_in_id_order(api: Api, names: list[str]) -> None:
-    async with api.service.database.read() as connection:
-        own = api.organization.id
-        found = await lock_by_keys(
-            connection, own, usernames=names[:200], external_ids=[f"HR-{name}" for name in names[100:]]
-        )
-        ids = (
-            await connection.execute(select(learners.c.id).where(learners.c.organization_id == own))
-        ).scalars()
-        assert [learner.id for learner in found] == sorted(ids)
-
-
 async def test_lookups_find_no_learner_of_another_organization(api: Api, names: list[str]) -> None:
     other = await api.service.found_organization()
     async with api.service.database.read() as connection:
         external_ids = [f"HR-{name}" for name in names]
-        assert await lock_by_keys(connection, other.id, usernames=names, external_ids=external_ids) == []
         assert await find_ids_by_username(connection, other.id, names) == {}
         assert await find_ids_by_external_id(connection, other.id, external_ids) == {}
 
 
 async def test_sqlite_reads_no_whole_organization(api: Api, names: list[str]) -> None:
+    """Neither to find the learners of selected names, nor to decide and apply the rows of a plan."""
     if not api.service.database.is_sqlite:
         pytest.skip("PostgreSQL plans by the size of a table: `make bench` shows its plans at a million rows")
     asked: list[tuple[str, Any]] = []
@@ -67,14 +61,30 @@ async def test_sqlite_reads_no_whole_organization(api: Api, names: list[str]) ->
     def note(
         _connection: AsyncConnection, _cursor: object, statement: str, parameters: Any, *_: object
     ) -> None:
-        asked.append((statement, parameters))
+        if "learners" in statement:
+            asked.append((statement, parameters))
 
-    async with api.service.database.read() as connection:
+    organization_id, scope = api.organization.id, Scope(1_000_000)
+    wishes = [Wish({"username": name, "external_id": f"X-{name}"}, is_active=False) for name in names]
+    rows = [row_of_wish(item, None, wish) for item, wish in enumerate(wishes)]
+    async with undone(api.service.database) as connection:
         event.listen(connection.sync_connection, "before_cursor_execute", note)
-        await lock_by_keys(connection, api.organization.id, usernames=names, external_ids=names)
+        await find_ids_by_username(connection, organization_id, names)
+        await find_ids_by_external_id(connection, organization_id, names)
+        rules = Rules(create=True, rekey=True, finds_by_names=True)
+        await plan_sql.add_rows(
+            connection, organization_id, scope.plan, rows, rules, today=TODAY, planned_at=NOON
+        )
+        await plan_repository.list_movers(connection, scope.plan)
+        await plan_apply.find_stale(connection, organization_id, scope)
+        await plan_apply.apply(connection, organization_id, scope, CAUSE, NOON, moves_names=True)
         event.remove(connection.sync_connection, "before_cursor_execute", note)
-        [(statement, parameters)] = asked
-        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        accesses = [row.detail for row in plan if "learners" in row.detail]
-    assert len(accesses) == 3
-    assert all(" AND " in access for access in accesses), accesses
+        assert len(asked) > 8
+        for statement, parameters in asked:
+            if "INSERT INTO learners" in statement and "SELECT" not in statement:
+                continue
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            accesses = [row.detail for row in plan if re.search(r"\b(learners|by_\w+|learner)\b", row.detail)]
+            assert not [each for each in accesses if "SCAN" in each or "AUTOMATIC" in each], statement
+            found = [each for each in accesses if each.startswith("SEARCH")]
+            assert all(" AND " in each for each in found), (statement, accesses)

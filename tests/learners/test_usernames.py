@@ -5,7 +5,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.characters import describe_character
@@ -120,16 +120,27 @@ async def test_hidden_character_is_refused_by_name_at_every_way_in(
     assert await names(api) == ["b"]
 
 
+async def keep_old_key(api: Api, learner: dict[str, Any]) -> None:
+    """Give the learner a username that another learner is found by, as migration 0004 leaves one of two."""
+
+    async def store(connection: AsyncConnection) -> None:
+        old = {"username": "ａda", "username_key": "ａda"}
+        await connection.execute(update(learners).where(learners.c.id == learner["id"]).values(old))
+
+    await api.service.database.write(store)
+
+
+async def read_keys(api: Api) -> list[str]:
+    statement = select(learners.c.username_key).where(learners.c.organization_id == api.organization.id)
+    async with api.service.database.read() as connection:
+        return list((await connection.execute(statement.order_by(learners.c.id))).scalars())
+
+
 async def test_learner_who_kept_an_old_key_can_be_changed_and_renamed(api: Api) -> None:
     """The migration leaves one of two learners with the same username the key that they had."""
     holder = await api.create(username="ada")
     learner = await api.create(username="old", external_id="HR-1")
-
-    async def keep_old_key(connection: AsyncConnection) -> None:
-        old = {"username": "ａda", "username_key": "ａda"}
-        await connection.execute(update(learners).where(learners.c.id == learner["id"]).values(old))
-
-    await api.service.database.write(keep_old_key)
+    await keep_old_key(api, learner)
     path = f"/learners/{learner['id']}"
 
     assert (await api.client.patch(path, json={"first_name": "Ada"})).status_code == 200
@@ -145,6 +156,49 @@ async def test_learner_who_kept_an_old_key_can_be_changed_and_renamed(api: Api) 
     assert (await api.client.patch(path, json={"username": "ada.2"})).status_code == 200
     access = await api.client.get("/access", params={"username": "ＡＤＡ.2"})
     assert access.json()["learner_id"] == learner["id"]
+
+
+@pytest.mark.parametrize("value", ["Okafor", "Smith"], ids=["unchanged", "changed"])
+async def test_row_with_both_keys_leaves_an_old_key_as_it_is(api: Api, value: str) -> None:
+    """An export imports back, and its row is about the learner with the External ID."""
+    await api.create(username="ada", external_id="HR-2")
+    learner = await api.create(username="old", external_id="HR-1", last_name="Okafor")
+    await keep_old_key(api, learner)
+    rows = f"ada,HR-2,\nａda,HR-1,{value}\n"
+    for options in ({"dry_run": "true"}, {}):
+        operation = await api.import_csv(f"Username,External ID,Last Name\n{rows}", **options)
+        outcomes = [each["outcome"] for each in await api.outcomes(operation)]
+        assert outcomes == ["unchanged", "unchanged" if value == "Okafor" else "changed"]
+    assert (await api.get(learner))["last_name"] == value
+    assert (await api.get(learner))["username"] == "ａda"
+    assert await read_keys(api) == ["ada", "ａda"]
+
+
+async def test_bulk_action_and_its_revert_leave_an_old_key_as_it_is(api: Api) -> None:
+    await api.create(username="ada")
+    learner = await api.create(username="old")
+    await keep_old_key(api, learner)
+    body = {"action": "deactivate", "selection": {"filter": {}}}
+    operation = (await api.client.post("/learners/bulk-actions", json=body)).json()
+    assert operation["counts"]["changed"] == 2
+    revert = (await api.client.post(f"/operations/{operation['id']}/revert")).json()
+    assert revert["counts"]["changed"] == 2
+    assert (await api.get(learner))["status"] == "activated"
+    assert await read_keys(api) == ["ada", "ａda"]
+
+
+async def test_name_of_another_learner_cannot_be_restored_from_an_old_key(api: Api) -> None:
+    """A renamed learner does not get back a username by which another learner is found now."""
+    await api.create(username="ada")
+    learner = await api.create(username="old", external_id="HR-1")
+    await keep_old_key(api, learner)
+    operation = await api.import_csv("External ID,Username,Last Name\nHR-1,ada.2,Okafor\n")
+    assert operation["counts"]["changed"] == 1
+    revert = (await api.client.post(f"/operations/{operation['id']}/revert")).json()
+    (outcome,) = await api.outcomes(revert)
+    assert (outcome["outcome"], outcome["problems"][0]["code"]) == ("kept", "username-taken")
+    stored = await api.get(learner)
+    assert (stored["username"], stored["last_name"]) == ("ada.2", None)
 
 
 NAMES: list[Any] = [

@@ -53,20 +53,20 @@ def must_change(
 async def store_history(database: Database) -> None:
     """Store learners of operations and of single calls, who change later in both ways."""
     made = [make_learner(number) for number in range(50)]
-    await database.write(record, ORGANIZATION, [creation_of(each) for each in made[:40]], CAUSE)
-    for learner in made[40:]:
-        await database.write(record, ORGANIZATION, [creation_of(learner)], SINGLE)
+    for place, learner in enumerate(made):
+        await database.write(record, ORGANIZATION, creation_of(learner), CAUSE if place < 40 else SINGLE)
     later = replace(CAUSE, at=NOON + timedelta(hours=1), operation_id=new_id(NOON), reason=None)
     renamed = [
         must_change(each, later, Account(expires_on=date(2027, 1, 1)), {"username": f"new {each.username}"})
         for each in made[::4]
     ]
-    await database.write(record, ORGANIZATION, renamed, later)
+    for change in renamed:
+        await database.write(record, ORGANIZATION, change, later)
     again = replace(SINGLE, at=NOON + timedelta(hours=2))
     for each in renamed[::2]:
         account = Account(first_accessed_at=again.at)
         change = must_change(each.after, again, account, {"email": None, "last_name": "Last"})
-        await database.write(record, ORGANIZATION, [change], again)
+        await database.write(record, ORGANIZATION, change, again)
 
 
 async def read_events(database: Database) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ async def test_events_are_the_same_before_and_after_the_migration(database: Data
     assert await read_events(database) == stored
 
     more = make_learner(99)
-    await database.write(record, ORGANIZATION, [creation_of(more)], CAUSE)
+    await database.write(record, ORGANIZATION, creation_of(more), CAUSE)
     positions = await ask(database, "SELECT position FROM events ORDER BY position")
     assert positions[-1] > positions[-2]
     assert len(await read_events(database)) == len(stored) + 1
@@ -108,7 +108,7 @@ async def test_positions_are_not_used_again_after_the_migration(database: Databa
     last = max(event["position"] for event in await read_events(database))
     await migrate(database, BEFORE)
     await schema.upgrade(database)
-    await database.write(record, ORGANIZATION, [creation_of(make_learner(99))], SINGLE)
+    await database.write(record, ORGANIZATION, creation_of(make_learner(99)), SINGLE)
     assert max(event["position"] for event in await read_events(database)) == last + 1
 
 

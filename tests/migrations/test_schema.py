@@ -70,9 +70,9 @@ async def test_empty_database_is_migrated(database: Database) -> None:
 
 async def test_current_schema_is_not_changed(database: Database) -> None:
     await schema.prepare(database)
-    await database.write(AsyncConnection.execute, text("DROP TABLE import_keys"))
+    await database.write(AsyncConnection.execute, text("DROP TABLE plan_rows"))
     await schema.prepare(database)
-    assert "import_keys" not in await reflected(database)
+    assert "plan_rows" not in await reflected(database)
 
 
 async def test_unknown_schema_stops_the_start(database: Database) -> None:

@@ -11,12 +11,16 @@ import pytest
 
 from app.learners.filters import LearnerFilter
 from app.operations.bulk_actions import select_chunks
+from app.operations.outcomes import unpack
 from app.operations.schemas import Selection
+from app.operations.service import Asker
 from app.organizations.api_keys import Scope
+from app.organizations.principal import Actor
 from app.platform.ids import new_id
 from tests.support.answers import pointers, problem
 from tests.support.service import NOON, Api, Service
 from tests.support.stored import (
+    StoredState,
     all_learners,
     all_outcomes,
     another,
@@ -159,13 +163,11 @@ async def test_a_refusal_says_until_when_the_account_was_valid_and_what_to_do(ap
 
     (outcome,) = await api.outcomes(operation, outcome="refused")
     assert (outcome["learner_id"], outcome["username"]) == (learner["id"], "gone")
-    assert outcome["problem"]["code"] == "learner-expired"
-    assert outcome["problem"]["type"] == "/problems/learner-expired"
-    assert (outcome["problem"]["expires_on"], outcome["problem"]["restores_to"]) == (
-        "2026-11-01",
-        "activated",
-    )
-    assert "expires_on" in outcome["problem"]["detail"]
+    assert outcome["changes"] == {}
+    (why,) = outcome["problems"]
+    assert (why["code"], why["type"]) == ("learner-expired", "/problems/learner-expired")
+    assert (why["expires_on"], why["restores_to"]) == ("2026-11-01", "activated")
+    assert "expires_on" in why["detail"]
 
 
 async def test_deactivated_learner_loses_access_with_the_answer(api: Api) -> None:
@@ -204,8 +206,55 @@ async def test_usernames_are_handled_once_each_in_any_case(api: Api) -> None:
         ("Nobody", None),
     ]
     not_found = (await api.outcomes(operation, outcome="not_found"))[0]
-    assert not_found["problem"]["code"] == "not-found"
+    assert [each["code"] for each in not_found["problems"]] == ["not-found"]
     assert len(await api.events(learner)) == 2
+
+
+async def test_external_ids_are_handled_once_each_and_compared_exactly(api: Api) -> None:
+    learner = await api.create(username="a", external_id="HR-1")
+    for external_id in ("hr-1", "HR-10", None):
+        await api.create(external_id=external_id)
+
+    operation = await act(
+        api, "deactivate", {"external_ids": ["HR-1", "HR-2", "HR-1", "Hr-1", "HR-2"]}, expected_count=3
+    )
+
+    assert operation["counts"] == counts(changed=1, not_found=2)
+    assert operation["request"] == {"selection": {"external_ids_count": 5}}
+    told = await api.outcomes(operation)
+    assert [
+        (each["external_id"], each["username"], each["learner_id"], each["outcome"]) for each in told
+    ] == [
+        ("HR-1", "a", learner["id"], "changed"),
+        ("HR-2", None, None, "not_found"),
+        ("Hr-1", None, None, "not_found"),
+    ]
+    assert [[one["code"] for one in each["problems"]] for each in told] == [[], ["not-found"], ["not-found"]]
+    assert {each["status"] for each in (await all_learners(api)).values()} == {"activated", "deactivated"}
+    assert len(await api.events(learner)) == 2
+
+
+async def test_request_says_what_was_selected(api: Api) -> None:
+    learner = await api.create(username="a")
+    wanted: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"ids": [learner["id"], NOBODY]}, {"ids_count": 2}),
+        ({"usernames": ["a"]}, {"usernames_count": 1}),
+        ({"external_ids": []}, {"external_ids_count": 0}),
+        ({"filter": {}}, {"filter": {}}),
+        (
+            {"filter": {"status": ["active"], "q": "contractor", "expires_before": "2026-12-31"}},
+            {"filter": {"status": ["active"], "q": "contractor", "expires_before": "2026-12-31"}},
+        ),
+        ({"filter": {}, "except_ids": [NOBODY]}, {"filter": {}, "except_ids_count": 1}),
+    ]
+
+    for selection, shown in wanted:
+        operation = await act(api, "activate", selection, dry_run=True)
+
+        assert operation["request"] == {"selection": shown}
+        assert (await api.client.get(f"/operations/{operation['id']}")).json() == operation
+    listed = await follow(api.client, "/operations")
+    assert [each["request"]["selection"] for each in listed[::-1]] == [shown for _, shown in wanted]
 
 
 PEOPLE = {
@@ -258,12 +307,13 @@ async def test_filter_selects_the_learners_that_the_list_shows(api: Api) -> None
 
 
 async def test_except_ids_leaves_learners_out_of_every_kind_of_selection(api: Api) -> None:
-    learners = {name: await api.create(username=name) for name in "abc"}
+    learners = {name: await api.create(username=name, external_id=f"HR-{name}") for name in "abc"}
     left_out = [learners["a"]["id"].upper(), NOBODY]
 
     for selection, not_found in (
         ({"ids": [each["id"] for each in learners.values()] + [NOBODY]}, 0),
         ({"usernames": ["A", "B", "C", "nobody"]}, 1),
+        ({"external_ids": ["HR-a", "HR-b", "HR-c", "HR-nobody"]}, 1),
         ({"filter": {}}, 0),
     ):
         operation = await act(
@@ -290,6 +340,7 @@ async def test_empty_selection_succeeds_without_outcomes(api: Api) -> None:
     selections: tuple[dict[str, Any], ...] = (
         {"ids": []},
         {"usernames": []},
+        {"external_ids": []},
         {"filter": {"q": "no one at all"}},
         {"filter": {}, "except_ids": [learner["id"]]},
     )
@@ -307,27 +358,30 @@ async def test_empty_selection_succeeds_without_outcomes(api: Api) -> None:
 
 async def test_another_organizations_learners_are_not_found(api: Api) -> None:
     other = await another(api)
-    theirs = await other.create(username="same")
+    theirs = await other.create(username="same", external_id="HR-theirs")
     mine = await api.create(username="same")
 
     by_id = await act(api, "deactivate", {"ids": [theirs["id"]]})
     by_filter = await act(api, "deactivate", {"filter": {"ids": [theirs["id"]]}})
     by_name = await act(api, "deactivate", {"usernames": ["same"]})
+    by_external_id = await act(api, "deactivate", {"external_ids": ["HR-theirs"]})
 
     assert by_id["counts"] == counts(not_found=1)
     assert (await api.outcomes(by_id))[0]["username"] is None
     assert by_filter["counts"] == NOTHING_DONE
+    assert by_external_id["counts"] == counts(not_found=1)
     assert by_name["counts"] == counts(changed=1)
     assert await other.get(theirs) == theirs
     assert (await api.get(mine))["status"] == "deactivated"
     await other.client.aclose()
 
 
-@pytest.mark.parametrize("kind", ["filter", "ids", "usernames"])
+@pytest.mark.parametrize("kind", ["filter", "ids", "usernames", "external_ids"])
 async def test_learner_created_after_the_action_began_is_not_selected(api: Api, kind: str) -> None:
-    known = [await api.create(username=f"u{number}") for number in range(4)]
+    known = [await api.create(username=f"u{number}", external_id=f"HR-{number}") for number in range(4)]
     selection = {
         "filter": {"filter": {}},
+        "external_ids": {"external_ids": [f"HR-{number}" for number in range(6)]},
         "ids": {"ids": [each["id"] for each in known]},
         "usernames": {"usernames": [f"u{number}" for number in range(6)]},
     }[kind]
@@ -338,14 +392,15 @@ async def test_learner_created_after_the_action_began_is_not_selected(api: Api, 
                 api, {"action": "deactivate", "selection": selection}, {"Prefer": "respond-async"}
             )
         assert answer.status_code == 202
-        late = await api.create(username="u4")
+        late = await api.create(username="u4", external_id="HR-4")
         # Renamed, learners are who they are: each is handled, and once.
-        await api.client.patch(f"/learners/{known[3]['id']}", json={"username": "u5"})
-        later = await api.create(username="u3")
+        renamed = {"username": "u5", "external_id": "HR-5"}
+        await api.client.patch(f"/learners/{known[3]['id']}", json=renamed)
+        later = await api.create(username="u3", external_id="HR-3")
     done = await ended(api, answer.json())
 
     assert done["state"] == "succeeded"
-    assert done["counts"] == counts(changed=4, not_found=2 if kind == "usernames" else 0)
+    assert done["counts"] == counts(changed=4, not_found=2 if kind in ("usernames", "external_ids") else 0)
     for learner in known:
         assert (await api.get(learner))["status"] == "deactivated"
     for learner in (late, later):
@@ -357,7 +412,9 @@ async def test_selection_is_fixed_when_staging_begins(api: Api) -> None:
         await api.create(username=f"u{number}")
     with api.service.limited(chunk_rows=2):
         chunks = select_chunks(
-            api.service.runner, api.organization, Selection(filter=LearnerFilter()), api.service.clock.now()
+            api.service.runner,
+            Asker(api.organization, Actor("api-key", None, "test"), api.service.clock.now()),
+            Selection(filter=LearnerFilter()),
         )
         sizes = [(await anext(chunks)).items]
         await api.create(username="late")
@@ -432,12 +489,17 @@ async def test_more_learners_than_one_chunk_holds(api: Api) -> None:
     refused = await all_outcomes(api, second, outcome="refused")
     assert len(refused) == 20
     assert [each["learner_id"] for each in refused] == sorted(each["learner_id"] for each in refused)
-    told = [each["item"] for each in state["outcomes"] if each["operation_number"] == _number(state, second)]
-    assert told == list(range(total))
+    assert stored_items(state, second) == list(range(total))
 
 
-def _number(state: Any, operation: dict[str, Any]) -> Any:
-    return next(row["number"] for row in state["operations"] if row["id"] == operation["id"])
+def stored_items(state: StoredState, operation: dict[str, Any]) -> list[int]:
+    """The items of the operation's stored outcomes, chunk by chunk."""
+    return [
+        each.item
+        for row in state["chunks"]
+        if row["operation_id"] == operation["id"]
+        for each in unpack(row["outcomes"])
+    ]
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -454,14 +516,14 @@ async def test_known_and_unknown_usernames_share_the_chunks(api: Api) -> None:
     assert sorted(told) == sorted(usernames[:4] + [f"u{number}" for number in range(4)])
     state = await stored_state(api.service.database, api.organization.id)
     assert [row["items"] for row in state["chunks"]] == [3, 3, 2]
-    assert [row["item"] for row in state["outcomes"]] == list(range(8))
+    assert stored_items(state, operation) == list(range(8))
 
 
 async def test_ten_thousand_can_be_named_and_no_more(api: Api) -> None:
     many = [f"u{number}" for number in range(10_001)]
     ids = [new_id(NOON) for _ in range(10_001)]
 
-    for member, values in (("usernames", many), ("ids", ids)):
+    for member, values in (("usernames", many), ("external_ids", many), ("ids", ids)):
         operation = await act(api, "deactivate", {member: values[:10_000]}, dry_run=True)
         assert operation["counts"] == counts(not_found=10_000)
         answer = await post(api, {"action": "deactivate", "selection": {member: values}})
@@ -502,7 +564,12 @@ WRONG = [
     ({**VALID, "selection": {"except_ids": [NOBODY]}}, {"/selection"}),
     ({**VALID, "selection": {"ids": [], "filter": {}}}, {"/selection"}),
     ({**VALID, "selection": {"ids": [NOBODY], "usernames": ["a"]}}, {"/selection"}),
+    ({**VALID, "selection": {"ids": [], "external_ids": []}}, {"/selection"}),
+    ({**VALID, "selection": {"usernames": [], "external_ids": []}}, {"/selection"}),
     ({**VALID, "selection": {"all": True}}, {"/selection/all"}),
+    ({**VALID, "selection": {"external_ids": [""]}}, {"/selection/external_ids/0"}),
+    ({**VALID, "selection": {"external_ids": ["HR-1", None]}}, {"/selection/external_ids/1"}),
+    ({**VALID, "selection": {"external_ids": "HR-1"}}, {"/selection/external_ids"}),
     ({**VALID, "selection": {"filter": {"statuses": ["active"]}}}, {"/selection/filter/statuses"}),
     ({**VALID, "selection": {"filter": {"status": ["asleep"]}}}, {"/selection/filter/status/0"}),
     ({**VALID, "selection": {"filter": {"status": []}}}, {"/selection/filter/status"}),
@@ -523,7 +590,7 @@ WRONG = [
 
 
 async def test_invalid_request_selects_no_learner_and_points_to_the_fault(api: Api) -> None:
-    learner = await api.create()
+    learner = await api.create(external_id="HR-1")
 
     for body, expected in WRONG:
         refusal = problem(await post(api, body), 422, "invalid-request")

@@ -4,18 +4,20 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.imports.tables import import_keys
-from app.learners.tables import event_causes, events
+from app.learners.tables import event_causes, events, plan_rows
 from app.operations import repository
 from app.operations.housekeeping import tidy
+from app.operations.operation import Phase
 from app.operations.runner import Runner
-from app.operations.tables import operation_chunks, operation_outcomes
+from app.operations.tables import operation_chunks
+from tests.support.answers import problem
+from tests.support.runners import make_runner, own_turn, stored
 from tests.support.service import Api, Service, run_service
 
 pytestmark = pytest.mark.anyio
@@ -40,53 +42,105 @@ def runner(api: Api) -> Runner:
     return api.service.runner
 
 
-async def rows(api: Api, operation: dict[str, Any]) -> list[Any]:
-    """How many rows there are of this operation: keys, chunks, outcomes, events."""
+class Left(NamedTuple):
+    """How much there is of an operation."""
+
+    planned: int
+    chunks: int
+    changes: int
+
+
+async def find_left(api: Api, operation: dict[str, Any]) -> Left:
     async with api.service.database.read() as connection:
-        number = (
-            await connection.exec_driver_sql(f"SELECT number FROM operations WHERE id = '{operation['id']}'")
-        ).scalar_one()
+        found = await repository.find_operation(connection, api.organization.id, operation["id"])
+        assert found is not None
         conditions = (
-            import_keys.c.operation_number == number,
-            operation_chunks.c.operation_id == operation["id"],
-            operation_outcomes.c.operation_number == number,
+            plan_rows.c.plan == found.number,
+            operation_chunks.c.operation_id == found.id,
             events.c.cause_id.in_(
                 select(event_causes.c.id).where(event_causes.c.operation_id == operation["id"])
             ),
         )
-        return [
-            (await connection.execute(select(func.count()).where(condition))).scalar_one()
-            for condition in conditions
-        ]
+        return Left(
+            *[
+                (await connection.execute(select(func.count()).where(condition))).scalar_one()
+                for condition in conditions
+            ]
+        )
 
 
-async def test_keys_are_removed_after_an_import_and_outcomes_after_their_days(
-    api: Api, runner: Runner
-) -> None:
+async def test_outcomes_are_removed_after_their_days_and_events_stay(api: Api, runner: Runner) -> None:
     api.service.limit(chunk_rows=50)
     roster = "Username\n" + "".join(f"u{number}\n" for number in range(120))
     operation = await api.import_csv(roster)
-    keys, chunks, outcomes, changes = await rows(api, operation)
-    assert (keys > 0, chunks, outcomes, changes) == (True, 3, 120, 120)
+    assert await find_left(api, operation) == (0, 3, 120)
 
     await tidy(runner, DAYS)
-    assert await rows(api, operation) == [0, 3, 120, 120]
+    assert await find_left(api, operation) == (0, 3, 120)
 
     api.service.clock.advance(days=29, hours=23)
     await tidy(runner, DAYS)
-    assert await rows(api, operation) == [0, 3, 120, 120]
+    assert await find_left(api, operation) == (0, 3, 120)
     assert len(await api.outcomes(operation)) == 120
+    assert operation["revertible"] == 120
 
     api.service.clock.advance(hours=2)
     await tidy(runner, DAYS)
-    assert await rows(api, operation) == [0, 0, 0, 120]
+    assert await find_left(api, operation) == (0, 0, 120)
     for accept in ("application/json", "text/csv"):
         answer = await api.client.get(f"/operations/{operation['id']}/outcomes", headers={"Accept": accept})
-        assert answer.status_code == 410
-        assert answer.json()["code"] == "outcomes-removed"
+        assert problem(answer, 410, "outcomes-removed")
     shown = (await api.client.get(f"/operations/{operation['id']}")).json()
-    assert shown["counts"] == operation["counts"]
+    assert shown == operation | {"revertible": 0}
+    refused = await api.client.post(f"/operations/{operation['id']}/revert")
+    assert "have been deleted" in problem(refused, 409, "operation-not-revertible")["detail"]
     await tidy(runner, DAYS)
+
+
+@pytest.mark.parametrize("kind", ["import", "bulk action"])
+async def test_plan_of_a_cancelled_operation_is_removed_in_small_parts(
+    api: Api, runner: Runner, kind: str
+) -> None:
+    api.service.limit(chunk_rows=10, removed_rows=7)
+    operation = await cancel_while_planned(api, kind)
+    assert (await find_left(api, operation))[:2] == (20, 3)
+
+    await tidy(runner, DAYS)
+
+    # What was asked is kept for a report, as long as outcomes are.
+    assert (await find_left(api, operation))[:2] == (0, 3)
+    assert await api.outcomes(operation) == []
+    api.service.clock.advance(days=31)
+    await tidy(runner, DAYS)
+    assert await find_left(api, operation) == (0, 0, 0)
+
+
+async def cancel_while_planned(api: Api, kind: str) -> dict[str, Any]:
+    """An operation that was cancelled after two of its three chunks were planned."""
+    prefer = {"Prefer": "respond-async"}
+    if kind == "bulk action":
+        with api.service.limited(chunk_rows=100):
+            await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(30)))
+    async with own_turn(api):
+        if kind == "import":
+            answer = await api.client.post(
+                "/imports/csv",
+                content="Username\n" + "".join(f"u{number}\n" for number in range(30)),
+                headers={"Content-Type": "text/csv", **prefer},
+            )
+        else:
+            body = {"action": "deactivate", "selection": {"filter": {}}}
+            answer = await api.client.post("/learners/bulk-actions", json=body, headers=prefer)
+        assert answer.status_code == 202, answer.text
+        document: dict[str, Any] = answer.json()
+        running = await stored(api, document["id"])
+        process = make_runner(api)
+        for _ in range(2):
+            running = await process.run_next_step(running)
+        assert running.phase is Phase.PLAN
+        cancelled = await api.client.post(f"/operations/{document['id']}/cancel")
+        assert cancelled.json()["state"] == "cancelled"
+    return document
 
 
 async def test_next_round_removes_what_a_crash_left(
@@ -95,22 +149,20 @@ async def test_next_round_removes_what_a_crash_left(
     operation = await api.import_csv("Username\n" + "".join(f"u{number}\n" for number in range(20)))
     await tidy(runner, DAYS)
     api.service.clock.advance(days=31)
-    real, times = repository.delete_outcomes, iter([True, False])
 
-    async def delete_outcomes(connection: AsyncConnection, removed_of: Any, limit: int) -> Any:
-        if removed_of.id == operation["id"] and not next(times):
-            raise ConnectionError
-        return await real(connection, removed_of, limit)
+    async def delete_stage(_connection: AsyncConnection, _operation_id: str) -> None:
+        raise ConnectionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(repository, "delete_outcomes", delete_outcomes)
+        patched.setattr(repository, "delete_stage", delete_stage)
         with pytest.raises(ConnectionError):
             await tidy(runner, DAYS)
-    assert (await rows(api, operation))[2] == 13
+    assert (await find_left(api, operation)).chunks == 1
+    # They are not shown any more.
     assert (await api.client.get(f"/operations/{operation['id']}/outcomes")).status_code == 410
 
     await tidy(runner, DAYS)
-    assert (await rows(api, operation))[2] == 0
+    assert (await find_left(api, operation)).chunks == 0
 
 
 async def test_unfinished_operations_are_kept(api: Api, runner: Runner) -> None:
@@ -122,4 +174,4 @@ async def test_unfinished_operations_are_kept(api: Api, runner: Runner) -> None:
         )
         api.service.clock.advance(days=31)
         await tidy(runner, DAYS)
-        assert (await rows(api, answer.json()))[1] == 2
+        assert (await find_left(api, answer.json())).chunks == 2

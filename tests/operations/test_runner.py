@@ -1,6 +1,7 @@
-"""Chunks and cursor: whatever breaks, whenever, nothing is lost and nothing is done twice."""
+"""Steps and cursor: whatever breaks, whenever, nothing is lost and nothing is done twice."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.background import HANDLERS
 from app.operations import repository
 from app.operations.housekeeping import tidy
-from app.operations.operation import Chunk, Kind, Operation, State
+from app.operations.operation import Chunk, Kind, Operation, Phase, Position, State
 from app.operations.runner import Runner
 from app.platform.database import Database
 from app.platform.ids import new_id
@@ -22,11 +23,13 @@ from tests.support.runners import (
     REFUSED,
     crash_everywhere,
     finish,
+    is_reading_ahead,
     lose_connection_everywhere,
     make_runner,
     own_turn,
     paused_in_the_first_chunk,
     reads_ahead,
+    run_until,
     state_of,
     stored,
     submit,
@@ -46,43 +49,43 @@ from tests.support.stored import (
 pytestmark = pytest.mark.anyio
 
 
+KINDS = [Kind.CSV_IMPORT, Kind.BULK_ACTION, Kind.REVERT]
+
+
 @pytest.mark.usefixtures("chunk_sizes")
-@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_a_crash_at_any_statement_leaves_everything_as_before_the_chunk(
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_crash_at_any_statement_of_any_step_leaves_everything_as_before_the_step(
     api: Api, second_database: Database, kind: Kind
 ) -> None:
     expected = await undisturbed(api, kind)
     async with own_turn(api):
         operation = await submit(api, kind)
-        other_process = make_runner(api, second_database)
-        operation = await other_process.run_next_chunk(operation)
-        after, crashes = await crash_everywhere(api, second_database, other_process, operation)
-        assert crashes > 8
-        await finish(other_process, after)
+        steps = await crash_in_every_step(api, second_database, operation)
 
+    assert steps[:3] == [Position(Phase.PLAN, chunk, 3) for chunk in range(3)]
+    assert {step.phase for step in steps} == set(Phase)
+    moving = [step for step in steps if step.phase is Phase.MOVE]
+    assert len(moving) == (1 if kind is Kind.BULK_ACTION else 2)  # the last finds nothing left to move
+    assert steps[-3:] == [Position(Phase.APPLY, chunk, 3) for chunk in range(3)]
     assert comparable(await state_of(api)) == expected
 
 
 @pytest.mark.usefixtures("chunk_sizes")
 @pytest.mark.parametrize("guards", [ALLOWED, REFUSED], ids=["allowed", "refused"])
-async def test_a_crash_at_any_statement_of_either_pass_leaves_everything_as_before_the_step(
+async def test_a_crash_at_any_statement_of_a_guarded_import_leaves_everything_as_before_the_step(
     api: Api, second_database: Database, guards: dict[str, Any]
 ) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
-    steps = []
     async with own_turn(api):
         operation = await submit_guarded(api, guards)
-        while not operation.is_finished:
-            steps.append(operation.position)
-            other_process = make_runner(api, second_database)
-            operation, crashes = await crash_everywhere(api, second_database, other_process, operation)
-            assert crashes > 4
+        steps = await crash_in_every_step(api, second_database, operation)
 
-    rehearsed = [
-        (True, number) for number in range(5)
-    ]  # two chunks of rows, two of the missing, the judgement
-    assert steps == rehearsed + [(False, number) for number in range(4)]
-    assert operation.state is (State.SUCCEEDED if guards is ALLOWED else State.REFUSED)
+    # Two chunks of rows, and two of the missing learners.
+    assert [step.chunks for step in steps if step.phase is Phase.ADD_MISSING] == [2, 3, 4]
+    assert (Phase.MOVE in {step.phase for step in steps}) == (guards is ALLOWED)
+    assert steps[-4:] == [Position(Phase.APPLY, chunk, 4) for chunk in range(4)]
+    ended_operation = await stored(api, operation.id)
+    assert ended_operation.state is (State.SUCCEEDED if guards is ALLOWED else State.REFUSED)
     assert comparable(await state_of(api)) == expected
 
 
@@ -92,23 +95,20 @@ async def test_two_runners_on_a_guarded_import_do_each_step_once(
     api: Api, second_database: Database, guards: dict[str, Any]
 ) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT, guards)
-    done = []
-
-    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
-        done.append(chunk.number)
+    done: list[Position] = []
 
     async with own_turn(api):
         operation = await submit_guarded(api, guards)
-        here, there = make_runner(api, after=note), make_runner(api, second_database, after=note)
-        await asyncio.gather(here.run(operation), there.run(operation))
+        await run_twice(api, second_database, operation, done)
 
-    assert done == [0, 1, 2, 3] * 2
+    assert chunks_of(done, Phase.PLAN) == [0, 1]
+    assert chunks_of(done, Phase.APPLY) == [0, 1, 2, 3]
     assert comparable(await state_of(api)) == expected
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
-async def test_a_connection_lost_after_any_statement_leaves_everything_as_before_the_chunk(
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_connection_lost_after_any_statement_leaves_everything_as_before_the_step(
     api: Api, second_database: Database, kind: Kind
 ) -> None:
     if second_database.is_sqlite:
@@ -117,25 +117,85 @@ async def test_a_connection_lost_after_any_statement_leaves_everything_as_before
     async with own_turn(api):
         operation = await submit(api, kind)
         other_process = make_runner(api, second_database)
-        operation = await other_process.run_next_chunk(operation)
-        after, losses = await lose_connection_everywhere(api, second_database, other_process, operation)
-        assert losses > 8
-        await finish(other_process, after)
+        while not operation.is_finished:
+            operation, losses = await lose_connection_everywhere(
+                api, second_database, other_process, operation
+            )
+            assert losses > 3
 
     assert comparable(await state_of(api)) == expected
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("phase", Phase)
+async def test_two_processes_that_have_both_read_for_a_step_take_it_once(
+    api: Api, second_database: Database, kind: Kind, phase: Phase
+) -> None:
+    expected = await undisturbed(api, kind)
+    async with own_turn(api):
+        operation = await run_until(make_runner(api), await submit(api, kind), phase)
+        both_read = asyncio.Barrier(2)
+        here, there = (
+            ReadingTogether(database, api.service.clock, HANDLERS, api.service.limits, both_read)
+            for database in (api.service.database, second_database)
+        )
+        first, second = await asyncio.gather(here.run_next_step(operation), there.run_next_step(operation))
+        assert {first.phase, second.phase} <= {phase, Phase(min(phase + 1, Phase.APPLY))}
+        await finish(make_runner(api), max(first, second, key=lambda each: each.position))
+
+    assert comparable(await state_of(api)) == expected
+
+
+class ReadingTogether(Runner):
+    """A runner that takes a step only when another one has read for it, too."""
+
+    def __init__(self, database: Database, clock: Any, handlers: Any, limits: Any, barrier: Any) -> None:
+        super().__init__(database, clock, handlers, limits)
+        self._barrier = barrier
+
+    async def _read(self, operation: Operation) -> Any:
+        read = await super()._read(operation)
+        if not is_reading_ahead():
+            await self._barrier.wait()
+        return read
+
+
+async def run_twice(api: Api, other: Database, operation: Operation, done: list[Position]) -> None:
+    """Run an operation in two processes at once, and note the steps that are taken."""
+
+    async def note(_connection: AsyncConnection, before: Operation) -> None:
+        done.append(before.position)
+
+    here, there = make_runner(api, after=note), make_runner(api, other, after=note)
+    await asyncio.gather(here.run(operation), there.run(operation))
+
+
+def chunks_of(steps: Sequence[Position], phase: Phase) -> list[int]:
+    return [step.chunk for step in steps if step.phase is phase]
+
+
+async def crash_in_every_step(api: Api, database: Database, operation: Operation) -> list[Position]:
+    """Finish the operation with a new process for each step, which crashes before each statement. Return the steps."""
+    steps = []
+    while not operation.is_finished:
+        steps.append(operation.position)
+        operation, crashes = await crash_everywhere(api, database, make_runner(api, database), operation)
+        assert crashes > 4
+    return steps
+
+
+@pytest.mark.usefixtures("chunk_sizes")
+@pytest.mark.parametrize("kind", KINDS)
 async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
     api: Api, second_database: Database, kind: Kind, logged: Logs
 ) -> None:
     api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
-    faults = iter([False, True, True, False])
+    faults = iter([False, True, True, False] * 2)
 
-    async def fail(connection: AsyncConnection, _chunk: Chunk) -> None:
-        if not next(faults, False):
+    async def fail(connection: AsyncConnection, before: Operation) -> None:
+        if before.phase not in (Phase.PLAN, Phase.APPLY) or not next(faults, False):
             return
         if not second_database.is_sqlite:
             await connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -153,29 +213,32 @@ async def test_when_the_database_is_away_or_full_the_chunk_is_tried_again(
         await other_process.run(operation)
 
     assert (await stored(api, operation.id)).state is State.SUCCEEDED
-    assert next(faults, None) is None
-    assert [line["pause_seconds"] for line in logged if line["log_level"] == "error"] == [0.001, 0.002]
+    pauses = [line["pause_seconds"] for line in logged if line["log_level"] == "error"]
+    assert pauses == [0.001, 0.002] * 2
     assert comparable(await state_of(api)) == expected
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_chunk_whose_read_ahead_fails_is_read_again(
     api: Api, kind: Kind, monkeypatch: pytest.MonkeyPatch, logged: Logs
 ) -> None:
     api.service.limit(first_retry_seconds=0.001)
     expected = await undisturbed(api, kind)
     read = repository.get_chunk
+    # Small operations read their chunk, too, so only the large one's reads are counted.
     faults = iter([False, True, False])
+    read_of: list[str] = []
 
     async def get_chunk(connection: AsyncConnection, operation_id: str, number: int) -> Any:
-        if next(faults, False):
+        if operation_id in read_of and next(faults, False):
             raise OperationalError(None, None, Exception("the connection is gone"))
         return await read(connection, operation_id, number)
 
     monkeypatch.setattr(repository, "get_chunk", get_chunk)
     async with own_turn(api):
         operation = await submit(api, kind)
+        read_of.append(operation.id)
         process = make_runner(api)
         await process.run(operation)
 
@@ -189,22 +252,18 @@ async def test_chunk_whose_read_ahead_fails_is_read_again(
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-@pytest.mark.parametrize("kind", [Kind.CSV_IMPORT, Kind.BULK_ACTION])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_two_runners_on_one_operation_do_each_chunk_once(
     api: Api, second_database: Database, kind: Kind
 ) -> None:
     expected = await undisturbed(api, kind)
-    done = []
-
-    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
-        done.append(chunk.number)
+    done: list[Position] = []
 
     async with own_turn(api):
-        operation = await submit(api, kind)
-        here, there = make_runner(api, after=note), make_runner(api, second_database, after=note)
-        await asyncio.gather(here.run(operation), there.run(operation))
+        await run_twice(api, second_database, await submit(api, kind), done)
 
-    assert done == [0, 1, 2]
+    for phase in (Phase.PLAN, Phase.APPLY):
+        assert chunks_of(done, phase) == [0, 1, 2]
     assert comparable(await state_of(api)) == expected
 
 
@@ -213,14 +272,15 @@ async def test_starting_process_continues_unfinished_operations(api: Api, second
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
-        left = await make_runner(api).run_next_chunk(operation)
+        left = await run_until(make_runner(api), operation, Phase.APPLY, 1)
         assert (left.state, left.cursor, left.done) == (State.RUNNING, 1, CHUNK)
         finished = await another(api)
         await finished.import_csv("Username\na\n")
         before = await state_of(finished)
 
         async with second_database.read() as connection:
-            [unfinished] = await repository.list_unfinished(connection)
+            [listed] = await repository.list_unfinished(connection)
+            unfinished = await repository.get_operation(connection, listed.number)
         assert unfinished == left
         await make_runner(api, second_database).run(unfinished)
 
@@ -234,7 +294,7 @@ async def test_service_continues_unfinished_operations_when_it_starts(api: Api) 
     expected = await undisturbed(api, Kind.BULK_ACTION)
     async with own_turn(api):
         operation = await submit(api, Kind.BULK_ACTION)
-        await make_runner(api).run_next_chunk(operation)
+        await run_until(make_runner(api), operation, Phase.APPLY, 1)
         async with run_service(api.service.url):
             document = await ended(api, {"id": operation.id})
 
@@ -244,10 +304,10 @@ async def test_service_continues_unfinished_operations_when_it_starts(api: Api) 
 
 @pytest.mark.usefixtures("chunk_sizes")
 async def test_operation_run_twice_is_done_once(api: Api) -> None:
-    done = []
+    done: list[Position] = []
 
-    async def note(_connection: AsyncConnection, chunk: Chunk) -> None:
-        done.append(chunk.number)
+    async def note(_connection: AsyncConnection, before: Operation) -> None:
+        done.append(before.position)
 
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
@@ -255,20 +315,25 @@ async def test_operation_run_twice_is_done_once(api: Api) -> None:
         first, second = await asyncio.gather(here.run(operation), here.run(operation))
         assert first == second
         assert not reads_ahead()
-        assert (await here.run_next_chunk(operation)).state is State.SUCCEEDED
+        assert (await here.run_next_step(operation)).state is State.SUCCEEDED
 
-    assert done == [0, 1, 2]
+    assert len(done) > 3 * 2
+    assert chunks_of(done, Phase.PLAN) == chunks_of(done, Phase.APPLY) == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("chunk_sizes")
-async def test_finished_turn_leaves_the_remaining_chunks(api: Api, second_database: Database) -> None:
+async def test_finished_turn_leaves_the_remaining_steps(api: Api, second_database: Database) -> None:
     expected = await undisturbed(api, Kind.CSV_IMPORT)
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)
         over = iter([False, False, True])
         here = make_runner(api)
         left = await here.run(operation, is_over=lambda: next(over))
-        assert (left.state, left.cursor, left.finished_at) == (State.RUNNING, 2, None)
+        assert (left.state, left.position, left.finished_at) == (
+            State.RUNNING,
+            Position(Phase.PLAN, 2, 3),
+            None,
+        )
         assert not reads_ahead()
         await make_runner(api, second_database).run(left)
 
@@ -282,12 +347,12 @@ async def test_operations_of_one_organization_take_turns_beside_those_of_others(
     other = await another(api)
 
     class Observed(Runner):
-        async def run_next_chunk(self, operation: Operation) -> Any:
+        async def run_next_step(self, operation: Operation) -> Operation:
             order.append(operation.number)
             if operation.number == first.number:
                 begun.set()
                 await may_go_on.wait()
-            return await super().run_next_chunk(operation)
+            return await super().run_next_step(operation)
 
     async with own_turn(api), own_turn(other):
         first, second = await submit(api, Kind.CSV_IMPORT), await submit(api, Kind.BULK_ACTION)
@@ -301,7 +366,8 @@ async def test_operations_of_one_organization_take_turns_beside_those_of_others(
         await asyncio.gather(*running)
 
     mine = [number for number in order if number != theirs.number]
-    assert mine == [first.number] * 3 + [second.number] * 3
+    assert mine == sorted(mine)
+    assert set(mine) == {first.number, second.number}
     await other.client.aclose()
 
 
@@ -313,7 +379,7 @@ async def test_waiting_ends_before_the_operation(api: Api) -> None:
     async with paused_in_the_first_chunk(api) as (here, operation, may_go_on, _):
         for seconds in (0, 0.001):
             waited = await here.wait(operation, seconds)
-            assert (waited.state, waited.cursor) == (State.PENDING, 0)
+            assert (waited.state, waited.cursor, waited.done) == (State.RUNNING, 0, 0)
         may_go_on.set()
         assert (await here.wait(operation, 60)).state is State.SUCCEEDED
 
@@ -339,7 +405,7 @@ async def test_stopping_ends_after_the_running_chunk(api: Api, second_database: 
 async def test_a_stopped_runner_does_not_wait_for_a_database_that_is_away(api: Api) -> None:
     attempted = asyncio.Event()
 
-    async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
+    async def fail(_connection: AsyncConnection, _before: Operation) -> None:
         attempted.set()
         raise OSError("the disk is full")
 
@@ -360,10 +426,10 @@ async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api:
     async with paused_in_the_first_chunk(api):
         learners = await all_learners(api)
         assert len(learners) == 3 * CHUNK // 2
-        access = await api.client.get(f"/learners/{learners['known3']['id']}/access")
+        access = await api.client.get(f"/learners/{learners['known6']['id']}/access")
         assert access.json()["allowed"] is True
         listed = await follow(api.client, "/operations", kind="csv-import")
-        assert sorted(each["state"] for each in listed) == ["pending", "succeeded"]
+        assert sorted(each["state"] for each in listed) == ["running", "succeeded"]
 
 
 # Faults of a handler
@@ -371,8 +437,8 @@ async def test_while_a_chunk_runs_access_is_answered_from_what_is_committed(api:
 
 @pytest.mark.usefixtures("chunk_sizes")
 async def test_bug_in_a_handler_fails_the_operation_and_keeps_earlier_changes(api: Api, logged: Logs) -> None:
-    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
-        if chunk.number == 1:
+    async def fail(_connection: AsyncConnection, before: Operation) -> None:
+        if (before.phase, before.cursor) == (Phase.APPLY, 1):
             raise ZeroDivisionError("secret of the learner")
 
     async with own_turn(api):
@@ -385,11 +451,13 @@ async def test_bug_in_a_handler_fails_the_operation_and_keeps_earlier_changes(ap
     assert document["state"] == "failed"
     assert document["problem"]["code"] == "internal-error"
     assert "secret" not in str(document)
-    assert document["progress"] == {"done": CHUNK, "total": 3 * CHUNK}
-    assert sum(document["counts"].values()) == CHUNK
+    done = document["progress"]["done"]
+    # A row of a later chunk was applied with the first one, because names move between their learners.
+    assert CHUNK < done < 2 * CHUNK
+    assert sum(document["counts"].values()) == done
     assert document["finished_at"] == "2026-11-02T12:00:00Z"
     outcomes = await api.outcomes(document)
-    assert len(outcomes) == CHUNK
+    assert len(outcomes) == done
     learners = await all_learners(api)
     created = [each["username"] for each in outcomes if each["outcome"] == "created"]
     assert set(created) <= set(learners)
@@ -401,9 +469,10 @@ async def test_bug_in_a_handler_fails_the_operation_and_keeps_earlier_changes(ap
 
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
-async def test_import_that_fails_in_its_rehearsal_changes_nothing(api: Api) -> None:
-    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
-        if chunk.number == 2:
+@pytest.mark.parametrize("phase", [each for each in Phase if each is not Phase.APPLY])
+async def test_operation_that_fails_before_it_is_applied_changes_nothing(api: Api, phase: Phase) -> None:
+    async def fail(_connection: AsyncConnection, before: Operation) -> None:
+        if before.phase is phase:
             raise ZeroDivisionError
 
     async with own_turn(api):
@@ -421,11 +490,8 @@ async def test_import_that_fails_in_its_rehearsal_changes_nothing(api: Api) -> N
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
 async def test_refused_import_that_fails_while_recording_stays_refused(api: Api) -> None:
-    seen: list[int] = []
-
-    async def fail(_connection: AsyncConnection, chunk: Chunk) -> None:
-        seen.append(chunk.number)
-        if seen.count(1) == 2:  # in the second pass
+    async def fail(_connection: AsyncConnection, before: Operation) -> None:
+        if (before.phase, before.cursor) == (Phase.APPLY, 1):
             raise ZeroDivisionError
 
     async with own_turn(api):
@@ -444,7 +510,7 @@ async def test_refused_import_that_fails_while_recording_stays_refused(api: Api)
 
 @pytest.mark.usefixtures("chunk_sizes", "logged")
 async def test_failed_operation_is_not_continued(api: Api) -> None:
-    async def fail(_connection: AsyncConnection, _chunk: Chunk) -> None:
+    async def fail(_connection: AsyncConnection, _before: Operation) -> None:
         raise ZeroDivisionError
 
     async with own_turn(api):
@@ -456,7 +522,7 @@ async def test_failed_operation_is_not_continued(api: Api) -> None:
             assert await repository.list_unfinished(connection) == []
         successor = make_runner(api)
         await successor.run(operation)
-        assert (await successor.run_next_chunk(operation)).state is State.FAILED
+        assert (await successor.run_next_step(operation)).state is State.FAILED
 
     assert await state_of(api) == before
     document = (await api.client.get(f"/operations/{operation.id}")).json()

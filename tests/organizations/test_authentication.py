@@ -55,6 +55,7 @@ NEEDS: dict[tuple[str, str], frozenset[Scope]] = {
     ("GET", "/access"): CHECK,
     ("POST", "/learners/bulk-actions"): BULK,
     ("POST", "/imports/csv"): BULK,
+    ("POST", "/imports/json"): BULK,
     ("GET", "/operations"): READ | BULK,
     ("GET", "/operations/{operation_id}"): READ | BULK,
     ("GET", "/operations/{operation_id}/outcomes"): READ | BULK,

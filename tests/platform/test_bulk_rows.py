@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -22,8 +23,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.platform.bulk_rows import insert_rows, is_one_of, update_rows
+from app.platform.bulk_rows import hand_over, insert_rows, is_one_of, rows_as_table, update_rows
 from app.platform.column_types import BinaryText, Id, Instant
 from app.platform.database import Database
 from app.platform.ids import new_id
@@ -46,6 +48,12 @@ things = Table(
     Column("key", BinaryText),
     Column("document", JSON(none_as_null=True)),
     Column("content", LargeBinary),
+)
+# Rows that a statement is given: no documents and contents, which plans do not need.
+handed = Table(
+    "bulk_given",
+    MetaData(),
+    *(Column(column.name, column.type) for column in list(things.columns)[:8]),
 )
 COLUMNS = [column.name for column in things.columns]
 HARD_TEXTS = ["", "Žofie 🎓", "NULL", "\\N", "a\tb\nc\\d", "'; --", '"', "%s", "\u2028", "ﬃ", "A" * 3000]
@@ -242,6 +250,60 @@ async def test_is_one_of_takes_any_number_of_values(table: Database, size: int) 
         hard = {each[7] for each in rows if each[7] is not None} | {"nowhere"}
         found = await connection.execute(select(things.c.key).where(is_one_of(things.c.key, hard, dialect)))
         assert len(list(found.scalars())) == len([each for each in rows if each[7] is not None])
+
+
+async def hand_to(connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Return the rows as a statement reads them."""
+    given = rows_as_table(handed, connection.dialect.name)
+    statement = select(*given.c).order_by(given.c.number)
+    parameters = await hand_over(connection, handed, rows)
+    return [tuple(each) for each in await connection.execute(statement, parameters)]
+
+
+@pytest.mark.parametrize("size", [1, FEW, 20, MANY])
+async def test_statement_reads_the_values_of_every_type_that_it_is_given(table: Database, size: int) -> None:
+    rows = sorted((row(number)[:8] for number in range(size)), key=itemgetter(1))
+    async with table.read() as connection:
+        assert await hand_to(connection, rows) == rows
+
+
+async def test_statement_reads_none_as_null_in_every_column(table: Database) -> None:
+    rows = [(None,) * 8 for _ in range(FEW)]
+    async with table.read() as connection:
+        assert await hand_to(connection, rows) == rows
+
+
+async def test_statement_reads_only_the_rows_of_its_own_transaction(table: Database) -> None:
+    """Each hand-over replaces the one before, also after a rollback and beside another transaction."""
+    first, second = [row(1)[:8]], [row(number)[:8] for number in (2, 4)]
+    async with table.engine.connect() as connection, table.engine.connect() as other:
+        assert await hand_to(connection, first) == first
+        assert await hand_to(other, second) == second
+        assert await hand_to(connection, second) == second
+        await connection.rollback()
+        assert await hand_to(connection, first) == first
+
+
+async def test_given_rows_can_be_joined_and_inserted(table: Database) -> None:
+    """A date is compared as a date, an instant as an instant, and an id as an id."""
+    rows = [row(number) for number in range(MANY)]
+    await put(table, rows[::2])
+
+    async def insert_others(connection: AsyncConnection) -> None:
+        given = rows_as_table(handed, connection.dialect.name)
+        names = [column.name for column in handed.columns]
+        is_known = select(things.c.id).where(
+            things.c.id == given.c.id,
+            things.c.instant.is_not_distinct_from(given.c.instant),
+            things.c.day.is_not_distinct_from(given.c.day),
+            things.c.flag.is_not_distinct_from(given.c.flag),
+        )
+        new = select(*(given.c[name].label(f"new_{name}") for name in names)).where(~is_known.exists())
+        parameters = await hand_over(connection, handed, [each[:8] for each in rows])
+        await connection.execute(insert(things).from_select(names, new), parameters)
+
+    await table.write(insert_others)
+    assert [each[:8] for each in await stored(table)] == [each[:8] for each in rows]
 
 
 async def test_ordinary_insert_is_read_back_alike(table: Database) -> None:

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import BigInteger, literal, select, union_all
 
-from app.platform.ids import derive_id, instant_of, new_id, new_ids, parse_id
+from app.platform.ids import derive_id, instant_of, new_id, new_ids, parse_id, timestamp_parameter
 from tests.support.service import NOON, Service
 
 instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -89,13 +89,14 @@ def test_other_forms_of_a_uuid_are_not_ids(text: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_database_makes_a_new_id_for_each_row(service: Service) -> None:
+async def test_database_makes_a_new_id_for_each_row_in_their_order(service: Service) -> None:
     instant = NOON + timedelta(microseconds=123_456)
-    numbers = union_all(*(select(literal(number).label("number")) for number in range(500))).subquery()
+    each = [*range(400), 4095, 4096, 1_000_000, 2**24 - 1]
+    numbers = union_all(*(select(literal(number, BigInteger).label("number")) for number in each)).subquery()
+    statement = select(new_ids(numbers.c.number)).order_by(numbers.c.number)
     async with service.database.read() as connection:
-        made = (await connection.execute(select(new_ids(instant)).select_from(numbers))).scalars().all()
-    assert len(set(made)) == 500
+        made = (await connection.execute(statement, timestamp_parameter(instant))).scalars().all()
+    assert list(made) == sorted(set(made))
+    assert len(made) == len(set(each))
     assert all(map(is_version_7, made))
     assert {instant_of(each) for each in made} == {NOON + timedelta(milliseconds=123)}
-    variants = {each[19] for each in made}
-    assert variants == set("89ab")

@@ -58,7 +58,12 @@ EVERYONE: dict[str, Any] = {"filter": {}}
             "/expires_at",
             "This time does not exist: check the date, the hour and the minute.",
         ),
-        (BULK, {"action": "x", "selection": EVERYONE}, "/action", "Must be 'activate' or 'deactivate'."),
+        (
+            BULK,
+            {"action": "x", "selection": EVERYONE},
+            "/action",
+            "Must be 'activate', 'deactivate' or 'set-expiration'.",
+        ),
         (BULK, {"action": "activate", "selection": 3}, "/selection", "Must be a JSON object."),
         (
             BULK,

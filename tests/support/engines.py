@@ -34,7 +34,11 @@ class TaskEngine:
         while True:
             try:
                 async with self.database.read() as connection:
-                    unfinished = await repository.list_unfinished(connection)
+                    # A list does not hold all of an operation.
+                    unfinished = [
+                        await repository.get_operation(connection, each.number)
+                        for each in await repository.list_unfinished(connection)
+                    ]
             except (SQLAlchemyError, OSError):  # the database is away
                 await asyncio.sleep(0.01)
                 continue

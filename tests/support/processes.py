@@ -29,6 +29,8 @@ import app.main as app_main
 from app.cli import worker as worker_command
 from app.cli.main import COMMANDS, main
 from app.limits import Limits
+from app.operations.operation import Outcome
+from app.operations.outcomes import unpack
 from app.operations.runner import Runner
 from app.platform.database import Database
 
@@ -162,6 +164,16 @@ def query(url: str, statement: str) -> list[Any]:
             await database.close()
 
     return asyncio.run(ask())
+
+
+def stored_outcomes(url: str, operation_id: str) -> list[Outcome]:
+    """The outcomes of an operation as they are stored, those of all chunks."""
+    packed = query(
+        url,
+        f"SELECT outcomes FROM operation_chunks WHERE operation_id = '{operation_id}' AND outcomes IS NOT NULL "
+        "ORDER BY number",
+    )
+    return [outcome for (each,) in packed for outcome in unpack(each)]
 
 
 def find_free_port() -> int:

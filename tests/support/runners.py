@@ -3,22 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.imports.handler import CsvImportHandler
-from app.learners.learner import Cause
+from app.background import HANDLERS
 from app.operations import repository
-from app.operations.bulk_actions import BulkActionHandler
-from app.operations.handler import Handler, ReportFormat
-from app.operations.operation import Chunk, Kind, Operation, Outcome
-from app.operations.reverts import RevertHandler
+from app.operations.operation import Kind, Operation, Phase, State, Step
 from app.operations.runner import Runner
-from app.organizations.organization import Organization
 from app.platform.database import Database
 from tests.support.service import Api
 from tests.support.stored import (
@@ -34,57 +28,33 @@ ALLOWED = {"missing": "deactivate", "max_deactivations": "100%"}
 REFUSED = {"missing": "deactivate", "max_deactivations": "50%"}
 
 
-async def nothing(_connection: AsyncConnection, _chunk: Chunk) -> None:
-    """Happens before or after an undisturbed chunk."""
+async def nothing(_connection: AsyncConnection, _operation: Operation) -> None:
+    """Happens before or after an undisturbed step."""
 
 
-@dataclass
-class Disturbed:
-    """The real handler, and what is to happen in each chunk's transaction before and after its work."""
+class DisturbedRunner(Runner):
+    """A real runner, and what is to happen in each step's transaction before and after its work."""
 
-    real: Handler
-    before: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
-    after: Callable[[AsyncConnection, Chunk], Awaitable[Any]] = nothing
+    before: Callable[[AsyncConnection, Operation], Awaitable[Any]] = staticmethod(nothing)
+    after: Callable[[AsyncConnection, Operation], Awaitable[Any]] = staticmethod(nothing)
 
-    async def remove_work(self, connection: AsyncConnection, operation: Operation, limit: int) -> Any:
-        return await self.real.remove_work(connection, operation, limit)
-
-    def read_chunk(self, operation: Operation, chunk: Chunk) -> Any:
-        return self.real.read_chunk(operation, chunk)
-
-    async def run_chunk(
-        self, connection: AsyncConnection, operation: Operation, chunk: Chunk, work: Any, cause: Cause
-    ) -> Any:
-        await self.before(connection, chunk)
-        counted = await self.real.run_chunk(connection, operation, chunk, work, cause)
-        await self.after(connection, chunk)
-        return counted
-
-    async def find_more(self, connection: AsyncConnection, operation: Operation, limit: int) -> Any:
-        return await self.real.find_more(connection, operation, limit)
-
-    async def judge(
-        self, connection: AsyncConnection, operation: Operation, organization: Organization
-    ) -> Any:
-        return await self.real.judge(connection, operation, organization)
-
-    def report_format(self, operation: Operation) -> ReportFormat:
-        return self.real.report_format(operation)
-
-    def report_cells(
-        self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
-    ) -> list[Sequence[str]]:
-        return self.real.report_cells(operation, chunk, outcomes)
+    async def _take_step(self, connection: AsyncConnection, operation: Operation, read: Any) -> Step:
+        await self.before(connection, operation)
+        step = await super()._take_step(connection, operation, read)
+        if step.after is not step.before:  # otherwise another runner has taken it
+            await self.after(connection, operation)
+        return step
 
 
-def make_runner(api: Api, database: Database | None = None, **disturbances: Any) -> Runner:
+def make_runner(
+    api: Api, database: Database | None = None, *, before: Any = nothing, after: Any = nothing
+) -> Runner:
     """A runner as another process would have it."""
-    handlers = {
-        Kind.CSV_IMPORT: Disturbed(CsvImportHandler(), **disturbances),
-        Kind.BULK_ACTION: Disturbed(BulkActionHandler(), **disturbances),
-        Kind.REVERT: Disturbed(RevertHandler(), **disturbances),
-    }
-    return Runner(database or api.service.database, api.service.clock, handlers, api.service.limits)
+    runner = DisturbedRunner(
+        database or api.service.database, api.service.clock, HANDLERS, api.service.limits
+    )
+    runner.before, runner.after = before, after
+    return runner
 
 
 def reads_ahead() -> bool:
@@ -100,18 +70,22 @@ async def own_turn(api: Api) -> AsyncIterator[None]:
 
 
 async def submit(api: Api, kind: Kind, chunks: int = 3, **guards: Any) -> Operation:
-    """A large operation, stored and not begun: an import, or a bulk action on those whom it changes."""
+    """A large operation, stored and not begun: an import, a revert of it, or a bulk action on those whom it changes."""
     known = [f"known{number}" for number in range(chunks * CHUNK // 2)]
     with api.service.limited(chunk_rows=5000):
         await api.import_csv(
-            "Username,Active,Expiration Date\n"
+            "Username,External ID,Active,Expiration Date\n"
             + "".join(
-                f"{name},{'No' if number % 3 else ''},{'2026-11-01' if number % 10 == 0 else ''}\n"
+                f"{name},HR-{number},{'No' if number % 3 else ''},{'2026-11-01' if number % 10 == 0 else ''}\n"
                 for number, name in enumerate(known)
             )
         )
     prefer = {"Prefer": "respond-async"}
-    if kind is Kind.BULK_ACTION:
+    if kind is Kind.REVERT:
+        original = await _submit_import(api, known, guards)
+        assert (await finish(make_runner(api), original)).state is State.SUCCEEDED
+        answer = await api.client.post(f"/operations/{original.id}/revert", headers=prefer)
+    elif kind is Kind.BULK_ACTION:
         body = {
             "action": "activate",
             "selection": {"usernames": known + [f"nobody{number}" for number in range(len(known))]},
@@ -119,18 +93,29 @@ async def submit(api: Api, kind: Kind, chunks: int = 3, **guards: Any) -> Operat
         }
         answer = await api.client.post("/learners/bulk-actions", json=body, headers=prefer)
     else:
-        rows = []
-        for number, name in enumerate(known):
-            # Each chunk creates and changes more than a few; some rows are refused, broken or there twice.
-            twice = known[0] if number % 24 == 7 else name
-            active = "Yes" if number % 10 == 0 else "Maybe" if number % 20 == 9 else ""
-            rows += [f"{twice},HR-{number},{active},Ada\n", f"new{number},,No,Grace\n"]
-        answer = await api.client.post(
-            "/imports/csv",
-            params=guards,
-            content="Username,External ID,Active,First Name\n" + "".join(rows),
-            headers={"Content-Type": "text/csv", **prefer},
-        )
+        return await _submit_import(api, known, guards)
+    assert answer.status_code == 202, answer.text
+    return await stored(api, answer.json()["id"])
+
+
+async def _submit_import(api: Api, known: Sequence[str], guards: dict[str, Any]) -> Operation:
+    wanted = list(known)
+    for first, last in ((3, -4), (28, -29)):  # names are swapped across chunks
+        wanted[first], wanted[last] = wanted[last], wanted[first]
+    rows = []
+    for number, name in enumerate(wanted):
+        # Each chunk creates and changes more than a few; some rows are refused, broken or there twice.
+        keys = f"{known[0]}," if number % 24 == 7 else f"{name},HR-{number}"
+        if number == 12:
+            keys = f"{known[0]},HR-12"  # a name that its holder keeps
+        active = "Yes" if number % 10 == 0 else "Maybe" if number % 20 == 9 else ""
+        rows += [f"{keys},{active},Ada\n", f"new{number},,No,Grace\n"]
+    answer = await api.client.post(
+        "/imports/csv",
+        params=guards,
+        content="Username,External ID,Active,First Name\n" + "".join(rows),
+        headers={"Content-Type": "text/csv", "Prefer": "respond-async"},
+    )
     assert answer.status_code == 202, answer.text
     return await stored(api, answer.json()["id"])
 
@@ -144,7 +129,15 @@ async def stored(api: Api, operation_id: str) -> Operation:
 
 async def finish(a_runner: Runner, operation: Operation) -> Operation:
     while not operation.is_finished:
-        operation = await a_runner.run_next_chunk(operation)
+        operation = await a_runner.run_next_step(operation)
+    return operation
+
+
+async def run_until(a_runner: Runner, operation: Operation, phase: Phase, chunk: int = 0) -> Operation:
+    """Take steps until the next one is of this phase, and of this chunk of it."""
+    while (operation.phase, operation.cursor) < (phase, chunk):
+        operation = await a_runner.run_next_step(operation)
+    assert operation.phase is phase
     return operation
 
 
@@ -176,9 +169,10 @@ class Crash(Exception):
     """Stands for the end of the process."""
 
 
-def is_reading_ahead(statement: str) -> bool:
-    """Whether it is no part of a chunk's transaction: chunks are read before it, on another connection."""
-    return "FROM operation_chunks" in statement
+def is_reading_ahead() -> bool:
+    """Whether a statement is no part of a step: the next chunk is read on another connection meanwhile."""
+    task = asyncio.current_task()
+    return task is not None and task.get_name() == "read-ahead"
 
 
 @asynccontextmanager
@@ -186,14 +180,16 @@ async def crashing(database: Database, at: int) -> AsyncIterator[Any]:
     """Crash before statement `at`, or before the commit after the last; answers whether it came to that."""
     reached = []
 
-    def before_statement(_connection: AsyncConnection, _cursor: object, statement: str, *_: object) -> None:
-        if is_reading_ahead(statement):
+    def before_statement(*_: object) -> None:
+        if is_reading_ahead():
             return
         reached.append("statement")
         if len(reached) == at:
             raise Crash
 
     def before_commit(*_: object) -> None:
+        if is_reading_ahead():
+            return
         reached.append("commit")
         if len(reached) == at:
             raise Crash
@@ -210,15 +206,19 @@ async def crashing(database: Database, at: int) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def losing_connection(database: Database, at: int) -> AsyncIterator[Any]:
-    """Lose the connection to PostgreSQL after statement `at`; answers which were reached."""
+    """Lose the connection to PostgreSQL after statement `at` of the transaction; answers which were reached.
+
+    What a step has read before stays read, so such a connection can be lost without a fault.
+    """
     reached = []
 
-    def after_statement(connection: AsyncConnection, _cursor: object, statement: str, *_: object) -> None:
-        if is_reading_ahead(statement):
+    def after_statement(connection: Connection, *_: object) -> None:
+        if is_reading_ahead() or connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
             return
         reached.append("statement")
         if len(reached) == at:
-            connection.connection.driver_connection._transport.abort()  # noqa: SLF001 - asyncpg gives it no other way
+            lost: Any = connection.connection.driver_connection
+            lost._transport.abort()  # noqa: SLF001 - asyncpg gives it no other way
 
     engine = database.engine.sync_engine
     event.listen(engine, "after_cursor_execute", after_statement)
@@ -231,7 +231,7 @@ async def losing_connection(database: Database, at: int) -> AsyncIterator[Any]:
 async def crash_everywhere(
     api: Api, database: Database, process: Runner, operation: Operation
 ) -> tuple[Any, Any]:
-    """Run the next chunk with a crash before each statement and the commit, until one run is through.
+    """Take the next step with a crash before each statement and the commit, until one run is through.
 
     Each crash must leave everything as it was. Answers the operation and how many crashes there were.
     """
@@ -260,24 +260,25 @@ async def _disturb_everywhere(
     while True:
         async with disturbing(database, faults + 1) as reached:
             try:
-                after = await process.run_next_chunk(operation)
+                after = await process.run_next_step(operation)
             except fault:
                 faults += 1
                 assert await state_of(api) == before, f"disturbed at {reached} of {operation.position}"
             else:
                 break
-    assert faults == len(reached)
+    assert faults == len(reached), f"{reached} of {operation.position}, {faults} faults"
     return after, faults, reached
 
 
 @asynccontextmanager
 async def paused_in_the_first_chunk(api: Api) -> AsyncIterator[tuple[Any, Operation, Any, Any]]:
-    """A runner in the middle of the first chunk of its operation, and the event that lets it go on."""
+    """A runner that is applying the first chunk of its operation, and the event that lets it go on."""
     begun, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def pause(_connection: AsyncConnection, _chunk: Chunk) -> None:
-        begun.set()
-        await may_go_on.wait()
+    async def pause(_connection: AsyncConnection, operation: Operation) -> None:
+        if operation.phase is Phase.APPLY:
+            begun.set()
+            await may_go_on.wait()
 
     async with own_turn(api):
         operation = await submit(api, Kind.CSV_IMPORT)

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from app.imports.tables import import_keys
-from app.learners.tables import learner_search, learners
-from app.operations.tables import operation_chunks, operation_names, operation_outcomes, operations
+from app.learners.tables import learner_search, learners, plan_rows
+from app.operations import outcomes
+from app.operations.tables import operation_chunks, operations
 from app.platform.database import Database
 from app.platform.instants import instant_text
 from tests.support.learner_rows import all_events
@@ -55,15 +55,9 @@ async def stored_state(database: Database, organization_id: int) -> StoredState:
         "chunks": select(operation_chunks)
         .where(operation_chunks.c.operation_id.in_(ids))
         .order_by(operation_chunks.c.operation_id, operation_chunks.c.number),
-        "outcomes": select(operation_outcomes)
-        .where(operation_outcomes.c.operation_number.in_(numbers))
-        .order_by(operation_outcomes.c.operation_number, operation_outcomes.c.item),
-        "names": select(operation_names)
-        .where(operation_names.c.operation_number.in_(numbers))
-        .order_by(operation_names.c.operation_number, operation_names.c.kind, operation_names.c.name),
-        "keys": select(import_keys)
-        .where(import_keys.c.operation_number.in_(numbers))
-        .order_by(*import_keys.primary_key.columns),
+        "plan": select(plan_rows)
+        .where(plan_rows.c.plan.in_(numbers))
+        .order_by(plan_rows.c.plan, plan_rows.c.item),
     }
     async with database.read() as connection:
         return {
@@ -76,7 +70,6 @@ def comparable(state: StoredState) -> dict[str, Any]:
     """The state without ids and positions: equal where the same work was done, wherever and in whatever pieces."""
     names = {row["id"]: row["username"] for row in state["learners"]}
     places = {row["id"]: place for place, row in enumerate(state["operations"])}
-    numbers = {row["number"]: place for place, row in enumerate(state["operations"])}
     return {
         "learners": {row["username"]: [row[name] for name in FACTS] for row in state["learners"]},
         "texts": {names[row["learner_id"]]: row["text"] for row in state["texts"]},
@@ -88,21 +81,38 @@ def comparable(state: StoredState) -> dict[str, Any]:
             for row in state["events"]
         },
         "operations": [
-            [row[name] for name in ("kind", "state", "cursor", "done", "total", "counts", "problem")]
+            [
+                row[name]
+                for name in (
+                    "kind",
+                    "state",
+                    "cursor",
+                    "done",
+                    "total",
+                    "counts",
+                    "effects",
+                    "revertible",
+                    "problem",
+                )
+            ]
             + [places.get(row[name], row[name]) for name in ("reverts", "reverted_by")]
             for row in state["operations"]
         ],
         "outcomes": sorted(
             (
-                numbers[row["operation_number"]],
-                row["line"] or 0,
-                row["username"] or "",
-                names.get(row["learner_id"]) or "",
-                row["outcome"],
-                str(row["problem"]),
+                places[row["operation_id"]],
+                each.line or 0,
+                each.username or "",
+                names.get(str(each.learner_id)) or "",
+                each.outcome.value,
+                int(each.effects),
+                str(each.problems),
             )
-            for row in state["outcomes"]
+            for row in state["chunks"]
+            if row["outcomes"] is not None
+            for each in outcomes.unpack(row["outcomes"])
         ),
+        "plan": len(state["plan"]),
     }
 
 

@@ -5,8 +5,8 @@ import { translator } from "../language/translate.js";
 export const { t } = translator({
   file: { en: "CSV file", de: "CSV-Datei" },
   "file.hint": {
-    en: "Drop the file here or choose it. Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date. An empty cell changes nothing.",
-    de: "Legen Sie die Datei hier ab oder wählen Sie sie aus. Spalten: Username, External ID, Email, First Name, Last Name, Active (Yes oder No), Expiration Date. Leere Zellen ändern nichts.",
+    en: "Drop the file here or choose it. Columns: Username, External ID, Email, First Name, Last Name, Active (Yes or No), Expiration Date.",
+    de: "Legen Sie die Datei hier ab oder wählen Sie sie aus. Spalten: Username, External ID, Email, First Name, Last Name, Active (Yes oder No), Expiration Date.",
   },
   "file.none": { en: "Choose a file first.", de: "Wählen Sie zuerst eine Datei aus." },
   "file.changed": {
@@ -18,10 +18,17 @@ export const { t } = translator({
   "dates.iso": { en: "2027-12-31", de: "2027-12-31" },
   "dates.mdy": { en: "12/31/2027", de: "12/31/2027" },
   "dates.dmy": { en: "31/12/2027", de: "31.12.2027" },
+  encoding: { en: "Encoding", de: "Zeichenkodierung" },
+  "encoding.detect": { en: "Detect", de: "Erkennen" },
   create: { en: "Create learners who do not exist yet", de: "Personen anlegen, die es noch nicht gibt" },
   protect: {
     en: "Do not reactivate learners who were deactivated by hand",
     de: "Von Hand deaktivierte Personen nicht wieder aktivieren",
+  },
+  clear: { en: "Empty cells clear the field", de: "Leere Zellen leeren das Feld" },
+  rekey: {
+    en: "Let a row replace the External ID of the learner who has its username",
+    de: "Zeilen dürfen die External ID der Person mit diesem Benutzernamen ersetzen",
   },
   missing: {
     en: "Deactivate learners who are not in the file",

@@ -8,6 +8,9 @@ import { t } from "./messages.js";
 /** How dates in the file may be written. */
 export const DATE_FORMATS = /** @type {const} */ (["iso", "mdy", "dmy"]);
 
+/** The encodings to choose from; any other one the API has to recognize. */
+const ENCODINGS = { "utf-8": "UTF-8", "windows-1252": "Windows-1252", "utf-16": "UTF-16" };
+
 /** @typedef {{file: File | null, query: Record<string, any>}} Choice */
 
 export class OptionsForm {
@@ -78,15 +81,28 @@ export class OptionsForm {
 
   #options() {
     const dates = DATE_FORMATS.map((format) => h("option", { value: format }, t(`dates.${format}`)));
+    const encodings = Object.entries(ENCODINGS).map(([value, name]) => h("option", { value }, name));
+    encodings.unshift(h("option", { value: "" }, t("encoding.detect")));
     const create = h("input", { type: "checkbox", name: "create" });
     create.defaultChecked = true; // a reset restores it
     const protect = h("input", { type: "checkbox", name: "protect_manual" });
+    const clear = h("input", { type: "checkbox", name: "clear" });
+    const rekey = h("input", { type: "checkbox", name: "rekey" });
     return h(
       "div",
       { class: "rest" },
       field({ name: "date_format", label: t("dates"), control: h("select", {}, ...dates) }),
+      field({ name: "encoding", label: t("encoding"), control: h("select", {}, ...encodings) }),
       field({ name: "reason", label: t("reason"), attributes: { maxlength: "1000" } }),
-      h("div", {}, checkbox(create, t("create")), checkbox(protect, t("protect")), checkbox(this.#missing, t("missing"))),
+      h(
+        "div",
+        {},
+        checkbox(create, t("create")),
+        checkbox(protect, t("protect")),
+        checkbox(clear, t("clear")),
+        checkbox(rekey, t("rekey")),
+        checkbox(this.#missing, t("missing")),
+      ),
       field({ name: "max_deactivations", label: t("limit"), hint: t("limit.hint"), control: this.#limit }),
     );
   }
@@ -113,6 +129,9 @@ function queryOf(values) {
   return {
     create: values.has("create"),
     protect_manual: values.has("protect_manual"),
+    empty: values.has("clear") ? "clear" : "keep",
+    rekey: values.has("rekey"),
+    encoding: values.get("encoding"),
     missing: values.has("missing") ? "deactivate" : "keep",
     date_format: values.get("date_format"),
     max_deactivations: String(values.get("max_deactivations")).trim(),

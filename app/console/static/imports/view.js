@@ -6,6 +6,7 @@
 import * as api from "../api/client.js";
 import { isAborted, Problem } from "../api/problem.js";
 import { downloadRejectedButton } from "../operations/downloads.js";
+import { CHANGES } from "../operations/operation.js";
 import { OperationReport } from "../operations/report.js";
 import { revertButton } from "../operations/revert.js";
 import { warningsNotice } from "../operations/warnings.js";
@@ -21,7 +22,7 @@ import { OptionsForm } from "./options_form.js";
 /** @typedef {import("../operations/operation.js").Operation} Operation */
 
 /** @type {readonly import("../operations/summary.js").Group[]} */
-const LISTED = ["created", "changed", "deactivated", "refused", "invalid", "not_found"];
+const LISTED = ["created", "changed", ...CHANGES, "refused", "invalid", "not_found"];
 
 export default class ImportView extends View {
   /** What was previewed, and is then applied unchanged. @type {{file: File, query: Record<string, any>, key: string} | null} */
@@ -94,7 +95,7 @@ export default class ImportView extends View {
     fill(this.sending, t("sending"), h("progress", { "aria-label": t("progress") }));
     try {
       const { body } = await api.post("/imports/csv", {
-        query: { ...query, dry_run: isPreview },
+        query: { ...query, file_name: file.name, dry_run: isPreview },
         body: await openFile(file),
         idempotencyKey: isPreview ? undefined : key,
         prefer: "respond-async",

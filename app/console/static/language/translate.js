@@ -49,7 +49,7 @@ export function translator(own) {
 }
 
 /** The shared words. */
-export const { t } = translator({});
+export const { t, has } = translator({});
 
 /** Keep a name that is written from right to left from reordering the sentence around it. @param {string} text */
 function isolate(text) {

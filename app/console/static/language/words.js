@@ -19,6 +19,20 @@ export const words = /** @satisfies {Record<string, import("./translate.js").Mes
   none: { en: "None", de: "Keine Angabe" },
   reason: { en: "Reason", de: "Grund" },
 
+  "status.active": { en: "Active", de: "Aktiv" },
+  "status.activated": { en: "Activated", de: "Aktiviert" },
+  "status.deactivated": { en: "Deactivated", de: "Deaktiviert" },
+  "status.expired": { en: "Expired", de: "Abgelaufen" },
+
+  "learner.status": { en: "Status", de: "Status" },
+  "learner.username": { en: "Username", de: "Benutzername" },
+  "learner.email": { en: "Email", de: "E-Mail" },
+  "learner.first_name": { en: "First name", de: "Vorname" },
+  "learner.last_name": { en: "Last name", de: "Nachname" },
+  "learner.external_id": { en: "External ID", de: "Externe ID" },
+  "learner.expires_on": { en: "Expiration date", de: "Ablaufdatum" },
+  "learner.deactivated_at": { en: "Deactivated on", de: "Deaktiviert am" },
+
   "nav.learners": { en: "User Management", de: "Benutzerverwaltung" },
   "nav.import": { en: "Import", de: "Import" },
   "nav.operations": { en: "Operations", de: "Vorgänge" },

@@ -2,15 +2,17 @@
 /** Selecting learners in the list, on this page and on all pages, and choosing an action for them. */
 import { fill, h } from "../ui/dom.js";
 import { icon } from "../ui/icons.js";
-import { ACTIONS, nameOf } from "./learner.js";
+import { nameOf } from "./learner.js";
 import { t } from "./messages.js";
 import { Selection } from "./selection.js";
 
 /** @typedef {import("./learner.js").Learner} Learner */
-/** @typedef {import("./learner.js").Action} Action */
+/** @typedef {import("../operations/operation.js").Action} Action */
 
-/** The status that each action leads to. */
-const RESULTS = /** @type {const} */ ({ activate: "active", deactivate: "deactivated" });
+/** The status whose icon each action has. */
+const LOOKS = /** @type {const} */ ({ activate: "active", deactivate: "deactivated", "set-expiration": "expired" });
+
+const BULK_ACTIONS = /** @type {Action[]} */ (Object.keys(LOOKS));
 
 export class BulkBar {
   selection = new Selection();
@@ -21,7 +23,7 @@ export class BulkBar {
   #page = h("input", { type: "checkbox", disabled: true, "aria-label": t("selection.page"), dataset: { key: "pick-page" }, onchange: () => this.#pickPage() });
   #all = h("button", { type: "button", class: "link", hidden: true, onclick: () => this.#selectAll() });
   #clear = h("button", { type: "button", class: "link", hidden: true, onclick: () => this.#unselect() }, t("selection.clear"));
-  #menu = h("div", { id: "bulk-actions", class: "menu", popover: true }, ...ACTIONS.map((action) => this.#actionButton(action)));
+  #menu = h("div", { id: "bulk-actions", class: "menu", popover: true }, ...BULK_ACTIONS.map((action) => this.#actionButton(action)));
   #choose = h("button", { type: "button", disabled: true, popovertarget: "bulk-actions" }, t("bulk.choose"), icon("down"));
   element = h("div", { class: "tools" }, this.#choose, this.#menu, this.#status, this.#all, this.#clear);
 
@@ -64,8 +66,8 @@ export class BulkBar {
 
   /** @param {Action} action */
   #actionButton(action) {
-    const result = RESULTS[action];
-    return h("button", { type: "button", onclick: () => this.#act(action) }, h("span", { class: `status ${result}` }, icon(result)), t(`action.${action}`));
+    const look = LOOKS[action];
+    return h("button", { type: "button", onclick: () => this.#act(action) }, h("span", { class: `status ${look}` }, icon(look)), t(`action.${action}`));
   }
 
   /** @param {Learner} learner */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Activating or deactivating many learners: a preview, the reason, the progress and the result. */
+/** An action for many learners: the new date if it sets one, a preview, the reason, the progress and the result. */
 import * as api from "../api/client.js";
 import { isAborted, isProblem, Problem } from "../api/problem.js";
 import { followOperation } from "../operations/follow.js";
@@ -12,16 +12,19 @@ import { fill, h } from "../ui/dom.js";
 import { field, form, submitButton } from "../ui/form.js";
 import { problemNotice } from "../ui/notice.js";
 import { toast } from "../ui/toast.js";
+import { expirationField } from "./expiration_field.js";
 import { t } from "./messages.js";
 
 /** @typedef {import("../operations/operation.js").Operation} Operation */
 
 const PATH = "/learners/bulk-actions";
+// A new date can expire or restore accounts, so the changes are listed.
+const LISTED = /** @type {const} */ ({ "set-expiration": ["refused", "not_found", "changed"], activate: undefined, deactivate: undefined });
 // Seconds to wait for the result. What takes longer shows its progress.
 const WAIT = "wait=1";
 
 /**
- * @param {import("./learner.js").Action} action
+ * @param {import("../operations/operation.js").Action} action
  * @param {ReturnType<import("./selection.js").Selection["toJSON"]>} selection
  * @param {number} seen how many the user saw selected
  * @param {object} options
@@ -34,18 +37,36 @@ export function openBulkDialog(action, selection, seen, { onChange, onDone, retu
   const place = h("div", { class: "dialog-part" });
   const dialog = openDialog({ title: t(`bulk.${action}`, { count: seen }), content: [place], returnTo });
   const closeButton = () => h("button", { type: "button", onclick: dialog.close }, t("close"));
+  /** What the action needs besides its selection. @type {{expires_on?: string | null}} */
+  let members = {};
   /** The preview, then the action. @type {OperationReport | null} */
   let report = null;
+
+  /** Ask for the new expiration date, then show the preview. */
+  function askDate() {
+    const expiration = expirationField({ label: t("expiration.new") });
+    const cancel = h("button", { type: "button", onclick: dialog.close }, t("cancel"));
+    const question = form(
+      async () => {
+        members = { expires_on: expiration.read() };
+        preview(seen);
+      },
+      expiration.element,
+      h("div", { class: "actions" }, cancel, submitButton(t("bulk.show_preview"))),
+    );
+    fill(place, question);
+    expiration.element.querySelector("input")?.focus();
+  }
 
   /** Show the preview. @param {number} expected */
   async function preview(expected) {
     dialog.setTitle(t(`bulk.${action}`, { count: expected }));
     fill(place, h("p", { role: "status" }, t("bulk.loading")));
     try {
-      const body = { action, selection, expected_count: expected, dry_run: true };
+      const body = { action, ...members, selection, expected_count: expected, dry_run: true };
       const answer = await api.post(PATH, { body, prefer: WAIT, signal: leaving });
       const onEnd = (/** @type {Operation} */ { state, counts }) => state === "succeeded" && ask(expected, counts.changed ?? 0);
-      report = new OperationReport(answer.body, { onEnd });
+      report = new OperationReport(answer.body, { onEnd, listed: LISTED[action] });
       fill(place, h("p", { class: "faint" }, t("bulk.preview")), report);
     } catch (error) {
       fail(error);
@@ -79,7 +100,7 @@ export function openBulkDialog(action, selection, seen, { onChange, onDone, retu
     let attempt = null;
     const question = form(
       async () => {
-        const body = { action, selection, expected_count: expected, reason: reason.value.trim() || null };
+        const body = { action, ...members, selection, expected_count: expected, reason: reason.value.trim() || null };
         // The same request has the same key: if its answer was lost, it is not applied twice.
         const text = JSON.stringify(body);
         if (attempt?.body !== text) attempt = { body: text, key: api.newIdempotencyKey() };
@@ -104,7 +125,7 @@ export function openBulkDialog(action, selection, seen, { onChange, onDone, retu
       onChange();
       actions.prepend(revertButton(ended, { onOpen: dialog.close, onEnd: onChange, returnTo }) ?? "");
     };
-    report = new OperationReport(operation, { onEnd });
+    report = new OperationReport(operation, { onEnd, listed: LISTED[action] });
     onDone();
     fill(place, report, actions);
     report.state.focus();
@@ -126,5 +147,6 @@ export function openBulkDialog(action, selection, seen, { onChange, onDone, retu
   dialog.closed.then(finish).catch((error) => {
     if (!(error instanceof Problem) && !isAborted(error)) throw error; // there is no place left to show a problem
   });
-  preview(seen);
+  if (action === "set-expiration") askDate();
+  else preview(seen);
 }

@@ -1,8 +1,9 @@
 // @ts-check
 /** A learner's history: its events, newest first. */
 import { get } from "../api/client.js";
-import { formatDate, formatInstant } from "../language/format.js";
+import { formatInstant } from "../language/format.js";
 import { addressOf } from "../shell/location.js";
+import { changeLines } from "../ui/change_lines.js";
 import { fill, h } from "../ui/dom.js";
 import { has, t } from "./messages.js";
 
@@ -58,6 +59,7 @@ export class LearnerHistory {
 function eventItem({ type, occurred_at, actor, operation_id, reason, before, after }) {
   const name = `event.${type}`;
   const changed = Object.keys(after).filter((member) => !HIDDEN.has(member));
+  const changes = Object.fromEntries(changed.map((member) => [member, /** @type {[any, any]} */ ([before[member], after[member]])]));
   const time = h("time", { datetime: occurred_at }, formatInstant(occurred_at));
   return h(
     "li",
@@ -65,30 +67,11 @@ function eventItem({ type, occurred_at, actor, operation_id, reason, before, aft
     h("strong", {}, has(name) ? t(name) : type),
     h("p", { class: "faint" }, time, " · ", h("bdi", {}, actor.name), operation_id && operationLink(operation_id)),
     reason && h("p", { class: "reason" }, h("bdi", {}, reason)),
-    type !== "learner.created" && changed.map((member) => changeLine(member, before[member], after[member])),
+    type !== "learner.created" && changeLines(changes),
   );
 }
 
 /** @param {string} operation its id */
 function operationLink(operation) {
   return h("span", {}, " · ", h("a", { href: addressOf("operations", { operation }) }, t("history.operation")));
-}
-
-/** @param {string} member @param {any} before @param {any} after */
-function changeLine(member, before, after) {
-  const name = `learner.${member}`;
-  return h(
-    "p",
-    { class: "change" },
-    `${has(name) ? t(name) : member}: `,
-    h("del", {}, valueText(member, before)),
-    " → ",
-    h("ins", {}, valueText(member, after)),
-  );
-}
-
-/** @param {string} member @param {any} value */
-function valueText(member, value) {
-  if (value === null || value === undefined) return t(member === "expires_on" ? "never" : "none");
-  return h("bdi", {}, member === "expires_on" ? formatDate(value) : String(value));
 }

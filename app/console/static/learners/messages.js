@@ -3,11 +3,6 @@
 import { translator } from "../language/translate.js";
 
 export const { t, has } = translator({
-  "status.active": { en: "Active", de: "Aktiv" },
-  "status.activated": { en: "Activated", de: "Aktiviert" },
-  "status.deactivated": { en: "Deactivated", de: "Deaktiviert" },
-  "status.expired": { en: "Expired", de: "Abgelaufen" },
-
   "list.search": { en: "Search", de: "Suche" },
   "list.search.hint": { en: "Name, username or email", de: "Name, Benutzername oder E-Mail" },
   "list.statuses": { en: "Filter by status", de: "Nach Status filtern" },
@@ -33,14 +28,7 @@ export const { t, has } = translator({
     de: "Der Export wird vorbereitet. Der Browser speichert die Datei, sobald sie vollständig ist.",
   },
 
-  "learner.status": { en: "Status", de: "Status" },
   "learner.name": { en: "Name", de: "Name" },
-  "learner.username": { en: "Username", de: "Benutzername" },
-  "learner.email": { en: "Email", de: "E-Mail" },
-  "learner.first_name": { en: "First name", de: "Vorname" },
-  "learner.last_name": { en: "Last name", de: "Nachname" },
-  "learner.external_id": { en: "External ID", de: "Externe ID" },
-  "learner.expires_on": { en: "Expiration date", de: "Ablaufdatum" },
   "learner.restores_to": { en: "Status with a new date", de: "Status mit neuem Datum" },
   "learner.last_accessed_at": { en: "Last access", de: "Letzter Zugriff" },
   "learner.created_at": { en: "Created", de: "Angelegt" },
@@ -59,6 +47,7 @@ export const { t, has } = translator({
     en: "{name} is deactivated and can no longer log in.",
     de: "{name} ist deaktiviert und kann sich nicht mehr anmelden.",
   },
+  "action.set-expiration": { en: "Set expiration date", de: "Ablaufdatum setzen" },
   "action.restore": { en: "Set a new expiration date", de: "Neues Ablaufdatum setzen" },
   "action.restore.label": {
     en: "{status}: set a new expiration date for {name}",
@@ -129,8 +118,8 @@ export const { t, has } = translator({
   "selection.page": { en: "Select all on this page", de: "Alle auf dieser Seite auswählen" },
   "selection.one": { en: "Select {name}", de: "{name} auswählen" },
   "selection.none": {
-    en: "Select learners to activate or deactivate them.",
-    de: "Wählen Sie Personen aus, um sie zu aktivieren oder zu deaktivieren.",
+    en: "Select learners to activate, deactivate or set their expiration date.",
+    de: "Wählen Sie Personen aus, um sie zu aktivieren, zu deaktivieren oder ihr Ablaufdatum zu setzen.",
   },
   "selection.some": { en: "{count} selected", de: "{count} ausgewählt" },
   "selection.but": {
@@ -153,6 +142,11 @@ export const { t, has } = translator({
     en: { one: "Deactivate {count} learner", other: "Deactivate {count} learners" },
     de: { one: "{count} Person deaktivieren", other: "{count} Personen deaktivieren" },
   },
+  "bulk.set-expiration": {
+    en: { one: "Set the expiration date of {count} learner", other: "Set the expiration date of {count} learners" },
+    de: { one: "Ablaufdatum von {count} Person setzen", other: "Ablaufdatum von {count} Personen setzen" },
+  },
+  "bulk.show_preview": { en: "Preview", de: "Vorschau" },
   "bulk.loading": { en: "Loading the preview …", de: "Die Vorschau wird geladen …" },
   "bulk.preview": { en: "Preview. Nothing has been changed yet.", de: "Vorschau. Noch wurde nichts geändert." },
   "bulk.reason.hint": { en: "Shown in each learner’s history.", de: "Erscheint im Verlauf jeder Person." },

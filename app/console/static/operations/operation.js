@@ -4,26 +4,35 @@ import { may } from "../shell/session.js";
 import { t } from "./messages.js";
 
 /** The kinds, in the order in which they are shown. */
-export const KINDS = /** @type {const} */ (["csv-import", "bulk-action", "revert"]);
+export const KINDS = /** @type {const} */ (["csv-import", "json-import", "bulk-action", "revert"]);
+
+/** What bulk actions do. */
+export const ACTIONS = /** @type {const} */ (["activate", "deactivate", "set-expiration"]);
 
 export const STATES = /** @type {const} */ (["pending", "running", "succeeded", "refused", "failed", "cancelled"]);
 
 /** The outcomes for one learner or row, in the order in which they are shown. */
 export const OUTCOMES = /** @type {const} */ (["created", "changed", "unchanged", "kept", "refused", "invalid", "not_found"]);
 
+/** What the outcomes of changed learners are filtered by, in the order in which it is shown. */
+export const CHANGES = /** @type {const} */ (["deactivated", "activated", "renamed", "rekeyed", "expiration"]);
+
 /** The outcomes whose rows can be corrected and imported again. */
 export const REJECTED = /** @type {const} */ (["refused", "invalid", "not_found"]);
 
 /** @typedef {typeof KINDS[number]} Kind */
+/** @typedef {typeof ACTIONS[number]} Action */
+/** @typedef {typeof CHANGES[number]} Change */
 /** @typedef {typeof STATES[number]} State */
 /** @typedef {typeof OUTCOMES[number]} Outcome */
 
 /**
  * An operation as the API returns it.
- * @typedef {{id: string, kind: Kind, dry_run: boolean, action: import("../learners/learner.js").Action | null,
- *   state: State, reason: string | null, progress: {done: number, total: number}, counts: Partial<Record<Outcome, number>>,
- *   deactivated: number, warnings: {code: string, detail: string}[], problem: Record<string, any> | null,
- *   reverts: string | null, reverted_by: string | null, created_by: {kind: string, id: string, name: string},
+ * @typedef {{id: string, kind: Kind, dry_run: boolean, action: Action | null, state: State, reason: string | null,
+ *   request: Record<string, any>, progress: {done: number, total: number}, counts: Partial<Record<Outcome, number>>,
+ *   deactivated: number, activated: number, renamed: number, rekeyed: number, expiration_changed: number,
+ *   warnings: {code: string, detail: string}[], problem: Record<string, any> | null, reverts: string | null,
+ *   reverted_by: string | null, revertible: number, created_by: {kind: string, id: string, name: string},
  *   created_at: string, started_at: string | null, finished_at: string | null}} Operation
  */
 
@@ -37,12 +46,14 @@ export function hasEnded({ finished_at }) {
   return finished_at !== null;
 }
 
-/** Whether it can be reverted, with this key. @param {Operation} operation */
+/** Whether it has changes that can be undone, with this key. @param {Operation} operation */
 export function isRevertible(operation) {
-  const { dry_run, state, counts, reverted_by } = operation;
-  const hasChanges = (counts.changed ?? 0) + (counts.created ?? 0) > 0;
-  const isApplied = hasEnded(operation) && !dry_run && state !== "refused";
-  return isApplied && hasChanges && reverted_by === null && may("learners:bulk");
+  return hasEnded(operation) && operation.revertible > 0 && may("learners:bulk");
+}
+
+/** Whether its rows come from a file. @param {Pick<Operation, "kind">} operation */
+export function isImport({ kind }) {
+  return kind === "csv-import" || kind === "json-import";
 }
 
 /** Count the rows that were not applied. @param {Operation} operation */

@@ -1,15 +1,21 @@
 // @ts-check
-/** The learners or rows with one outcome, and the reason for it. They are loaded when the list is opened. */
+/** The learners or rows with one outcome or change, and the reason for it. They are loaded when the list is opened. */
 import { get } from "../api/client.js";
 import { addressOf } from "../shell/location.js";
 import { may } from "../shell/session.js";
+import { changeLines } from "../ui/change_lines.js";
 import { fill, h } from "../ui/dom.js";
 import { downloadOutcomes } from "./downloads.js";
 import { t } from "./messages.js";
-import { countText } from "./summary.js";
+import { isImport } from "./operation.js";
+import { countText, isChange } from "./summary.js";
 
 /** @typedef {import("./operation.js").Operation} Operation */
-/** @typedef {{line: number | null, learner_id: string | null, username: string | null, problem: {title: string, detail?: string} | null}} OutcomeItem */
+/**
+ * @typedef {{line: number | null, learner_id: string | null, username: string | null, external_id: string | null,
+ *   outcome: import("./operation.js").Outcome, changes: import("../ui/change_lines.js").Changes,
+ *   problems: {title: string, detail?: string}[]}} OutcomeItem
+ */
 
 /**
  * @param {Operation} operation
@@ -20,7 +26,7 @@ import { countText } from "./summary.js";
 export function outcomeList(operation, group, count, { isOpen, signal, onProblem }) {
   const list = h("ul", { class: "outcomes" });
   const actions = h("div", { class: "actions" });
-  const query = group === "deactivated" ? { deactivated: true } : { outcome: group };
+  const query = isChange(group) ? { changes: group } : { outcome: group };
 
   /** @param {string} [cursor] */
   async function load(cursor) {
@@ -42,14 +48,20 @@ export function outcomeList(operation, group, count, { isOpen, signal, onProblem
 }
 
 /** @param {OutcomeItem} outcome @param {Operation} operation */
-function outcomeItem({ line, learner_id, username, problem }, { kind }) {
-  const name = h("bdi", {}, username ?? learner_id);
+function outcomeItem({ line, learner_id, username, external_id, outcome, changes, problems }, operation) {
+  const name = h("bdi", {}, username ?? external_id ?? learner_id);
   const place = line === null ? t("outcome.not_in_file") : t("outcome.line", { line: String(line) });
   return h(
     "li",
     { tabindex: "-1" },
-    kind === "csv-import" && h("span", { class: "faint" }, place, " "),
+    isImport(operation) && h("span", { class: "faint" }, place, " "),
     h("b", {}, learner_id && may("learners:read") ? h("a", { href: addressOf("learners", { learner: learner_id }) }, name) : name),
-    problem && h("p", { lang: "en" }, problem.detail ?? problem.title),
+    outcome !== "created" && changeLines(shownOf(changes)),
+    problems.map(({ title, detail }) => h("p", { lang: "en" }, detail ?? title)),
   );
+}
+
+/** Leave out what the change of the status says already. @param {import("../ui/change_lines.js").Changes} changes */
+function shownOf({ deactivated_at, ...changes }) {
+  return deactivated_at && !changes.status ? { ...changes, deactivated_at } : changes;
 }

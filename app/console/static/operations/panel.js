@@ -2,21 +2,22 @@
 /** One operation in the side panel: its facts, its progress or result, and what can be done with it. */
 import { get } from "../api/client.js";
 import { isAborted } from "../api/problem.js";
-import { formatInstant } from "../language/format.js";
+import { formatInstant, formatNumber } from "../language/format.js";
 import { addressOf } from "../shell/location.js";
 import { fill, h } from "../ui/dom.js";
 import { problemNotice } from "../ui/notice.js";
 import { downloadAllButton, downloadRejectedButton } from "./downloads.js";
 import { t } from "./messages.js";
-import { titleOf } from "./operation.js";
+import { CHANGES, titleOf } from "./operation.js";
 import { OperationReport } from "./report.js";
+import { requestFacts } from "./request.js";
 import { revertButton } from "./revert.js";
 import { warningsNotice } from "./warnings.js";
 
 /** @typedef {import("./operation.js").Operation} Operation */
 
 /** @type {readonly import("./summary.js").Group[]} */
-const LISTED = ["created", "changed", "deactivated", "unchanged", "kept", "refused", "invalid", "not_found"];
+const LISTED = ["created", "changed", ...CHANGES, "unchanged", "kept", "refused", "invalid", "not_found"];
 
 export class OperationPanel extends HTMLElement {
   #leaving = new AbortController();
@@ -73,14 +74,17 @@ export class OperationPanel extends HTMLElement {
 }
 
 /** @param {Operation} operation */
-function factsOf({ reason, created_by, created_at, finished_at, reverts, reverted_by }) {
+function factsOf(operation) {
+  const { reason, created_by, created_at, finished_at, reverts, reverted_by, revertible } = operation;
   return [
+    ...requestFacts(operation).map(([name, value]) => fact(name, value)),
     fact(t("operation.created_by"), h("bdi", {}, created_by.name)),
     fact(t("operation.created_at"), formatInstant(created_at)),
     finished_at && fact(t("operation.finished_at"), formatInstant(finished_at)),
     reason && fact(t("operation.reason"), h("bdi", {}, reason)),
     reverts && fact(t("operation.reverts"), operationLink(reverts)),
     reverted_by && fact(t("operation.reverted_by"), operationLink(reverted_by)),
+    finished_at && revertible > 0 && fact(t("operation.revertible"), formatNumber(revertible)),
   ];
 }
 

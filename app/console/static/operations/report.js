@@ -106,7 +106,9 @@ export class OperationReport extends HTMLElement {
   #drawEnd() {
     const { operation } = this;
     const hadFocus = this.#body.contains(document.activeElement);
-    const groups = groupsOf(operation).filter(([group]) => this.#listed.includes(group));
+    const rank = (/** @type {Group} */ group) => this.#listed.indexOf(group);
+    const groups = groupsOf(operation).filter(([group]) => rank(group) >= 0);
+    groups.sort(([one], [other]) => rank(one) - rank(other));
     const { signal } = this.#leaving;
     const onProblem = (/** @type {unknown} */ error) => this.#fail(error);
     this.#showState(summaryOf(operation));

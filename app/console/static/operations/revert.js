@@ -12,6 +12,9 @@ import { OperationReport } from "./report.js";
 
 /** @typedef {import("./operation.js").Operation} Operation */
 
+/** @type {readonly import("./summary.js").Group[]} */
+const LISTED = ["kept", "changed"];
+
 /**
  * @typedef {object} Options
  * @property {() => void} [onOpen] called before the dialog opens
@@ -42,7 +45,7 @@ async function openRevertDialog(operation, { onOpen = () => {}, onEnd, returnTo 
 
   /** @param {Operation} preview */
   function ask(preview) {
-    if (preview.state !== "succeeded" || !preview.counts.changed) return;
+    if (preview.state !== "succeeded" || !(preview.counts.changed || preview.counts.kept)) return;
     const question = form(
       async (values) => {
         const body = { reason: values.get("reason") || null };
@@ -59,7 +62,7 @@ async function openRevertDialog(operation, { onOpen = () => {}, onEnd, returnTo 
 
   try {
     const { body } = await post(path, { body: { dry_run: true }, prefer: "respond-async" });
-    fill(place, new OperationReport(body, { onEnd: ask }));
+    fill(place, new OperationReport(body, { onEnd: ask, listed: LISTED }));
   } catch (error) {
     fill(place, problemNotice(error));
   }

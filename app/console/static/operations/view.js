@@ -15,6 +15,7 @@ import { followOperation } from "./follow.js";
 import { t } from "./messages.js";
 import { hasEnded, KINDS, STATES, titleOf } from "./operation.js";
 import { OperationPanel } from "./panel.js";
+import { briefOf } from "./request.js";
 import { summaryOf } from "./summary.js";
 
 /** @typedef {import("./operation.js").Operation} Operation */
@@ -165,9 +166,11 @@ export default class OperationsView extends View {
   /** @param {Operation} operation */
   #nameCell(operation) {
     const { id, dry_run, reason } = operation;
+    const brief = briefOf(operation);
     return [
       h("a", { href: addressOf(PATH, this.#paramsWith({ operation: id })), dataset: { key: `open-${id}` } }, titleOf(operation)),
       dry_run && h("span", { class: "faint" }, ` · ${t("operation.dry_run")}`),
+      brief && h("p", { class: "faint" }, h("bdi", {}, brief)),
       reason && h("p", { class: "faint" }, h("bdi", {}, reason)),
     ];
   }
