@@ -44,6 +44,7 @@ from app.operations.operation import Chunk, Operation, Outcome, Phase
 from app.operations.parameters import CsvImportParameters, ImportParameters
 from app.organizations.organization import Organization
 from app.platform.threads import compute
+from app.platform.wording import replace_surrogates
 
 # The fields that say which learner a row is about.
 _KEYS = ("username", "external_id")
@@ -167,7 +168,7 @@ class JsonImportHandler(ImportHandler):
 
     def report_format(self, _operation: Operation) -> ReportFormat:
         """Return the columns of a roster, so that the report can be mended and sent as CSV."""
-        return ReportFormat([column.title for column in ROSTER_COLUMNS], has_mark=True)
+        return ReportFormat([column.title for column in ROSTER_COLUMNS])
 
     def report_cells(
         self, _operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
@@ -188,15 +189,16 @@ _MEMBERS = {EXPIRATION_DATE.name: "expires_on"}
 _YES_OR_NO = {True: "Yes", False: "No"}
 
 
-def _cells_of(text: str) -> list[str]:
-    value = read_text(text)
+def _cells_of(row: str) -> list[str]:
+    value = read_text(row)
     members = dict(value) if isinstance(value, tuple) else {}
     cells = []
     for name in _COLUMN_NAMES:
         sent = members.get(_MEMBERS.get(name, name), "")
         if name == EXPIRATION_DATE.name and sent is None:
             sent = "never"
-        cells.append(_YES_OR_NO[sent] if isinstance(sent, bool) else sent if isinstance(sent, str) else "")
+        text = _YES_OR_NO[sent] if isinstance(sent, bool) else sent if isinstance(sent, str) else ""
+        cells.append(replace_surrogates(text))
     return cells
 
 

@@ -107,6 +107,9 @@ _ACCESS = re.compile(
     r"|allowed|permitted|denied|forbid|authori[sz]ed|can(?:log|sign)[io]n|no(?:log|sign)[io]n"
     r"|enddate|endson|until|lastday|lastworking|finalday|leaving|leaver|leavedate|leaveday|exit|resign|dismiss"
     r"|departed|departure|separat|offboard|retire|closed|closure|quitdate"
+    r"|accountcontrol|deprovision|former|onhold|paused|discharg|restrict|prohibit|fired|maylog|granted"
+    r"|stopdate|finishdate|dropdate|todate|dateto|stillgelegt|pausiert|ruhend|ehemalig|terminiert|widerruf|abgemeldet"
+    r"|abmelde|ausgeschloss|zustand"
     r"|(?:contract|employment|access|membership|service|term|assignment|enroll?ment|licen[sc]e)ends?(?:$|on|date)"
     r"|access(?!ed|ib|or)"
     r"|sperr|losch|loesch|gultig|gueltig|ablauf|lauftab|laeuftab|abgelaufen|enddatum|austritt|ausgetreten"
@@ -123,7 +126,8 @@ _USE = re.compile(r"(?:last|latest|first|recent|letzter?|erster?)(?:training)?(?
 _END = re.compile(
     r"expir|valid|until|termination|enddat|endson|ends?$|enddate|ablauf|abgelaufen|lauftab|laeuftab|last|final|leav"
     r"|left|exit|resign|depart|separation|retire|austritt|ausscheid|ausgeschied|ausgetreten|kundig|kuendig|befrist"
-    r"|gultig|gueltig|ende$|letzter|bis$|till$|thru$|through$|closure|quitdate"
+    r"|gultig|gueltig|ende$|letzter|bis$|till$|thru$|through$|closure|quitdate|stopdate|finishdate|dropdate|todate"
+    r"|dateto|dischargedate|abmelde"
 )
 _END_WORDS = frozenset(["end", "ends", "ending", "ende", "till", "thru", "through", "bis", "left"])
 _BEGIN = re.compile(r"from|since|start|begin|seit|(?:ab|von)$")

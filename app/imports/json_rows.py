@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import Any
 
 from app.domain.errors import InvalidValue
+from app.domain.profile import looks_shortened
 from app.imports.errors import CellReason, InvalidCell, MissingKey, NotAnObject, UnknownMember
 from app.imports.json_reader import Number
 from app.imports.rows import InvalidRow
 from app.learners.fields import ACTIVE, EXPIRATION_DATE, PROFILE, ProfileField
 from app.learners.wish import NO_CHANGE, Wish
+from app.platform.wording import replace_surrogates
 
 # Of a row with very many problems, so many are reported.
 MOST_REASONS = 20
@@ -24,7 +26,7 @@ def compile_json_parser() -> Callable[[object], Wish | InvalidRow]:
     """Return a function that parses the value of a JsonRow.
 
     A missing member leaves the field as it is, and null clears it, except the username and `active`. Values are
-    cleaned as those of a CSV row are. An invalid row has all its problems, in the order of its members, then the
+    cleaned as those of a CSV row are. An invalid row has all its problems: those of its keys, the others, and the
     missing key.
     """
     readers: dict[str, tuple[str, Callable[[object], Any]]] = {
@@ -64,17 +66,26 @@ def compile_json_parser() -> Callable[[object], Wish | InvalidRow]:
 
 def _refuse(values: dict[str, Any], reasons: list[CellReason]) -> InvalidRow:
     username, external_id = (values.get(key) for key in _KEYS)
-    is_nameless = username is None and external_id is None
-    is_misnamed = any(isinstance(reason, InvalidCell) and reason.field in _KEYS for reason in reasons)
-    del reasons[MOST_REASONS:]
-    if is_nameless and not is_misnamed:
-        reasons.append(MissingKey())
-    return InvalidRow(tuple(reasons), username, external_id)
+    # What hides the learner comes first, so that it is never cut off: guards ask for it.
+    reasons.sort(key=lambda reason: not _is_about_key(reason))
+    told = reasons[:MOST_REASONS]
+    if username is None and external_id is None and not any(map(_is_about_key, told)):
+        told.append(MissingKey())
+    asks_to_deactivate = values.get(ACTIVE.name) is False
+    return InvalidRow(tuple(told), username, external_id, asks_to_deactivate=asks_to_deactivate)
+
+
+def _is_about_key(reason: CellReason) -> bool:
+    return isinstance(reason, InvalidCell) and reason.field in _KEYS
 
 
 def _compile_text_reader(field: ProfileField) -> Callable[[object], str | None]:
     def read(value: object) -> str | None:
         if type(value) is str:
+            if field.is_exact and looks_shortened(value):
+                raise InvalidValue(
+                    f"{_quote(value)} looks like a number that a spreadsheet has shortened. Send the whole id."
+                )
             return field.clean(value)
         if value is None and not field.is_required:
             return None
@@ -115,4 +126,6 @@ def _parse_date(text: str) -> date:
 
 
 def _quote(text: str) -> str:
-    return f'"{text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"}"'
+    shown = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
+    # A lone surrogate is no character, so no database and no answer can hold it.
+    return f'"{replace_surrogates(shown)}"'

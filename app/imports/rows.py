@@ -250,12 +250,18 @@ def _respect_report(
         for place in places:
             reported = cells[place].lstrip() if place < len(cells) else ""
             if reported.startswith(_WRONG_NUMBER):
-                return InvalidRow((ReportedWrongNumber(header[place]),))
+                reasons: tuple[CellReason, ...] = (ReportedWrongNumber(header[place]),)
+                return InvalidRow(reasons, asks_to_deactivate=_asks_to_deactivate(row))
             if reported.startswith(_DUPLICATE):
-                return InvalidRow((ReportedDuplicate(header[place]),), row.username, row.external_id)
+                reasons = (ReportedDuplicate(header[place]),)
+                return InvalidRow(reasons, row.username, row.external_id, _asks_to_deactivate(row))
         return row
 
     return parse_reported
+
+
+def _asks_to_deactivate(row: Wish | InvalidRow) -> bool:
+    return row.asks_to_deactivate if isinstance(row, InvalidRow) else row.is_active is False
 
 
 def _parse_active(cell: str) -> bool:

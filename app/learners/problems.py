@@ -84,7 +84,7 @@ def expired_problem(reason: Expired) -> Problem:
 
 def learner_not_found(_error: LearnerNotFound | None = None) -> Problem:
     """Make the problem that answers a request for a learner that does not exist."""
-    return Problem(NOT_FOUND, "Your organization has no such learner. Check the id or username.")
+    return Problem(NOT_FOUND, "Your organization has no such learner. Check the id, username or external id.")
 
 
 def _learner_expired(error: LearnerExpired) -> Problem:

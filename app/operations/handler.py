@@ -99,14 +99,17 @@ class WithoutGuards:
 
 
 class LearnerColumns:
-    """The part of a Handler for reports that name learners by username and id. An unknown id has no username."""
+    """The part of a Handler for reports that name learners by their keys and id, as far as they are known."""
 
     def report_format(self, operation: Operation) -> ReportFormat:
         """See Handler.report_format."""
-        return ReportFormat(("Username", "Learner ID"))
+        return ReportFormat(("Username", "External ID", "Learner ID"))
 
     def report_cells(
         self, operation: Operation, chunk: Chunk, outcomes: Sequence[Outcome]
     ) -> list[Sequence[str]]:
         """See Handler.report_cells."""
-        return [(outcome.username or "", outcome.learner_id or "") for outcome in outcomes]
+        return [
+            (outcome.username or "", outcome.external_id or "", outcome.learner_id or "")
+            for outcome in outcomes
+        ]

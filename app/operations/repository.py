@@ -238,15 +238,24 @@ async def get_outcomes(connection: AsyncConnection, operation_id: str, chunk: in
     return (await connection.execute(statement)).scalar_one_or_none()
 
 
-async def lower_revertible(
-    connection: AsyncConnection, organization_id: int, operation_id: str, by: int
+async def count_undone(
+    connection: AsyncConnection, organization_id: int, operation_id: str, number: int
 ) -> None:
-    """Store that `by` more changes of the operation have been undone."""
-    await connection.execute(
-        update(operations)
-        .where(operations.c.organization_id == organization_id, operations.c.id == operation_id)
-        .values(revertible=operations.c.revertible - by)
-    )
+    """Store that so many more changes of the operation have been undone.
+
+    If the operation is a revert itself, the changes that it had undone are in force again, and so on.
+    """
+    reverted: str | None = operation_id
+    more = -number
+    while reverted is not None and number:
+        statement = (
+            update(operations)
+            .where(operations.c.organization_id == organization_id, operations.c.id == reverted)
+            .values(revertible=operations.c.revertible + more)
+            .returning(operations.c.reverts)
+        )
+        reverted = (await connection.execute(statement)).scalar_one_or_none()
+        more = -more
 
 
 async def find_reverted(

@@ -146,9 +146,10 @@ def find_remainder(
     restored, kept = {}, []
     for name, value in facts.items():
         touching = [each.operation_id for each in later if name in each.before]
-        if any(reverted.get(each or "") == change.operation_id for each in touching):
+        left = _leave_out_undone(touching, reverted)
+        if any(reverted.get(each or "") == change.operation_id for each in left):
             continue
-        if _leave_out_undone(touching, reverted):
+        if left:
             kept.append(name)
         else:
             restored[name] = value

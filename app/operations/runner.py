@@ -123,6 +123,7 @@ class Runner:
             finally:
                 if ahead := self._ahead.pop(operation.number, None):
                     ahead.reading.cancel()
+                    await asyncio.gather(ahead.reading, return_exceptions=True)
             return operation
 
     async def run_or_wait(self, operation: Operation, seconds: float) -> Operation:

@@ -305,7 +305,7 @@ async def _add_totals(
     changed = totals.outcomes["created"] + totals.outcomes["changed"] + totals.partly_kept
     if operation.reverts is not None:
         undone = totals.outcomes.total() - totals.outcomes["kept"]
-        await repository.lower_revertible(connection, operation.organization_id, operation.reverts, undone)
+        await repository.count_undone(connection, operation.organization_id, operation.reverts, undone)
     return replace(counted, revertible=operation.revertible + changed)
 
 

@@ -121,3 +121,8 @@ def _explain_repetition(place: Sequence[str | int], sent: object) -> str:
         case ("query", str(name), int()) if isinstance(sent, str) and "," in sent:
             return f" To send several values, repeat the parameter: {name}=…&{name}=…."
     return ""
+
+
+def replace_surrogates(text: str) -> str:
+    """Return the text with U+FFFD in place of each lone surrogate, which UTF-8 cannot encode."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

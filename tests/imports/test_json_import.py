@@ -58,6 +58,37 @@ async def test_rows_create_and_change_learners(api: Api, is_lines: bool) -> None
     assert (found["a.okafor"]["expires_on"], found["b.novak"]["status"]) == ("2030-12-31", "deactivated")
 
 
+async def test_row_without_a_key_is_told_whatever_its_other_members(api: Api) -> None:
+    await import_json(api, ROWS[:1])
+    nameless = {**{f"field{number}": "x" for number in range(30)}, "username": 1001}
+    answer = await send(api, [nameless], missing="deactivate", max_deactivations="100%")
+    document = answer.json()
+    assert (document["state"], document["problem"]["code"]) == ("refused", "incomplete-feed")
+
+
+async def test_lone_surrogates_are_invalid_and_reported(api: Api) -> None:
+    content = '{"username": "s", "expires_on": "\\ud800", "first_name": "\\udfff"}\n'
+    answer = await api.client.post(
+        "/imports/json", content=content, headers={"Content-Type": "application/x-ndjson"}
+    )
+    assert answer.json()["counts"]["invalid"] == 1, answer.text
+    report = await api.client.get(
+        f"/operations/{answer.json()['id']}/outcomes", headers={"Accept": "text/csv"}
+    )
+    assert "\ufffd" in report.text
+
+
+async def test_invalid_row_that_deactivates_warns(api: Api) -> None:
+    operation = await import_json(api, [{"username": "a", "active": False, "email": "bad"}])
+    assert [warning["code"] for warning in operation["warnings"]] == ["deactivations-not-applied"]
+
+
+async def test_external_id_that_a_spreadsheet_shortened_is_invalid(api: Api) -> None:
+    operation = await import_json(api, [{"username": "j", "external_id": "1.23457E+11"}])
+    (outcome,) = await api.outcomes(operation)
+    assert [problem["code"] for problem in outcome["problems"]] == ["invalid-external-id"]
+
+
 async def test_null_clears_and_an_absent_member_keeps(api: Api) -> None:
     await import_json(api, ROWS[:1])
     operation = await import_json(api, [{"external_id": "HR-1", "expires_on": None}])

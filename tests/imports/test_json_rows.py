@@ -151,6 +151,7 @@ def test_repeated_member_is_invalid_and_the_first_one_names_the_learner() -> Non
             InvalidCell("active", "active", "The object has this member twice. Keep one of them."),
         ),
         "a",
+        asks_to_deactivate=True,
     )
 
 

@@ -352,7 +352,7 @@ async def test_empty_selection_succeeds_without_outcomes(api: Api) -> None:
         report = await api.client.get(
             f"/operations/{operation['id']}/outcomes", headers={"Accept": "text/csv"}
         )
-        assert report.text == "Username,Learner ID,Line,Outcome,Problem\r\n"
+        assert report.text == "Username,External ID,Learner ID,Line,Outcome,Problem\r\n"
     assert await api.get(learner) == learner
 
 
@@ -544,8 +544,8 @@ async def test_the_outcomes_as_csv_name_the_learners(api: Api) -> None:
         path = f"/operations/{operation['id']}/outcomes"
         answer = await api.client.get(path, headers={"Accept": "text/csv"})
         rows = list(csv.reader(io.StringIO(answer.text)))
-        assert rows[0] == ["Username", "Learner ID", "Line", "Outcome", "Problem"]
-        assert sorted(row[:4] for row in rows[1:]) == sorted(
+        assert rows[0] == ["Username", "External ID", "Learner ID", "Line", "Outcome", "Problem"]
+        assert sorted([row[0], *row[2:5]] for row in rows[1:]) == sorted(
             [
                 ["'=a", ids["=a"], "", "unchanged"],
                 ["b", ids["b"], "", "refused"],

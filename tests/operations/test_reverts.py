@@ -859,6 +859,23 @@ async def test_large_revert_runs_in_the_background_and_both_operations_show_it(a
     assert document["counts"] == counts(changed=4, kept=1)
 
 
+async def count_revertible(api: Api, operation: dict[str, Any]) -> int:
+    """How many changes of the operation could still be undone."""
+    return int((await api.client.get(f"/operations/{operation['id']}")).json()["revertible"])
+
+
+async def test_operation_whose_revert_was_reverted_can_be_reverted_again(api: Api) -> None:
+    learner = await api.create(username="a")
+    operation = await bulk(api, "deactivate")
+    first = await revert(api, operation)
+    await revert(api, first)
+    assert [await count_revertible(api, each) for each in (operation, first)] == [1, 0]
+    again = await revert(api, operation)
+    assert (again["counts"]["changed"], again["revertible"]) == (1, 1)
+    assert await count_revertible(api, operation) == 0
+    assert (await api.get(learner))["status"] == "activated"
+
+
 async def test_the_outcomes_are_a_report_too(api: Api) -> None:
     await api.import_csv("Username\n=1+1\nb\nc\n")
     operation = await bulk(api, "deactivate")
@@ -869,8 +886,8 @@ async def test_the_outcomes_are_a_report_too(api: Api) -> None:
     answer = await api.client.get(f"/operations/{document['id']}/outcomes", headers={"Accept": "text/csv"})
 
     header, *rows = csv.reader(io.StringIO(answer.text))
-    assert header == ["Username", "Learner ID", "Line", "Outcome", "Problem"]
-    by_name = {row[0]: row[1:] for row in rows}
+    assert header == ["Username", "External ID", "Learner ID", "Line", "Outcome", "Problem"]
+    by_name = {row[0]: row[2:] for row in rows}
     assert by_name["c"] == [learners["c"]["id"], "", "changed", ""]
     assert by_name["'=1+1"][2] == "changed"
     assert by_name["b"][:3] == [learners["b"]["id"], "", "kept"]
