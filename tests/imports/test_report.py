@@ -319,7 +319,7 @@ async def test_a_mended_report_that_is_sent_back_is_applied(api: Api) -> None:
         "d": "deactivated",
     }
     # Only the file's own column is ignored with a warning; those of the report without.
-    assert [each["code"] for each in second["warnings"]] == ["ignored-column"]
+    assert [each["code"] for each in second["warnings"]] == ["ignored-column", "deactivations-not-applied"]
     assert "'Note'" in second["warnings"][0]["detail"]
     assert "Line" not in second["warnings"][0]["detail"]
 
