@@ -14,7 +14,7 @@ from app.learners import plan_repository, plan_sql, repository
 from app.learners.filters import LearnerFilter
 from app.learners.learner import Learner
 from app.learners.plan import PlanRow, Rules
-from app.learners.plan_repository import Scope
+from app.learners.plan_conditions import Scope
 from app.learners.repository import PlacedLearner
 from app.learners.sort import SORTS, Sort
 from app.limits import Limits

@@ -36,7 +36,8 @@ from app.learners import repository as learners
 from app.learners.fields import EXPIRATION_DATE, ROSTER_COLUMNS
 from app.learners.learner import username_key
 from app.learners.plan import Effect, OutcomeName, PlanRow, Reason, Rules, Unexplained, row_of_wish
-from app.learners.plan_repository import Scope, Verdict
+from app.learners.plan_conditions import Scope
+from app.learners.plan_repository import Verdict
 from app.learners.wish import Wish
 from app.operations import repository as operations
 from app.operations.handler import Judgement, ReportFormat

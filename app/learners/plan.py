@@ -29,6 +29,8 @@ class Fields(IntFlag):
     DEACTIVATED_AT = 64
 
 
+# The facts by which a learner is found. Each is unique in the organization.
+NAMES = Fields.USERNAME | Fields.EXTERNAL_ID
 # Each fact of a learner that an operation can change, by its name.
 FIELDS: Mapping[str, Fields] = {field.name.lower(): field for field in Fields if field.name is not None}
 

@@ -25,23 +25,21 @@ from app.learners.fields import SEARCHED_NAMES
 from app.learners.history import add_cause
 from app.learners.learner import Cause, search_text
 from app.learners.plan import FIELDS, Effect, Fields, write_deactivation
-from app.learners.plan_repository import Scope, changes_any, has_effect, is_decidable
+from app.learners.plan_conditions import IS_KNOWN, WAITS, Scope, changes_any, has_effect, is_decidable
 from app.learners.search_index import LearnerText, add_texts_from, change_texts
 from app.learners.tables import events, learners, plan_rows
 from app.platform.bulk_rows import exists_row_by_row
 from app.platform.column_types import Instant
 
-_APPLIES = and_(plan_rows.c.event_type.is_not(None), plan_rows.c.is_applied.is_(False))
 _IS_NEW = plan_rows.c.version == 0
 _SEARCHED = sum(FIELDS[name] for name in SEARCHED_NAMES)
-_NAMES = Fields.USERNAME | Fields.EXTERNAL_ID
 
 
 async def lock(connection: AsyncConnection, organization_id: int, scope: Scope) -> None:
     """Lock the learners of these rows until the transaction ends, in id order as everywhere."""
     if connection.dialect.name == "sqlite":
         return  # the transaction has the only writer's lock
-    chosen = select(plan_rows.c.learner_id).where(scope.condition("postgresql"), plan_rows.c.version > 0)
+    chosen = select(plan_rows.c.learner_id).where(scope.condition("postgresql"), IS_KNOWN)
     await connection.execute(
         select(literal(1))
         .where(learners.c.organization_id == organization_id, learners.c.id.in_(chosen))
@@ -59,7 +57,7 @@ async def find_stale(connection: AsyncConnection, organization_id: int, scope: S
     mine = learners.c.organization_id == organization_id
     moved = select(plan_rows.c.item).where(
         scope.condition(dialect),
-        plan_rows.c.version > 0,
+        IS_KNOWN,
         is_decidable(),
         learners.c.id == plan_rows.c.learner_id,
         mine,
@@ -79,7 +77,7 @@ async def find_stale(connection: AsyncConnection, organization_id: int, scope: S
         )
         taken = select(plan_rows.c.item).where(
             scope.condition(dialect),
-            _APPLIES,
+            WAITS,
             changes_any(field),
             wanted.is_not(None),
             exists_row_by_row(select(literal(1)).where(is_other)),
@@ -108,7 +106,7 @@ async def apply(
     await _update_learners(connection, organization_id, mine, cause)
     await connection.execute(_insert_learners(organization_id, mine, cause))
     new_texts = select(literal(organization_id), plan_rows.c.learner_id, plan_rows.c.search_text).where(
-        mine, _APPLIES, _IS_NEW
+        mine, WAITS, _IS_NEW
     )
     await add_texts_from(connection, new_texts.order_by(plan_rows.c.item))
     await _change_texts(connection, organization_id, mine)
@@ -128,7 +126,7 @@ async def _release_names(
     connection: AsyncConnection, organization_id: int, mine: ColumnElement[bool]
 ) -> None:
     """Give the learners whose names move a name that no learner can have, because unique indexes check each row."""
-    chosen = select(plan_rows.c.learner_id).where(mine, _APPLIES, plan_rows.c.version > 0)
+    chosen = select(plan_rows.c.learner_id).where(mine, WAITS, IS_KNOWN)
     no_key = literal("\x1f", Text) + cast(learners.c.id, Text)
     for moves, values in (
         (and_(changes_any(Fields.USERNAME), plan_rows.c.username_key.is_not(None)), {"username_key": no_key}),
@@ -153,11 +151,7 @@ async def _update_learners(
     """
     counted = Effect.DEACTIVATED | Effect.DEACTIVATED_NOW
     effects = plan_rows.c.effects.bitwise_and(int(counted))
-    kinds = (
-        select(plan_rows.c.changes, effects.label("effects"))
-        .where(mine, _APPLIES, plan_rows.c.version > 0)
-        .distinct()
-    )
+    kinds = select(plan_rows.c.changes, effects.label("effects")).where(mine, WAITS, IS_KNOWN).distinct()
     for changes, effect in (await connection.execute(kinds)).all():
         values: dict[str, Any] = {
             name: plan_rows.c[name] for name, field in FIELDS.items() if changes & field
@@ -174,8 +168,8 @@ async def _update_learners(
             update(learners)
             .where(
                 mine,
-                _APPLIES,
-                plan_rows.c.version > 0,
+                WAITS,
+                IS_KNOWN,
                 plan_rows.c.changes == changes,
                 effects == effect,
                 learners.c.organization_id == organization_id,
@@ -202,14 +196,12 @@ def _insert_learners(organization_id: int, mine: ColumnElement[bool], cause: Cau
     query = select(*(column.label(f"new_{name}") for name, column in columns.items()))
     # In the order of ids, so that SQLite numbers its rows in that order (see sort.py).
     return insert(learners).from_select(
-        list(columns), query.where(mine, _APPLIES, _IS_NEW).order_by(plan_rows.c.learner_id)
+        list(columns), query.where(mine, WAITS, _IS_NEW).order_by(plan_rows.c.learner_id)
     )
 
 
 async def _change_texts(connection: AsyncConnection, organization_id: int, mine: ColumnElement[bool]) -> None:
-    chosen = select(plan_rows.c.learner_id).where(
-        mine, _APPLIES, plan_rows.c.version > 0, changes_any(_SEARCHED)
-    )
+    chosen = select(plan_rows.c.learner_id).where(mine, WAITS, IS_KNOWN, changes_any(_SEARCHED))
     changed = await repository.list_chosen(connection, organization_id, chosen)
     await change_texts(connection, [LearnerText(each.id, search_text(each)) for each in changed])
 
@@ -222,7 +214,7 @@ async def _insert_events(
     planned_at: datetime,
 ) -> None:
     """Store the events of the rows, as the comment at `tables.events` says."""
-    any_row = select(plan_rows.c.item).where(mine, _APPLIES).limit(1)
+    any_row = select(plan_rows.c.item).where(mine, WAITS).limit(1)
     if (await connection.execute(any_row)).first() is None:
         return
     dialect = connection.dialect.name
@@ -244,5 +236,5 @@ async def _insert_events(
     }
     query = select(*(column.label(f"new_{name}") for name, column in columns.items()))
     await connection.execute(
-        insert(events).from_select(list(columns), query.where(mine, _APPLIES).order_by(plan_rows.c.item))
+        insert(events).from_select(list(columns), query.where(mine, WAITS).order_by(plan_rows.c.item))
     )

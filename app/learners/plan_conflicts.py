@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from app.learners.plan import Fields, Reason
+from app.learners.plan import NAMES, Fields, Reason
 
-_NAMES = Fields.USERNAME | Fields.EXTERNAL_ID
+# Why a row cannot have each of the names.
+TAKEN = {Fields.USERNAME: Reason.USERNAME_TAKEN, Fields.EXTERNAL_ID: Reason.EXTERNAL_ID_TAKEN}
 
 
 class Mover(NamedTuple):
@@ -92,7 +93,7 @@ class _Claims:
             return None
         for name in names:
             if name in self._given:
-                return Conflict(claim.item, _TAKEN[name[0]], self._given[name].line)
+                return Conflict(claim.item, TAKEN[name[0]], self._given[name].line)
         self._given |= dict.fromkeys(names, claim)
         return None
 
@@ -106,9 +107,6 @@ class _Claims:
         # The only name is one that an earlier row gives to a learner who exists, so it is about that learner.
         given = [self._given[name] for name in names if name in self._given]
         return given[0] if given and len(names) == 1 else None
-
-
-_TAKEN = {Fields.USERNAME: Reason.USERNAME_TAKEN, Fields.EXTERNAL_ID: Reason.EXTERNAL_ID_TAKEN}
 
 
 def find_conflicts(movers: Iterable[Mover]) -> list[Conflict]:
@@ -133,7 +131,7 @@ def find_conflicts(movers: Iterable[Mover]) -> list[Conflict]:
             conflicts[want.mover.item] = earlier._replace(names=earlier.names | want.field)
             continue
         # With the names that it had to do without before.
-        names = want.field | (_NAMES & ~want.mover.changes)
+        names = want.field | (NAMES & ~want.mover.changes)
         conflicts[want.mover.item] = Conflict(want.mover.item, _reason_of(want), names=names)
         if want.mover.learner_id is not None:
             rejected += waiting[want.mover.learner_id]

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
-    Column,
     ColumnElement,
     Text,
     and_,
@@ -28,201 +27,26 @@ from app.learners.plan import (
     COUNTED_EFFECTS,
     FIELDS,
     Effect,
-    Fields,
     OutcomeName,
     Reason,
     Unexplained,
     effect_name,
 )
-from app.learners.plan_conflicts import Claim, Conflict, Mover, find_repeats
+from app.learners.plan_conditions import (
+    APPLIES,
+    IS_KNOWN,
+    IS_UNKNOWN,
+    WAITS,
+    Scope,
+    changes_any,
+    has_effect,
+    is_decidable,
+)
 from app.learners.tables import learners, plan_rows
-from app.platform.bulk_rows import delete_up_to, is_one_of, update_rows
+from app.platform.bulk_rows import delete_up_to, update_rows
 
-_NAMES = Fields.USERNAME | Fields.EXTERNAL_ID
-_ALL_EFFECTS = (
-    Effect.DEACTIVATED
-    | Effect.ACTIVATED
-    | Effect.RENAMED
-    | Effect.REKEYED
-    | Effect.EXPIRATION
-    | Effect.DEACTIVATED_NOW
-)
-
-
-class Scope(NamedTuple):
-    """Some rows of a plan: those of a chunk, or single ones."""
-
-    plan: int
-    first_item: int = 0
-    before_item: int | None = None
-    items: Sequence[int] | None = None
-
-    def condition(self, dialect: str) -> ColumnElement[bool]:
-        """Return SQL for whether a row is one of these."""
-        conditions = [plan_rows.c.plan == self.plan]
-        if self.items is not None:
-            conditions.append(is_one_of(plan_rows.c.item, self.items, dialect))
-        else:
-            conditions.append(plan_rows.c.item >= self.first_item)
-            if self.before_item is not None:
-                conditions.append(plan_rows.c.item < self.before_item)
-        return and_(*conditions)
-
-
-def has_effect(effect: int) -> ColumnElement[bool]:
-    """Return SQL for whether a row has any of these effects."""
-    return plan_rows.c.effects.bitwise_and(int(effect)) != 0
-
-
-def changes_any(fields: int) -> ColumnElement[bool]:
-    """Return SQL for whether a row changes any of these facts."""
-    return plan_rows.c.changes.bitwise_and(int(fields)) != 0
-
-
-_APPLIES = plan_rows.c.event_type.is_not(None)
-_IS_UNKNOWN = func.coalesce(plan_rows.c.version, 0) == 0
-
-
-_IS_KNOWN = plan_rows.c.version > 0
-# The rows that count as their learner's. A duplicate names nobody: another row does.
-_COUNTS = and_(
-    plan_rows.c.reason.is_distinct_from(Reason.DUPLICATE.value),
-    ~has_effect(Effect.SET_ASIDE),
-    plan_rows.c.is_applied.is_(False),
-)
-# A learner who exists has the names of the row only if it gives them. A new one is known only by them.
-_CLAIMED_USERNAME = case(
-    (or_(_IS_UNKNOWN, and_(_APPLIES, changes_any(Fields.USERNAME))), plan_rows.c.username_key),
-    else_=null(),
-)
-_CLAIMED_EXTERNAL_ID = case(
-    (or_(_IS_UNKNOWN, and_(_APPLIES, changes_any(Fields.EXTERNAL_ID))), plan_rows.c.external_id),
-    else_=null(),
-)
-_CLAIM_COLUMNS = (
-    plan_rows.c.item,
-    plan_rows.c.line,
-    case((_IS_KNOWN, plan_rows.c.learner_id), else_=null()).label("learner_id"),
-    _CLAIMED_USERNAME.label("username_key"),
-    _CLAIMED_EXTERNAL_ID.label("external_id"),
-    _APPLIES.label("applies"),
-)
-
-
-async def find_repeated_rows(connection: AsyncConnection, plan: int) -> list[Conflict]:
-    """Return the rows of a learner who has an earlier row, and those that want a name which an earlier row gets."""
-    claims: dict[int, Claim] = {}
-    for key, condition in (
-        (plan_rows.c.learner_id, _IS_KNOWN),
-        (plan_rows.c.username_key, _CLAIMED_USERNAME.is_not(None)),
-        (plan_rows.c.external_id, _CLAIMED_EXTERNAL_ID.is_not(None)),
-    ):
-        mine = and_(plan_rows.c.plan == plan, condition, _COUNTS)
-        repeated = select(key).where(mine).group_by(key).having(func.count() > 1)
-        keys = list((await connection.execute(repeated)).scalars())
-        if keys:
-            statement = select(*_CLAIM_COLUMNS).where(mine, is_one_of(key, keys, connection.dialect.name))
-            claims |= {row.item: _make_claim(row) for row in await connection.execute(statement)}
-    return find_repeats(sorted(claims.values()))
-
-
-def _make_claim(row: Any) -> Claim:
-    return Claim(*row)._replace(applies=bool(row.applies))
-
-
-async def find_yielding_rows(connection: AsyncConnection, plan: int, limit: int) -> list[int]:
-    """Return up to `limit` items of rows that would take over a learner who has a row of their own."""
-    owned = select(plan_rows.c.learner_id).where(
-        plan_rows.c.plan == plan, has_effect(Effect.OWN_ROW), ~has_effect(Effect.SET_ASIDE)
-    )
-    statement = select(plan_rows.c.item).where(
-        plan_rows.c.plan == plan,
-        has_effect(Effect.TAKES_OVER),
-        plan_rows.c.is_applied.is_(False),
-        plan_rows.c.learner_id.in_(owned),
-    )
-    return list((await connection.execute(statement.order_by(plan_rows.c.item).limit(limit))).scalars())
-
-
-def _wanted_from(holder: Column[Any], field: Fields) -> ColumnElement[Any]:
-    """Return the other learner who has the name, if the row wants it.
-
-    A row that leaves a username as it is wants none, even if another learner is found by it: see migration 0004.
-    """
-    return case((or_(_IS_UNKNOWN, changes_any(field)), holder), else_=null()).label(holder.name)
-
-
-async def find_rows_beside(connection: AsyncConnection, plan: int, items: Sequence[int]) -> list[Conflict]:
-    """Return the rows of the learners of these rows that are not the first of their learner."""
-    dialect = connection.dialect.name
-    of_learner = (plan_rows.c.plan == plan, plan_rows.c.version > 0)
-    chosen = select(plan_rows.c.learner_id).where(
-        *of_learner, Scope(plan, items=items).condition(dialect), ~has_effect(Effect.SET_ASIDE)
-    )
-    ids = list((await connection.execute(chosen)).scalars())
-    statement = (
-        select(plan_rows.c.item, plan_rows.c.line, plan_rows.c.learner_id, plan_rows.c.is_applied)
-        .where(
-            *of_learner,
-            is_one_of(plan_rows.c.learner_id, ids, dialect),
-            plan_rows.c.reason.is_distinct_from(Reason.DUPLICATE.value),
-            ~has_effect(Effect.SET_ASIDE),
-        )
-        .order_by(plan_rows.c.is_applied.desc(), plan_rows.c.item)
-    )
-    first_lines: dict[str, int | None] = {}
-    found = []
-    for row in await connection.execute(statement):
-        if row.learner_id in first_lines:
-            found.append(Conflict(row.item, Reason.DUPLICATE, first_lines[row.learner_id]))
-        else:
-            first_lines[row.learner_id] = row.line
-    return found
-
-
-_MOVER_COLUMNS = (
-    plan_rows.c.item,
-    plan_rows.c.line,
-    case((_IS_UNKNOWN, null()), else_=plan_rows.c.learner_id).label("learner_id"),
-    # Another spelling of the same username neither takes nor gives up a name.
-    case(
-        (
-            plan_rows.c.username_key.is_(None),
-            plan_rows.c.changes.bitwise_and(int(Fields.EXTERNAL_ID)),
-        ),
-        else_=plan_rows.c.changes.bitwise_and(int(_NAMES)),
-    ).label("changes"),
-    _wanted_from(plan_rows.c.username_holder, Fields.USERNAME),
-    _wanted_from(plan_rows.c.external_id_holder, Fields.EXTERNAL_ID),
-    _APPLIES.label("applies"),
-)
-
-
-async def list_movers(connection: AsyncConnection, plan: int) -> list[Mover]:
-    """List the rows that want a name which another learner has now, and the rows of these learners."""
-    wants = or_(plan_rows.c.username_holder.is_not(None), plan_rows.c.external_id_holder.is_not(None))
-    may_apply = or_(_APPLIES, plan_rows.c.outcome == OutcomeName.NOT_FOUND.value)
-    mine = plan_rows.c.plan == plan
-    statement = select(*_MOVER_COLUMNS).where(mine, wants, may_apply, plan_rows.c.is_applied.is_(False))
-    wanting = [_make_mover(row) for row in await connection.execute(statement)]
-    holders = {mover.username_holder for mover in wanting} | {mover.external_id_holder for mover in wanting}
-    known = [holder for holder in holders if holder is not None]
-    if not known:
-        return []
-    statement = select(*_MOVER_COLUMNS).where(
-        mine,
-        _APPLIES,
-        plan_rows.c.is_applied.is_(False),
-        changes_any(_NAMES),
-        plan_rows.c.version > 0,
-        is_one_of(plan_rows.c.learner_id, known, connection.dialect.name),
-    )
-    giving = [_make_mover(row) for row in await connection.execute(statement)]
-    return sorted({mover.item: mover for mover in (*wanting, *giving)}.values())
-
-
-def _make_mover(row: Any) -> Mover:
-    return Mover(*row)._replace(changes=Fields(row.changes), applies=bool(row.applies))
+# All that a row no longer has if it is not applied.
+_OF_CHANGES = Effect(sum(COUNTED_EFFECTS, Effect.DEACTIVATED_NOW))
 
 
 async def list_unexplained(
@@ -244,7 +68,7 @@ async def list_rows(
         .where(learners.c.organization_id == organization_id, learners.c.id == plan_rows.c.learner_id)
         .scalar_subquery()
     )
-    restores_to = case((_IS_UNKNOWN, literal("activated", Text)), else_=status)
+    restores_to = case((IS_UNKNOWN, literal("activated", Text)), else_=status)
     statement = (
         select(
             plan_rows.c.item,
@@ -255,7 +79,7 @@ async def list_rows(
             plan_rows.c.external_id,
             plan_rows.c.expires_on,
             restores_to.label("restores_to"),
-            _IS_UNKNOWN.label("is_new"),
+            IS_UNKNOWN.label("is_new"),
         )
         .where(scope.condition(connection.dialect.name), *conditions)
         .order_by(plan_rows.c.item)
@@ -268,17 +92,6 @@ async def list_rows(
     ]
 
 
-def is_decidable() -> ColumnElement[bool]:
-    """Return SQL for whether the rules have decided the row, so that they can decide it again."""
-    return and_(
-        plan_rows.c.is_applied.is_(False),
-        plan_rows.c.outcome != OutcomeName.INVALID.value,
-        func.coalesce(plan_rows.c.reason, Reason.EXPIRED.value).in_(
-            [Reason.EXPIRED.value, Reason.DEACTIVATED_BY_OTHERS.value]
-        ),
-    )
-
-
 async def list_applied(connection: AsyncConnection, plan: int) -> list[int]:
     """List the items of the rows that were applied before their chunks, in order."""
     statement = select(plan_rows.c.item).where(plan_rows.c.plan == plan, plan_rows.c.is_applied)
@@ -287,9 +100,7 @@ async def list_applied(connection: AsyncConnection, plan: int) -> list[int]:
 
 async def count_waiting(connection: AsyncConnection, scope: Scope) -> int:
     """Count the rows that are to be applied and are not applied yet."""
-    statement = select(func.count()).where(
-        scope.condition(connection.dialect.name), _APPLIES, plan_rows.c.is_applied.is_(False)
-    )
+    statement = select(func.count()).where(scope.condition(connection.dialect.name), WAITS)
     return int((await connection.execute(statement)).scalar_one())
 
 
@@ -342,11 +153,11 @@ async def reject(connection: AsyncConnection, plan: int, verdicts: Iterable[Verd
                 # A duplicate is about the learner of the first row.
                 (
                     plan_rows.c.reason == Reason.DUPLICATE.value,
-                    plan_rows.c.effects.bitwise_and(~int(_ALL_EFFECTS | Effect.UNIDENTIFIED)),
+                    plan_rows.c.effects.bitwise_and(~int(_OF_CHANGES | Effect.UNIDENTIFIED)),
                 ),
-                else_=plan_rows.c.effects.bitwise_and(~int(_ALL_EFFECTS)),
+                else_=plan_rows.c.effects.bitwise_and(~int(_OF_CHANGES)),
             ),
-            learner_id=case((_IS_UNKNOWN, null()), else_=plan_rows.c.learner_id),
+            learner_id=case((IS_UNKNOWN, null()), else_=plan_rows.c.learner_id),
             before=None,
             after=None,
         )
@@ -371,7 +182,7 @@ async def count_rows(connection: AsyncConnection, scope: Scope) -> Totals:
         select(
             plan_rows.c.outcome,
             func.count(),
-            func.count().filter(_APPLIES),
+            func.count().filter(APPLIES),
             *(func.count().filter(has_effect(each)) for each in COUNTED_EFFECTS),
         )
         .where(scope.condition(connection.dialect.name))
@@ -412,7 +223,7 @@ async def count_non_ascii_changes(connection: AsyncConnection, plan: int) -> Row
         and_(changes_any(field), _is_not_ascii(plan_rows.c[name], connection.dialect.name))
         for name, field in texts.items()
     ]
-    return await _count(connection, plan, plan_rows.c.version > 0, _APPLIES, or_(*changed))
+    return await _count(connection, plan, IS_KNOWN, APPLIES, or_(*changed))
 
 
 def _is_not_ascii(text: ColumnElement[Any], dialect: str) -> ColumnElement[bool]:
@@ -466,11 +277,10 @@ async def list_missing(
 
 
 async def read_outcomes(connection: AsyncConnection, scope: Scope, *, hides_new: bool) -> str:
-    """Return the rows as a JSON array, each in the form of `OutcomeRow`. The database writes it.
+    """Return the rows as a JSON array, each an array of the values below. The database writes it.
 
     `hides_new`: leave out the ids of learners that were only planned.
     """
-    is_sqlite = connection.dialect.name == "sqlite"
     learner_id: ColumnElement[Any] = plan_rows.c.learner_id
     if hides_new:
         is_planned_only = plan_rows.c.outcome == OutcomeName.CREATED.value
@@ -485,16 +295,22 @@ async def read_outcomes(connection: AsyncConnection, scope: Scope, *, hides_new:
         plan_rows.c.external_id,
         plan_rows.c.effects,
     ]
-    condition = scope.condition(connection.dialect.name)
-    before, after, problems = plan_rows.c.before, plan_rows.c.after, plan_rows.c.problems
-    if is_sqlite:
-        row = func.json_array(*values, func.json(before), func.json(after), func.json(problems))
-        each = select(row.label("row")).where(condition).order_by(plan_rows.c.item).subquery()
-        statement = select(func.json_group_array(func.json(each.c.row), type_=Text))
-    else:
-        row = func.json_build_array(*values, cast(before, JSON), cast(after, JSON), problems)
-        each = select(row.label("row")).where(condition).order_by(plan_rows.c.item).subquery()
-        statement = select(cast(func.coalesce(func.json_agg(each.c.row), func.json_build_array()), Text))
+    is_sqlite = connection.dialect.name == "sqlite"
+    make_row = func.json_array if is_sqlite else func.json_build_array
+    make_list = func.json_group_array if is_sqlite else func.json_agg
+
+    def as_json(document: ColumnElement[Any]) -> ColumnElement[Any]:
+        # SQLite's CAST AS JSON would make a number of it.
+        return func.json(document) if is_sqlite else cast(document, JSON)
+
+    documents = map(as_json, (plan_rows.c.before, plan_rows.c.after, plan_rows.c.problems))
+    each = (
+        select(make_row(*values, *documents).label("row"))
+        .where(scope.condition(connection.dialect.name))
+        .order_by(plan_rows.c.item)
+        .subquery()
+    )
+    statement = select(func.coalesce(cast(make_list(as_json(each.c.row)), Text), "[]"))
     return str((await connection.execute(statement)).scalar_one())
 
 

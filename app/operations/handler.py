@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners.plan import OutcomeName, PlanRow, Rules, Unexplained
-from app.learners.plan_repository import Scope
+from app.learners.plan_conditions import Scope
 from app.operations.operation import Chunk, Operation, Outcome
 from app.organizations.organization import Organization
 

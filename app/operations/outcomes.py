@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.learners import plan_repository
 from app.learners.plan import COUNTED_EFFECTS, Effect, OutcomeName, effect_name, write_deactivation
-from app.learners.plan_repository import Scope, Totals
+from app.learners.plan_conditions import Scope
+from app.learners.plan_repository import Totals
 from app.operations import repository
 from app.operations.operation import Chunk, Operation, Outcome, WantedOutcomes
 from app.platform.threads import compute

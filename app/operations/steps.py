@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners import plan_apply, plan_repository, plan_sql
+from app.learners import plan_apply, plan_claims, plan_repository, plan_sql
 from app.learners.plan import (
     Effect,
     Fields,
@@ -24,8 +24,9 @@ from app.learners.plan import (
     Unexplained,
     leave_out_names,
 )
+from app.learners.plan_conditions import Scope
 from app.learners.plan_conflicts import Conflict, find_conflicts, group_movers, take_groups
-from app.learners.plan_repository import Scope, Verdict
+from app.learners.plan_repository import Verdict
 from app.limits import Limits
 from app.operations import outcomes, repository
 from app.operations.handler import Handler, Judgement
@@ -73,7 +74,7 @@ async def read_step(
         case Phase.JUDGE:
             return await handler.judge(connection, operation, organization)
         case Phase.MOVE:
-            movers = await plan_repository.list_movers(connection, operation.number)
+            movers = await plan_claims.list_movers(connection, operation.number)
             return take_groups(group_movers(movers), limits.chunk_rows)
         case Phase.APPLY:
             return None
@@ -147,7 +148,7 @@ async def _find_disputes(
     """Return the next rows that must give way; none if every learner and name has one row."""
     rules = handler.rules(operation)
     if rules.rekey:
-        yielding = await plan_repository.find_yielding_rows(connection, operation.number, limits.chunk_rows)
+        yielding = await plan_claims.find_yielding_rows(connection, operation.number, limits.chunk_rows)
         if yielding:
             return Disputes(yielding=yielding)
     return Disputes(conflicts=(await _find_conflicts(connection, operation, rules))[: limits.chunk_rows])
@@ -155,10 +156,10 @@ async def _find_disputes(
 
 async def _find_conflicts(connection: AsyncConnection, operation: Operation, rules: Rules) -> list[Conflict]:
     if rules.finds_by_names:
-        repeated = await plan_repository.find_repeated_rows(connection, operation.number)
+        repeated = await plan_claims.find_repeated_rows(connection, operation.number)
         if repeated:
             return repeated
-    return find_conflicts(await plan_repository.list_movers(connection, operation.number))
+    return find_conflicts(await plan_claims.list_movers(connection, operation.number))
 
 
 async def _settle(
@@ -232,7 +233,7 @@ async def _move(
     if await plan_repository.count_waiting(connection, scope) < len(read):
         return operation  # another process has moved or rejected some of them meanwhile
     if await _decide_outdated_again(connection, operation, scope, context):
-        groups = group_movers(await plan_repository.list_movers(connection, operation.number))
+        groups = group_movers(await plan_claims.list_movers(connection, operation.number))
         mine = [item for group in groups if not set(read).isdisjoint(group) for item in group]
         if sorted(mine) != sorted(read):
             return operation  # the groups are others now, and are found again in the next step
@@ -250,7 +251,7 @@ async def _apply_chunk(
     scope = Scope(operation.number, chunk.first_item, chunk.first_item + chunk.items)
     if not operation.changes_nothing:
         if await _decide_outdated_again(connection, operation, scope, context):
-            movers = await plan_repository.list_movers(connection, operation.number)
+            movers = await plan_claims.list_movers(connection, operation.number)
             if group_movers(movers):
                 # Names have come to move between learners since the plan was made.
                 return replace(operation, phase=Phase.MOVE)
@@ -343,10 +344,10 @@ async def _settle_again(
 ) -> None:
     """Reject rows that have come to be about the learner of another row, or whose names were taken meanwhile."""
     if context.handler.rules(operation).finds_by_names:
-        repeated = await plan_repository.find_rows_beside(connection, operation.number, items)
+        repeated = await plan_claims.find_rows_beside(connection, operation.number, items)
         await _reject(connection, operation, repeated, context)
     given_up: dict[int, Fields] = defaultdict(lambda: Fields(0))
-    while conflicts := find_conflicts(await plan_repository.list_movers(connection, operation.number)):
+    while conflicts := find_conflicts(await plan_claims.list_movers(connection, operation.number)):
         # A row that is kept gives up all the names that it cannot have, and is decided again without them.
         for conflict in conflicts:
             given_up[conflict.item] |= conflict.names

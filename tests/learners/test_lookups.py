@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners import plan_apply, plan_repository, plan_sql
+from app.learners import plan_apply, plan_claims, plan_sql
 from app.learners.plan import Rules, row_of_wish
-from app.learners.plan_repository import Scope
+from app.learners.plan_conditions import Scope
 from app.learners.repository import find_ids_by_external_id, find_ids_by_username
 from app.learners.tables import learners
 from app.learners.wish import Wish
@@ -75,7 +75,7 @@ async def test_sqlite_reads_no_whole_organization(api: Api, names: list[str]) ->
         await plan_sql.add_rows(
             connection, organization_id, scope.plan, rows, rules, today=TODAY, planned_at=NOON
         )
-        await plan_repository.list_movers(connection, scope.plan)
+        await plan_claims.list_movers(connection, scope.plan)
         await plan_apply.find_stale(connection, organization_id, scope)
         await plan_apply.apply(connection, organization_id, scope, CAUSE, NOON, moves_names=True)
         event.remove(connection.sync_connection, "before_cursor_execute", note)

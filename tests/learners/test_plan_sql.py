@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.domain.errors import LearnerExpired
 from app.domain.status import Account
-from app.learners import plan_apply, plan_repository, plan_sql, service
+from app.learners import plan_apply, plan_claims, plan_repository, plan_sql, service
 from app.learners.plan import Effect, OutcomeName, PlanRow, Rules, row_of_wish
+from app.learners.plan_conditions import Scope
 from app.learners.plan_conflicts import find_conflicts, group_movers
-from app.learners.plan_repository import Scope, Verdict
+from app.learners.plan_repository import Verdict
 from app.learners.tables import learners, plan_rows
 from app.learners.wish import NO_CHANGE, Wish
 from tests.support.examples import limit_examples
@@ -346,10 +347,10 @@ async def test_names_move_as_far_as_every_name_keeps_one_holder(api: Api, drawn:
         ids = await insert_accounts(connection, organization_id, learner_accounts, profiles)
         rows = [make_row(item, row, ids) for item, row in enumerate(drawn)]
         await add_plan(connection, organization_id, rows, Rules(create=True))
-        movers = await plan_repository.list_movers(connection, PLAN)
+        movers = await plan_claims.list_movers(connection, PLAN)
         verdicts = [Verdict(each.item, OutcomeName.INVALID, each.reason) for each in find_conflicts(movers)]
         await plan_repository.reject(connection, PLAN, verdicts)
-        movers = await plan_repository.list_movers(connection, PLAN)
+        movers = await plan_claims.list_movers(connection, PLAN)
         assert find_conflicts(movers) == []
         for group in group_movers(movers):
             group_scope = Scope(PLAN, items=group)
