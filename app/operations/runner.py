@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.limits import Limits
 from app.operations import repository
+from app.operations.deciding import Context
 from app.operations.handler import Handler
 from app.operations.metrics import OPERATIONS, ROWS
 from app.operations.operation import Kind, Operation, Phase, Position, State, Step
 from app.operations.problems import describe_failure
-from app.operations.steps import Context, close, read_step, take_step
+from app.operations.steps import close, read_step, take_step
 from app.organizations.organization import Organization
 from app.organizations.repository import get_organization
 from app.platform.bulk_rows import plan_for_many_rows
@@ -121,9 +122,7 @@ class Runner:
                         await self._pause(pause)
                         pause = min(2 * pause, self.limits.longest_retry_seconds)
             finally:
-                if ahead := self._ahead.pop(operation.number, None):
-                    ahead.reading.cancel()
-                    await asyncio.gather(ahead.reading, return_exceptions=True)
+                await self._stop_reading(operation)
             return operation
 
     async def run_or_wait(self, operation: Operation, seconds: float) -> Operation:
@@ -136,10 +135,19 @@ class Runner:
         deadline = clock.time() + seconds
         if operation.chunks <= self.limits.chunks_in_request and await self._is_next(operation):
             async with self.turn(operation.organization_id):
-                with suppress(SQLAlchemyError, OSError):  # the engine tries again
+                try:
                     while not operation.is_finished and clock.time() < deadline:
                         operation = await self.run_next_step(operation)
+                except (SQLAlchemyError, OSError):
+                    pass  # the engine tries again
+                finally:
+                    await self._stop_reading(operation)
         return await self.wait(operation, deadline - clock.time())
+
+    async def _stop_reading(self, operation: Operation) -> None:
+        if ahead := self._ahead.pop(operation.number, None):
+            ahead.reading.cancel()
+            await asyncio.gather(ahead.reading, return_exceptions=True)
 
     async def _is_next(self, operation: Operation) -> bool:
         """Return whether the organization has no other operation that comes before this one."""

@@ -5,48 +5,27 @@ So a crash at any point loses nothing and repeats nothing. Reading comes first b
 only one transaction write.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.learners import plan_apply, plan_claims, plan_repository, plan_sql
+from app.learners import plan_apply, plan_claims, plan_repository
 from app.learners.plan import (
-    Effect,
-    Fields,
-    OutcomeName,
     PlanRow,
-    Reason,
     Rules,
-    Unexplained,
-    leave_out_names,
 )
 from app.learners.plan_conditions import Scope
 from app.learners.plan_conflicts import Conflict, find_conflicts, group_movers, take_groups
-from app.learners.plan_repository import Verdict
 from app.limits import Limits
 from app.operations import outcomes, repository
+from app.operations.deciding import Context, add_rows, decide_again, decide_outdated_again, reject
 from app.operations.handler import Handler, Judgement
 from app.operations.operation import Chunk, Operation, Phase, State
 from app.organizations.organization import Organization
-
-_TAKEN: Mapping[Fields, Reason] = {
-    Fields.USERNAME: Reason.USERNAME_TAKEN,
-    Fields.EXTERNAL_ID: Reason.EXTERNAL_ID_TAKEN,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What every step of an operation uses."""
-
-    handler: Handler
-    limits: Limits
-    organization: Organization
-    now: datetime
 
 
 class PlannedChunk(NamedTuple):
@@ -100,38 +79,13 @@ async def _plan_chunk(
     if operation.started_at is None:
         today = context.organization.today(context.now)
         begun = replace(operation, started_at=context.now, planned_on=today)
-    await _add_rows(connection, begun, read.rows, read.chunk, context)
+    await add_rows(connection, begun, read.rows, read.chunk, context)
     planned = replace(begun, cursor=begun.cursor + 1)
     if planned.cursor < planned.chunks:
         return planned
     # An operation that an earlier version has begun has applied its first chunks already.
     applied = await repository.count_applied(connection, operation.id)
     return replace(planned, phase=Phase.SETTLE, cursor=applied)
-
-
-async def _add_rows(
-    connection: AsyncConnection,
-    operation: Operation,
-    rows: Sequence[PlanRow],
-    chunk: Chunk,
-    context: Context,
-) -> None:
-    if operation.started_at is None or operation.planned_on is None:
-        raise ValueError(f"the plan of {operation.id} has not begun")
-    await plan_sql.add_rows(
-        connection,
-        operation.organization_id,
-        operation.number,
-        rows,
-        context.handler.rules(operation),
-        today=operation.planned_on,
-        planned_at=operation.started_at,
-    )
-    scope = Scope(operation.number, chunk.first_item, chunk.first_item + chunk.items)
-    await context.handler.refine(connection, operation, scope)
-    unexplained = await plan_repository.list_unexplained(connection, operation.organization_id, scope)
-    explained = [(row.item, context.handler.explain(operation, row)) for row in unexplained]
-    await plan_repository.explain(connection, operation.number, explained)
 
 
 class Disputes(NamedTuple):
@@ -166,38 +120,12 @@ async def _settle(
     connection: AsyncConnection, operation: Operation, read: Disputes, context: Context
 ) -> Operation:
     if read.yielding:
-        await _decide_again(connection, operation, read.yielding, context, yielding=read.yielding)
+        await decide_again(connection, operation, read.yielding, context, yielding=read.yielding)
     elif read.conflicts:
-        await _reject(connection, operation, read.conflicts, context)
+        await reject(connection, operation, read.conflicts, context)
     else:
         return replace(operation, phase=Phase.ADD_MISSING)
     return operation
-
-
-async def _reject(
-    connection: AsyncConnection, operation: Operation, conflicts: Sequence[Conflict], context: Context
-) -> None:
-    """Store that these rows cannot have the names that they want, or are not the first of their learner."""
-    if not conflicts:
-        return
-    by_item = {conflict.item: conflict for conflict in conflicts}
-    handler = context.handler
-    if handler.conflict_outcome is OutcomeName.KEPT:
-        names = {item: conflict.names for item, conflict in by_item.items()}
-        await _decide_again(connection, operation, list(by_item), context, give_up=names)
-        return
-    verdicts = []
-    scope = Scope(operation.number, items=list(by_item))
-    for row in await plan_repository.list_rows(connection, operation.organization_id, scope):
-        conflict = by_item[row.item]
-        if row.line is None:
-            # A learner whom the file did not list has become the learner of a row meanwhile.
-            verdicts.append(Verdict(row.item, OutcomeName.UNCHANGED))
-            continue
-        explained = row._replace(reason=conflict.reason, first_line=conflict.first_line)
-        problems = handler.explain(operation, explained)
-        verdicts.append(Verdict(row.item, handler.conflict_outcome, conflict.reason, problems))
-    await plan_repository.reject(connection, operation.number, verdicts)
 
 
 async def _add_missing(
@@ -207,7 +135,7 @@ async def _add_missing(
         return replace(operation, phase=Phase.JUDGE)
     await repository.insert_chunk(connection, operation.id, read)
     rows = await context.handler.read_rows(connection, operation, read)
-    await _add_rows(connection, operation, rows, read, context)
+    await add_rows(connection, operation, rows, read, context)
     return replace(operation, chunks=operation.chunks + 1, total=operation.total + read.items)
 
 
@@ -232,7 +160,7 @@ async def _move(
     scope = Scope(operation.number, items=read)
     if await plan_repository.count_waiting(connection, scope) < len(read):
         return operation  # another process has moved or rejected some of them meanwhile
-    if await _decide_outdated_again(connection, operation, scope, context):
+    if await decide_outdated_again(connection, operation, scope, context):
         groups = group_movers(await plan_claims.list_movers(connection, operation.number))
         mine = [item for group in groups if not set(read).isdisjoint(group) for item in group]
         if sorted(mine) != sorted(read):
@@ -250,7 +178,7 @@ async def _apply_chunk(
     chunk = await repository.get_chunk(connection, operation.id, operation.cursor)
     scope = Scope(operation.number, chunk.first_item, chunk.first_item + chunk.items)
     if not operation.changes_nothing:
-        if await _decide_outdated_again(connection, operation, scope, context):
+        if await decide_outdated_again(connection, operation, scope, context):
             movers = await plan_claims.list_movers(connection, operation.number)
             if group_movers(movers):
                 # Names have come to move between learners since the plan was made.
@@ -308,99 +236,6 @@ async def _add_totals(
         undone = totals.outcomes.total() - totals.outcomes["kept"]
         await repository.count_undone(connection, operation.organization_id, operation.reverts, undone)
     return replace(counted, revertible=operation.revertible + changed)
-
-
-async def _decide_outdated_again(
-    connection: AsyncConnection, operation: Operation, scope: Scope, context: Context
-) -> bool:
-    """Lock the learners of these rows, and decide rows again that are outdated. Return whether there were any.
-
-    The learner has changed since the row was decided, or who has the name that it wants, or the organization's
-    calendar day.
-    """
-    today = context.organization.today(context.now)
-    # Later chunks are decided again in their turn, so the operation's own day stays.
-    current = replace(operation, planned_on=today)
-    outdated: list[int] = []
-    if today != operation.planned_on:
-        outdated = await plan_repository.list_items(connection, scope)
-        await _decide_again(connection, current, outdated, context)
-    decided = set(outdated)
-    while True:
-        # A row that was decided again can be about another learner, who is to be locked, too.
-        await plan_apply.lock(connection, operation.organization_id, scope)
-        outdated = await plan_apply.find_stale(connection, operation.organization_id, scope)
-        if not outdated:
-            break
-        await _decide_again(connection, current, outdated, context)
-        decided |= set(outdated)
-    if decided:
-        await _settle_again(connection, current, sorted(decided), context)
-    return bool(decided)
-
-
-async def _settle_again(
-    connection: AsyncConnection, operation: Operation, items: Sequence[int], context: Context
-) -> None:
-    """Reject rows that have come to be about the learner of another row, or whose names were taken meanwhile."""
-    if context.handler.rules(operation).finds_by_names:
-        repeated = await plan_claims.find_rows_beside(connection, operation.number, items)
-        await _reject(connection, operation, repeated, context)
-    given_up: dict[int, Fields] = defaultdict(lambda: Fields(0))
-    while conflicts := find_conflicts(await plan_claims.list_movers(connection, operation.number)):
-        # A row that is kept gives up all the names that it cannot have, and is decided again without them.
-        for conflict in conflicts:
-            given_up[conflict.item] |= conflict.names
-        conflicts = [conflict._replace(names=given_up[conflict.item]) for conflict in conflicts]
-        await _reject(connection, operation, conflicts, context)
-
-
-async def _decide_again(
-    connection: AsyncConnection,
-    operation: Operation,
-    items: Sequence[int],
-    context: Context,
-    *,
-    give_up: Mapping[int, Fields] | None = None,
-    yielding: Sequence[int] = (),
-) -> None:
-    """Decide rows again by what was asked for them, without the names that they are to `give_up`, by item.
-
-    Those in `yielding` take over no learner.
-    """
-    left = sorted(items)
-    yields = set(yielding)
-    if left and context.handler.rules(operation).rekey:
-        scope = Scope(operation.number, items=left)
-        yields |= {row.item for row in await plan_repository.list_with(connection, scope, Effect.YIELDS)}
-    while left:
-        chunk = await repository.find_chunk_of(connection, operation.id, left[0])
-        before_item = chunk.first_item + chunk.items
-        mine = {item for item in left if item < before_item}
-        left = [item for item in left if item >= before_item]
-        rows = await context.handler.read_rows(connection, operation, chunk)
-        await plan_repository.delete_rows(connection, Scope(operation.number, items=sorted(mine)))
-        again = [row for row in rows if row.item in mine]
-        if give_up is not None:
-            again = [_give_up(row, give_up[row.item], operation, context.handler) for row in again]
-        if yields:
-            again = [
-                row._replace(effects=row.effects | int(Effect.YIELDS)) if row.item in yields else row
-                for row in again
-            ]
-        await _add_rows(connection, operation, again, chunk, context)
-
-
-def _give_up(row: PlanRow, names: Fields, operation: Operation, handler: Handler) -> PlanRow:
-    """Make the row without these names, and with the problem of each that it wants."""
-    wanted = Unexplained(row.item, row.line, None, row.learner_id, row.username, row.external_id)
-    problems = [
-        problem
-        for field, reason in _TAKEN.items()
-        if row.fields & names & field
-        for problem in handler.explain(operation, wanted._replace(reason=reason))
-    ]
-    return leave_out_names(row, names, problems)
 
 
 def _planned_at(operation: Operation) -> datetime:
