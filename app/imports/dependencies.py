@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, BinaryIO
 
 from fastapi import Depends, Query, Request
@@ -235,42 +235,7 @@ MaxDeactivations = Annotated[
 _NO_COLUMNS: list[str] = []
 
 
-def _collect_options(
-    *,
-    dry_run: DryRun = False,
-    create: Create = True,
-    rekey: Rekey = False,
-    date_format: DateFormatName = DateFormat.ISO,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    empty: Empty = EmptyCells.KEEP,
-    ignore_columns: IgnoreColumns = _NO_COLUMNS,
-    protect_manual: ProtectManual = False,
-    missing: MissingLearners = Missing.KEEP,
-    max_deactivations: MaxDeactivations = None,
-    reason: Annotated[Reason | None, Query(description="The reason. The history shows it.")] = None,
-) -> ImportOptions:
-    """Return the options of the query."""
-    return ImportOptions(
-        dry_run=dry_run,
-        create=create,
-        rekey=rekey,
-        protect_manual=protect_manual,
-        missing=missing,
-        max_deactivations=max_deactivations,
-        date_format=date_format,
-        delimiter=delimiter,
-        encoding=encoding,
-        empty=empty,
-        ignore_columns=tuple(ignore_columns),
-        reason=reason,
-    )
-
-
-ImportQuery = Annotated[ImportOptions, Depends(_collect_options)]
-
-
-def _collect_json_options(
+def _collect_common_options(
     *,
     dry_run: DryRun = False,
     create: Create = True,
@@ -292,4 +257,27 @@ def _collect_json_options(
     )
 
 
-JsonImportQuery = Annotated[ImportOptions, Depends(_collect_json_options)]
+JsonImportQuery = Annotated[ImportOptions, Depends(_collect_common_options)]
+
+
+def _collect_csv_options(
+    *,
+    common: JsonImportQuery,
+    date_format: DateFormatName = DateFormat.ISO,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    empty: Empty = EmptyCells.KEEP,
+    ignore_columns: IgnoreColumns = _NO_COLUMNS,
+) -> ImportOptions:
+    """Return the options of the query for a CSV file."""
+    return replace(
+        common,
+        date_format=date_format,
+        delimiter=delimiter,
+        encoding=encoding,
+        empty=empty,
+        ignore_columns=tuple(ignore_columns),
+    )
+
+
+ImportQuery = Annotated[ImportOptions, Depends(_collect_csv_options)]

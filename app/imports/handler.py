@@ -1,5 +1,6 @@
 """Says what the rows of an import ask for, judges its plan, and explains and reports its outcomes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,8 @@ _Parse = Callable[[Any], Wish | InvalidRow]
 
 
 @dataclass(frozen=True, slots=True)
-class ImportHandler:
-    """Carries out imports; how a row is written is for `_compile` of each kind."""
+class ImportHandler(ABC):
+    """Carries out imports of any format."""
 
     conflict_outcome: OutcomeName = OutcomeName.INVALID
 
@@ -72,8 +73,9 @@ class ImportHandler:
         parse = self._compile(operation)
         return await compute(chunk.items, lambda: _parse_chunk(chunk, parse))
 
+    @abstractmethod
     def _compile(self, operation: Operation) -> _Parse:
-        raise NotImplementedError
+        """Return the function that parses a row as it was sent."""
 
     async def refine(self, connection: AsyncConnection, operation: Operation, scope: Scope) -> None:
         """Refuse rows that would undo the deactivations of others, and keep missing learners that were renamed."""
@@ -89,10 +91,11 @@ class ImportHandler:
         parameters = _parameters_of(operation)
         if parameters.missing != guards.Missing.DEACTIVATE:
             return None
-        if await guards.judge_completeness(connection, operation, parameters):
-            return None
         last_chunk = await _read_last_chunk(connection, operation)
         after = last_chunk.ids[-1] if isinstance(last_chunk, MissingLearners) else None
+        # The rows of the file stay as they are while missing learners are added, so the first look at them is enough.
+        if after is None and await guards.judge_completeness(connection, operation, parameters):
+            return None
         found = await _list_missing(connection, operation, parameters, after, limit)
         if not found:
             return None

@@ -26,7 +26,7 @@ from app.operations.dependencies import ACCEPTED, CurrentSubmission, Submission
 from app.operations.operation import Operation
 from app.operations.schemas import OperationDocument
 from app.operations.service import Asker
-from app.organizations.dependencies import AuthenticatedRoute, BulkWriter
+from app.organizations.dependencies import AuthenticatedRoute
 from app.platform.idempotency import KEY_IN_PROGRESS, KEY_REUSED
 from app.platform.openapi import answers
 from app.platform.problems import INVALID_REQUEST, REQUEST_TIMEOUT, Problem
@@ -77,7 +77,6 @@ _BODY: dict[str, Any] = {
 )
 async def import_csv(
     request: Request,
-    principal: BulkWriter,
     submission: CurrentSubmission,
     options: ImportQuery,
     _file_name: FileName = None,
@@ -93,7 +92,7 @@ async def import_csv(
     stays 0. With `missing=deactivate`, `progress.total` grows when missing learners are found. The order of the rows
     does not matter: usernames and external ids may be handed on or swapped in one file.
     """
-    async with receive_upload(request, principal.organization.id) as upload:
+    async with receive_upload(request, submission.organization.id) as upload:
         options = replace(options, encoding=options.encoding or upload.charset)
         submit = partial(_submit, submission, upload, options)
         return await submission.answer(submit, upload.content_hash)
@@ -170,7 +169,6 @@ _JSON_BODY: dict[str, Any] = {
 )
 async def import_json(
     request: Request,
-    principal: BulkWriter,
     submission: CurrentSubmission,
     options: JsonImportQuery,
     _file_name: FileName = None,
@@ -180,7 +178,7 @@ async def import_json(
     A missing member leaves the field unchanged, and null clears it (not the username). `line` in outcomes is the line
     of NDJSON, or the number of the element in `learners`, counted from 1.
     """
-    async with receive_json_upload(request, principal.organization.id) as upload:
+    async with receive_json_upload(request, submission.organization.id) as upload:
         submit = partial(
             submit_json_import,
             submission.runner,

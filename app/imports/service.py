@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO, Protocol
 
 from app.imports.cells import Row
 from app.imports.chunks import StagedRows
-from app.imports.errors import IncompleteFeed, NoRows, UnreadableCsv, UnreadableJson
+from app.imports.errors import IncompleteFeed, NoRows, UnreadableFile
 from app.imports.guards import Missing
 from app.imports.json_reader import JsonRow, open_json
 from app.imports.reader import open_roster
@@ -16,7 +17,7 @@ from app.learners.repository import get_last_event_position
 from app.limits import Limits
 from app.operations import service
 from app.operations.operation import Chunk, Kind, Operation
-from app.operations.parameters import CsvImportParameters, JsonImportParameters
+from app.operations.parameters import CsvImportParameters, ImportParameters, JsonImportParameters
 from app.operations.runner import Runner
 from app.operations.service import Asker, Order
 
@@ -40,6 +41,15 @@ class ImportOptions:
     reason: str | None = None
 
 
+class _Rows(Protocol):
+    """A file of rows, in whatever format."""
+
+    @property
+    def ends_with_line_break(self) -> bool: ...
+
+    def rows(self) -> Iterator[Row | JsonRow]: ...
+
+
 async def submit_csv_import(
     runner: Runner, asker: Asker, file: BinaryIO, options: ImportOptions, file_name: str | None = None
 ) -> Operation:
@@ -47,45 +57,78 @@ async def submit_csv_import(
 
     Raises UnreadableCsv, IncompleteFeed and InvalidValue; then nothing is stored.
     """
+    with _refuse_cut_off(options):
+        common = await _read_common(runner, options)
+        roster = await asyncio.to_thread(
+            open_roster,
+            file,
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            ignore_columns=options.ignore_columns,
+        )
+        parameters = CsvImportParameters(
+            header=roster.header,
+            columns=dict(roster.columns),
+            delimiter=roster.delimiter,
+            encoding=roster.encoding,
+            has_mark=roster.has_mark,
+            date_format=options.date_format.value,
+            empty=options.empty.value,
+            has_whole_ids=roster.has_whole_ids,
+            **common,
+        )
+        order = _make_order(Kind.CSV_IMPORT, parameters, options, file_name)
+        order = replace(order, warnings=[asdict(warning) for warning in roster.warnings])
+        return await _submit(runner, asker, order, roster, options)
+
+
+async def submit_json_import(
+    runner: Runner,
+    asker: Asker,
+    file: BinaryIO,
+    options: ImportOptions,
+    file_name: str | None = None,
+    *,
+    is_lines: bool,
+) -> Operation:
+    """Begin to import a complete, seekable file of JSON, or of NDJSON if `is_lines`.
+
+    Raises UnreadableJson and IncompleteFeed; then nothing is stored.
+    """
+    with _refuse_cut_off(options):
+        parameters = JsonImportParameters(**await _read_common(runner, options))
+        roster = await asyncio.to_thread(open_json, file, is_lines=is_lines)
+        order = _make_order(Kind.JSON_IMPORT, parameters, options, file_name)
+        return await _submit(runner, asker, order, roster, options)
+
+
+@contextmanager
+def _refuse_cut_off(options: ImportOptions) -> Iterator[None]:
+    """Raise IncompleteFeed for a file that ends within a row, if missing learners are to be deactivated."""
     try:
-        return await _submit_csv(runner, asker, file, options, file_name)
-    except UnreadableCsv as error:
+        yield
+    except UnreadableFile as error:
         if error.is_cut_off and options.missing is Missing.DEACTIVATE:
             raise IncompleteFeed(error.detail, error.line) from error
         raise
 
 
-async def _submit_csv(
-    runner: Runner, asker: Asker, file: BinaryIO, options: ImportOptions, file_name: str | None
-) -> Operation:
-    common = await _read_common(runner, options)
-    roster = await asyncio.to_thread(
-        open_roster,
-        file,
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-        ignore_columns=options.ignore_columns,
-    )
-    parameters = CsvImportParameters(
-        header=roster.header,
-        columns=dict(roster.columns),
-        delimiter=roster.delimiter,
-        encoding=roster.encoding,
-        has_mark=roster.has_mark,
-        date_format=options.date_format.value,
-        empty=options.empty.value,
-        has_whole_ids=roster.has_whole_ids,
-        **common,
-    )
-    order = Order(
-        kind=Kind.CSV_IMPORT,
+def _make_order(
+    kind: Kind, parameters: ImportParameters, options: ImportOptions, file_name: str | None
+) -> Order:
+    return Order(
+        kind=kind,
         request=_describe_request(options, file_name),
         parameters=parameters,
         dry_run=options.dry_run,
         reason=options.reason,
-        warnings=[asdict(warning) for warning in roster.warnings],
     )
-    return await service.submit(runner, asker, order, _stage_rows(roster, options.missing, runner.limits))
+
+
+async def _submit(
+    runner: Runner, asker: Asker, order: Order, rows: _Rows, options: ImportOptions
+) -> Operation:
+    return await service.submit(runner, asker, order, _stage_rows(rows, options.missing, runner.limits))
 
 
 async def _read_common(runner: Runner, options: ImportOptions) -> dict[str, Any]:
@@ -114,44 +157,6 @@ def _describe_request(options: ImportOptions, file_name: str | None) -> dict[str
         if value != default[name] and name not in ("dry_run", "reason")
     }
     return {"file_name": file_name, "options": chosen}
-
-
-async def submit_json_import(
-    runner: Runner,
-    asker: Asker,
-    file: BinaryIO,
-    options: ImportOptions,
-    file_name: str | None = None,
-    *,
-    is_lines: bool,
-) -> Operation:
-    """Begin to import a complete, seekable file of JSON, or of NDJSON if `is_lines`.
-
-    Raises UnreadableJson and IncompleteFeed; then nothing is stored.
-    """
-    roster = await asyncio.to_thread(open_json, file, is_lines=is_lines)
-    order = Order(
-        kind=Kind.JSON_IMPORT,
-        request=_describe_request(options, file_name),
-        parameters=JsonImportParameters(**await _read_common(runner, options)),
-        dry_run=options.dry_run,
-        reason=options.reason,
-    )
-    try:
-        return await service.submit(runner, asker, order, _stage_rows(roster, options.missing, runner.limits))
-    except UnreadableJson as error:
-        if error.is_cut_off and options.missing is Missing.DEACTIVATE:
-            raise IncompleteFeed(error.detail, error.line) from error
-        raise
-
-
-class _Rows(Protocol):
-    """A file of rows, in whatever format."""
-
-    @property
-    def ends_with_line_break(self) -> bool: ...
-
-    def rows(self) -> Iterator[Row | JsonRow]: ...
 
 
 async def _stage_rows(roster: _Rows, missing: Missing, limits: Limits) -> AsyncGenerator[Chunk]:

@@ -79,8 +79,8 @@ class Submission:
         idempotency_key: KeyHeader = None,
         prefer: PreferHeader = None,
     ) -> None:
-        self.runner = runner
-        self._request, self._principal, self._now = request, principal, now
+        self.runner, self.organization = runner, principal.organization
+        self._request, self._actor, self._now = request, principal.actor, now
         self._key, self._wait = idempotency_key, parse_wait(prefer)
 
     async def answer(
@@ -94,7 +94,7 @@ class Submission:
             content_hash = hashlib.sha256(await self._request.body()).hexdigest()
         return await run_once(
             self._request,
-            organization_id=self._principal.organization.id,
+            organization_id=self.organization.id,
             key=self._key,
             content_hash=content_hash,
             work=partial(self._submit_and_wait, submit),
@@ -108,9 +108,8 @@ class Submission:
         So a crash while waiting cannot let a second request start it again. The final answer replaces it. If the
         database goes away meanwhile, the wait ends: the operation is stored, and continues when the database is back.
         """
-        principal = self._principal
         on_stored = partial(_complete_claim, self._request, claim)
-        operation = await submit(Asker(principal.organization, principal.actor, self._now, on_stored))
+        operation = await submit(Asker(self.organization, self._actor, self._now, on_stored))
         if operation.is_finished:
             return answer_with(self._request, operation)
         try:
