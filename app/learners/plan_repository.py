@@ -259,7 +259,7 @@ async def list_with(connection: AsyncConnection, scope: Scope, effect: Effect) -
 async def list_missing(
     connection: AsyncConnection, organization_id: int, plan: int, *, after: str | None, limit: int
 ) -> list[str]:
-    """List up to `limit` ids beyond `after` of learners who are not deactivated and whom no row of the plan names."""
+    """List up to `limit` ids beyond `after` of learners who are not deactivated and not named by the plan."""
     mine = plan_rows.c.plan == plan
     wanted = select(learners.c.id).where(
         learners.c.organization_id == organization_id, status_sql.is_not_deactivated()

@@ -176,7 +176,7 @@ plan_rows = Table(
     Column("reason", BinaryText),
     # The type of the event; None if nothing changes.
     Column("event_type", BinaryText),
-    # The learner's username and external id after the change, or those of the row if there is no learner.
+    # The names of the learner after the change. For an unknown learner: the names in the row.
     Column("username", Text),
     Column("external_id", BinaryText),
     # The other values, where they change.

@@ -55,7 +55,7 @@ class Handler(Protocol):
     async def find_missing(
         self, connection: AsyncConnection, operation: Operation, limit: int
     ) -> Chunk | None:
-        """Return a further chunk of up to `limit` learners whom the plan does not name yet, or None.
+        """Return a further chunk of up to `limit` learners that are not in the plan yet, or None.
 
         Called again after each such chunk, which has the next number and the next first item.
         """

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -63,11 +63,13 @@ def _compare(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) 
     return {name: (was.get(name), value) for name, value in after.items() if was.get(name) != value}
 
 
-def names_of(wanted: WantedOutcomes) -> list[str]:
-    """Return the counts of a chunk of which one is above 0 if the chunk has wanted outcomes. None = every chunk."""
-    if wanted.effects:
-        return [effect_name(each) for each in COUNTED_EFFECTS if each & wanted.effects]
-    return [name.value for name in wanted.names]
+async def list_chunks(
+    connection: AsyncConnection, operation: Operation, wanted: WantedOutcomes, *, first_item: int = 0
+) -> list[int]:
+    """List the numbers of the chunks that may have wanted outcomes from item `first_item` on."""
+    names = [effect_name(each) for each in COUNTED_EFFECTS if each & wanted.effects]
+    counts = names or [name.value for name in wanted.names]
+    return await repository.list_chunks_with(connection, operation.id, first_item=first_item, wanted=counts)
 
 
 async def list_outcomes(
@@ -80,36 +82,12 @@ async def list_outcomes(
 ) -> list[Outcome]:
     """List up to `limit` outcomes in order, from item `first_item` on."""
     found: list[Outcome] = []
-    item = first_item
-    while len(found) < limit:
-        part = await read_next(connection, operation, wanted, item)
-        if part is None:
+    for number in await list_chunks(connection, operation, wanted, first_item=first_item):
+        outcomes = await read_chunk(connection, operation, number)
+        found += (each for each in outcomes if each.item >= first_item and wanted.includes(each))
+        if len(found) >= limit:
             break
-        found += part.outcomes
-        item = part.next_item
     return found[:limit]
-
-
-class Part(NamedTuple):
-    """The wanted outcomes of a chunk, and the first item after it."""
-
-    chunk: int
-    outcomes: list[Outcome]
-    next_item: int
-
-
-async def read_next(
-    connection: AsyncConnection, operation: Operation, wanted: WantedOutcomes, first_item: int
-) -> Part | None:
-    """Read the wanted outcomes from item `first_item` on of the next chunk that has any, or None."""
-    row = await repository.find_outcomes(
-        connection, operation.id, first_item=first_item, wanted=names_of(wanted)
-    )
-    if row is None:
-        return None
-    found = await compute(row.items, partial(unpack, row.outcomes))
-    outcomes = [each for each in found if each.item >= first_item and wanted.includes(each)]
-    return Part(row.number, outcomes, row.first_item + row.items)
 
 
 async def read_chunk(connection: AsyncConnection, operation: Operation, number: int) -> list[Outcome]:

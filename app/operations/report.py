@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from app.operations import repository
 from app.operations.handler import Handler
 from app.operations.operation import Operation, Outcome, WantedOutcomes
-from app.operations.outcomes import read_next
+from app.operations.outcomes import list_chunks, read_chunk
 from app.platform.csv_cells import break_formulas, guard_sent_cell, write_line
 from app.platform.database import Database
 
@@ -23,17 +23,16 @@ async def stream_report(
     header, delimiter, has_mark = handler.report_format(operation)
     mark = "\ufeff" if has_mark else ""
     yield mark + write_line([*map(guard_sent_cell, header), *ADDED_COLUMNS], delimiter)
-    item = 0
-    while True:
+    async with database.read() as connection:
+        numbers = await list_chunks(connection, operation, wanted)
+    for number in numbers:
         async with database.read() as connection:
-            part = await read_next(connection, operation, wanted, item)
-            if part is None:
-                return
-            chunk = await repository.get_chunk(connection, operation.id, part.chunk)
-        item = part.next_item
-        if part.outcomes:
-            cells = handler.report_cells(operation, chunk, part.outcomes)
-            yield "".join(write_line(row, delimiter) for row in map(_report_row, cells, part.outcomes))
+            found = list(filter(wanted.includes, await read_chunk(connection, operation, number)))
+            if not found:
+                continue
+            chunk = await repository.get_chunk(connection, operation.id, number)
+        cells = handler.report_cells(operation, chunk, found)
+        yield "".join(write_line(row, delimiter) for row in map(_report_row, cells, found))
 
 
 def _report_row(cells: Sequence[str], outcome: Outcome) -> list[str]:

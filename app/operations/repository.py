@@ -207,27 +207,24 @@ async def store_outcomes(
     )
 
 
-async def find_outcomes(
-    connection: AsyncConnection, operation_id: str, *, first_item: int, wanted: Iterable[str]
-) -> Row[Any] | None:
-    """Return the first chunk with outcomes that ends after `first_item` and has one of the wanted counts.
+async def list_chunks_with(
+    connection: AsyncConnection, operation_id: str, *, first_item: int = 0, wanted: Collection[str]
+) -> list[int]:
+    """List the numbers of the chunks with outcomes from `first_item` on that have one of the wanted counts.
 
-    The row has `number`, `first_item`, `items` and `outcomes`.
+    Nothing wanted: all of them.
     """
-    mine = (
-        operation_chunks.c.operation_id == operation_id,
-        operation_chunks.c.first_item + operation_chunks.c["items"] > first_item,
-        operation_chunks.c.outcomes.is_not(None),
+    statement = (
+        select(operation_chunks.c.number, operation_chunks.c.counts)
+        .where(
+            operation_chunks.c.operation_id == operation_id,
+            operation_chunks.c.first_item + operation_chunks.c["items"] > first_item,
+            operation_chunks.c.outcomes.is_not(None),
+        )
+        .order_by(operation_chunks.c.number)
     )
-    counts = select(operation_chunks.c.number, operation_chunks.c.counts).where(*mine)
-    names = set(wanted)
-    rows = await connection.execute(counts.order_by(operation_chunks.c.number))
-    numbers = [row.number for row in rows if not names or not names.isdisjoint(row.counts)]
-    if not numbers:
-        return None
-    columns = (operation_chunks.c[name] for name in ("number", "first_item", "items", "outcomes"))
-    statement = select(*columns).where(*mine, operation_chunks.c.number == numbers[0])
-    return (await connection.execute(statement)).one_or_none()
+    rows = await connection.execute(statement)
+    return [row.number for row in rows if not wanted or not row.counts.keys().isdisjoint(wanted)]
 
 
 async def get_outcomes(connection: AsyncConnection, operation_id: str, chunk: int) -> bytes | None:

@@ -31,7 +31,7 @@ from app.operations.runner import Runner
 from app.operations.schemas import RevertRequest
 from app.operations.service import Asker, OnStored, Order
 
-# What a revert gives back of a learner whom the operation created: they are deactivated, never removed.
+# A learner that the operation created is deactivated, never removed.
 _CREATED = ("deactivated_at",)
 _PARSE = {fact.name: fact.parse for fact in ACCOUNT}
 
@@ -101,7 +101,7 @@ async def _find_latest_revert(connection: AsyncConnection, operation: Operation)
 
 
 class ChangedLearner(NamedTuple):
-    """A learner whom an operation changed, and the version that this made."""
+    """A learner that an operation changed, and the version after the change."""
 
     learner_id: str
     version: int

@@ -321,7 +321,7 @@ class OutcomeDocument(BaseModel):
         Field(description="The line of the file on which the row begins. Null for a learner without a row."),
     ]
     learner_id: Annotated[
-        str | None, Field(description="Null if there is no such learner, or a dry run would create it.")
+        str | None, Field(description="Null for an unknown learner, and for one that a dry run would create.")
     ]
     username: str | None
     external_id: str | None
